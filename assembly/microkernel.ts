@@ -1,0 +1,269 @@
+// The register tile that matrix products and convolutions share: up to 4 rows x 8 columns, and the layout of the scratch region.
+//
+// A packed panel of A holds for every k the 4 rows of a tile (16 bytes, also where the tile has fewer rows), a packed panel
+// of B the 8 columns (32 bytes). The tile's sums start from memory (zeros, a bias, or what C holds) and stay in 8 registers.
+
+@external('env', 'scratch')
+declare const scratch: usize
+
+/** Size of the scratch region that the loader reserves at `scratch`. */
+export const SCRATCH_BYTES: i32 = 4194304
+
+/** Rows and columns of a tile. */
+export const MR: i32 = 4
+export const NR: i32 = 8
+
+/** Tiles of fewer than 8 columns are made here, 4 rows of 8. */
+export const EDGE: usize = 0
+/** 8 zeros from which a sum may start. */
+export const ZEROS: usize = 128
+/** First byte of scratch that the drivers may use as they like. */
+export const FREE: usize = 256
+
+/** Address of byte `offset` of scratch. */
+@inline
+export function scratchAt(offset: usize): usize {
+  return scratch + offset
+}
+
+@inline
+export function clearZeros(): usize {
+  const zeros = scratch + ZEROS
+  v128.store(zeros, f32x4.splat(0))
+  v128.store(zeros, f32x4.splat(0), 16)
+  return zeros
+}
+
+@inline
+function madd(x: v128, y: v128, sum: v128): v128 {
+  return f32x4.add(f32x4.mul(x, y), sum)
+}
+
+/**
+ * Rows 0..rows-1 of a tile: c = max(start + A B, low). Row r starts from s0 + r ss (columns 0-3) and s1 + r ss (4-7) and goes
+ * to c0 + r cs and c1 + r cs; a..ae is the panel of A, b the panel of B.
+ *
+ * V8 11.3 moves all loads of a basic block to its top, so that an unrolled loop spills. A test that never holds (addresses are
+ * even) ends the block; equal tests would be merged, hence the different constants. 4 x 8 in L1: 24 GFLOP/s without, 44 with,
+ * at a peak of 51. One test in the middle of each k helps 4 rows and hurts 3.
+ */
+@inline
+function tile(
+  rows: i32, a: usize, ae: usize, b: usize, s0: usize, s1: usize, ss: usize, c0: usize, c1: usize, cs: usize, low: f32,
+): void {
+  let t00 = v128.load(s0)
+  let t01 = v128.load(s1)
+  s0 += ss
+  s1 += ss
+  let t10 = v128.load(s0)
+  let t11 = v128.load(s1)
+  s0 += ss
+  s1 += ss
+  let t20 = v128.load(s0)
+  let t21 = v128.load(s1)
+  s0 += ss
+  s1 += ss
+  let t30 = v128.load(s0)
+  let t31 = v128.load(s1)
+  // the odd k come first: then the end `ae` serves both loops
+  for (let odd = <i32>((ae - a) >> 4) & 3; odd; odd--) {
+    const b0 = v128.load(b)
+    const b1 = v128.load(b, 16)
+    let x = v128.load32_splat(a)
+    t00 = madd(x, b0, t00)
+    t01 = madd(x, b1, t01)
+    if (rows > 1) {
+      x = v128.load32_splat(a, 4)
+      t10 = madd(x, b0, t10)
+      t11 = madd(x, b1, t11)
+    }
+    if (rows > 2) {
+      x = v128.load32_splat(a, 8)
+      t20 = madd(x, b0, t20)
+      t21 = madd(x, b1, t21)
+    }
+    if (rows > 3) {
+      x = v128.load32_splat(a, 12)
+      t30 = madd(x, b0, t30)
+      t31 = madd(x, b1, t31)
+    }
+    a += 16
+    b += 32
+  }
+  while (a != ae) {
+    let b0 = v128.load(b)
+    let b1 = v128.load(b, 16)
+    let x = v128.load32_splat(a)
+    t00 = madd(x, b0, t00)
+    t01 = madd(x, b1, t01)
+    if (rows > 1) {
+      x = v128.load32_splat(a, 4)
+      t10 = madd(x, b0, t10)
+      t11 = madd(x, b1, t11)
+    }
+    if (rows > 3) if (b == 1) break
+    if (rows > 2) {
+      x = v128.load32_splat(a, 8)
+      t20 = madd(x, b0, t20)
+      t21 = madd(x, b1, t21)
+    }
+    if (rows > 3) {
+      x = v128.load32_splat(a, 12)
+      t30 = madd(x, b0, t30)
+      t31 = madd(x, b1, t31)
+    }
+    a += 16
+    if (b == 3) break
+    b0 = v128.load(b, 32)
+    b1 = v128.load(b, 48)
+    x = v128.load32_splat(a)
+    t00 = madd(x, b0, t00)
+    t01 = madd(x, b1, t01)
+    if (rows > 1) {
+      x = v128.load32_splat(a, 4)
+      t10 = madd(x, b0, t10)
+      t11 = madd(x, b1, t11)
+    }
+    if (rows > 3) if (b == 5) break
+    if (rows > 2) {
+      x = v128.load32_splat(a, 8)
+      t20 = madd(x, b0, t20)
+      t21 = madd(x, b1, t21)
+    }
+    if (rows > 3) {
+      x = v128.load32_splat(a, 12)
+      t30 = madd(x, b0, t30)
+      t31 = madd(x, b1, t31)
+    }
+    a += 16
+    if (b == 7) break
+    b0 = v128.load(b, 64)
+    b1 = v128.load(b, 80)
+    x = v128.load32_splat(a)
+    t00 = madd(x, b0, t00)
+    t01 = madd(x, b1, t01)
+    if (rows > 1) {
+      x = v128.load32_splat(a, 4)
+      t10 = madd(x, b0, t10)
+      t11 = madd(x, b1, t11)
+    }
+    if (rows > 3) if (b == 9) break
+    if (rows > 2) {
+      x = v128.load32_splat(a, 8)
+      t20 = madd(x, b0, t20)
+      t21 = madd(x, b1, t21)
+    }
+    if (rows > 3) {
+      x = v128.load32_splat(a, 12)
+      t30 = madd(x, b0, t30)
+      t31 = madd(x, b1, t31)
+    }
+    a += 16
+    if (b == 11) break
+    b0 = v128.load(b, 96)
+    b1 = v128.load(b, 112)
+    x = v128.load32_splat(a)
+    t00 = madd(x, b0, t00)
+    t01 = madd(x, b1, t01)
+    if (rows > 1) {
+      x = v128.load32_splat(a, 4)
+      t10 = madd(x, b0, t10)
+      t11 = madd(x, b1, t11)
+    }
+    if (rows > 3) if (b == 13) break
+    if (rows > 2) {
+      x = v128.load32_splat(a, 8)
+      t20 = madd(x, b0, t20)
+      t21 = madd(x, b1, t21)
+    }
+    if (rows > 3) {
+      x = v128.load32_splat(a, 12)
+      t30 = madd(x, b0, t30)
+      t31 = madd(x, b1, t31)
+    }
+    a += 16
+    b += 128
+  }
+  // pmax(x, low) = x < low ? low : x keeps NaN and costs a third of max; low is 0 for relu and -inf for no activation
+  const floor = f32x4.splat(low)
+  v128.store(c0, f32x4.pmax(t00, floor))
+  v128.store(c1, f32x4.pmax(t01, floor))
+  if (rows > 1) {
+    c0 += cs
+    c1 += cs
+    v128.store(c0, f32x4.pmax(t10, floor))
+    v128.store(c1, f32x4.pmax(t11, floor))
+  }
+  if (rows > 2) {
+    c0 += cs
+    c1 += cs
+    v128.store(c0, f32x4.pmax(t20, floor))
+    v128.store(c1, f32x4.pmax(t21, floor))
+  }
+  if (rows > 3) {
+    c0 += cs
+    c1 += cs
+    v128.store(c0, f32x4.pmax(t30, floor))
+    v128.store(c1, f32x4.pmax(t31, floor))
+  }
+}
+
+// Functions of their own, called once per tile: V8 replaces its slow first code only when a function is called again, so a
+// long loop around an inlined tile would stay slow to its end (first product of 512 x 512: 47 ms inlined, 16 ms so).
+function tile1(a: usize, ae: usize, b: usize, s0: usize, s1: usize, ss: usize, c0: usize, c1: usize, cs: usize, low: f32): void {
+  tile(1, a, ae, b, s0, s1, ss, c0, c1, cs, low)
+}
+
+function tile2(a: usize, ae: usize, b: usize, s0: usize, s1: usize, ss: usize, c0: usize, c1: usize, cs: usize, low: f32): void {
+  tile(2, a, ae, b, s0, s1, ss, c0, c1, cs, low)
+}
+
+function tile3(a: usize, ae: usize, b: usize, s0: usize, s1: usize, ss: usize, c0: usize, c1: usize, cs: usize, low: f32): void {
+  tile(3, a, ae, b, s0, s1, ss, c0, c1, cs, low)
+}
+
+function tile4(a: usize, ae: usize, b: usize, s0: usize, s1: usize, ss: usize, c0: usize, c1: usize, cs: usize, low: f32): void {
+  tile(4, a, ae, b, s0, s1, ss, c0, c1, cs, low)
+}
+
+/** A tile of 1-4 rows whose two halves of 4 columns start and end at addresses of their own. */
+@inline
+export function tileRows(
+  rows: i32, a: usize, ae: usize, b: usize, s0: usize, s1: usize, ss: usize, c0: usize, c1: usize, cs: usize, low: f32,
+): void {
+  if (rows == 4) tile4(a, ae, b, s0, s1, ss, c0, c1, cs, low)
+  else if (rows == 3) tile3(a, ae, b, s0, s1, ss, c0, c1, cs, low)
+  else if (rows == 2) tile2(a, ae, b, s0, s1, ss, c0, c1, cs, low)
+  else tile1(a, ae, b, s0, s1, ss, c0, c1, cs, low)
+}
+
+/**
+ * Heights of the panels of m rows differ by one at most (10 = 4 + 3 + 3): a tile of 3 rows wastes nothing, one of 2 rows has
+ * too few sums in flight. Panel p of q begins at row panelRow(m, q, p).
+ */
+@inline
+export function panelRow(m: i32, q: i32, p: i32): i32 {
+  return p * (m / q) + min(p, m % q)
+}
+
+/**
+ * Stores the transpose of the 4 x 4 block with rows at r0, r1, r2, r3, times scale: its columns go to y, y + step, y + 2 step, y + 3 step.
+ */
+@inline
+export function transpose(r0: usize, r1: usize, r2: usize, r3: usize, scale: v128, y: usize, step: usize): void {
+  const x0 = v128.load(r0)
+  const x1 = v128.load(r1)
+  const x2 = v128.load(r2)
+  const x3 = v128.load(r3)
+  const low01 = v128.shuffle<f32>(x0, x1, 0, 4, 1, 5)
+  const low23 = v128.shuffle<f32>(x2, x3, 0, 4, 1, 5)
+  const high01 = v128.shuffle<f32>(x0, x1, 2, 6, 3, 7)
+  const high23 = v128.shuffle<f32>(x2, x3, 2, 6, 3, 7)
+  v128.store(y, f32x4.mul(v128.shuffle<f32>(low01, low23, 0, 1, 4, 5), scale))
+  y += step
+  v128.store(y, f32x4.mul(v128.shuffle<f32>(low01, low23, 2, 3, 6, 7), scale))
+  y += step
+  v128.store(y, f32x4.mul(v128.shuffle<f32>(high01, high23, 0, 1, 4, 5), scale))
+  y += step
+  v128.store(y, f32x4.mul(v128.shuffle<f32>(high01, high23, 2, 3, 6, 7), scale))
+}

@@ -1,0 +1,96 @@
+// Writes files all or nothing: to a temporary name in the same folder, flushed to the disk, then renamed.
+
+import { accessSync, chmodSync, closeSync, constants, fsyncSync, openSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+
+/** A place that can't be written. The message is one line for the user. */
+export class SaveError extends Error {
+  override name = 'SaveError'
+}
+
+const REASONS: Record<string, string> = {
+  EACCES: 'no permission to write there',
+  EPERM: 'no permission to write there',
+  EROFS: 'a read-only file system',
+  ENOSPC: 'a full disk',
+  EDQUOT: 'a full disk quota',
+  EISDIR: 'a folder',
+  ENAMETOOLONG: 'a name that is too long',
+}
+
+function refusal(file: string, error: unknown): SaveError {
+  const code = (error as NodeJS.ErrnoException).code ?? String(error)
+  const folder = dirname(file)
+  const got = code === 'ENOENT' ? `no folder ${folder}` : code === 'ENOTDIR' ? `${folder}, which is no folder` : REASONS[code] ?? code
+  return new SaveError(`${file}: expected a file that can be written, got ${got}`, { cause: error })
+}
+
+interface Target {
+  /** The file itself where `file` is a symbolic link: renaming would replace the link. */
+  path: string
+  temporary: string
+  mode?: number
+  /** Devices and pipes (/dev/null, /dev/stdout) can only be written in place. */
+  special: boolean
+}
+
+function find(file: string): Target {
+  const at = (path: string) => join(dirname(path), `.${basename(path).slice(0, 100)}.${process.pid}.tmp`)
+  const stats = statSync(file, { throwIfNoEntry: false })
+  if (!stats) return { path: file, temporary: at(file), special: false }
+  if (stats.isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR' })
+  accessSync(file, constants.W_OK)
+  const path = realpathSync(file)
+  return { path, temporary: at(path), mode: stats.mode, special: !stats.isFile() }
+}
+
+/** Throws SaveError where `file` can't be written: better before an hour of training than after it. Leaves nothing behind. */
+export function checkWritable(file: string): void {
+  try {
+    const { temporary, special } = find(file)
+    if (special) return
+    closeSync(openSync(temporary, 'w'))
+    rmSync(temporary)
+  } catch (error) {
+    throw refusal(file, error)
+  }
+}
+
+/**
+ * Writes `file`, or leaves what was there untouched and throws SaveError. Synchronous, so that an interrupted program
+ * can save before it ends.
+ */
+export function save(file: string, content: Uint8Array | string): void {
+  let temporary: string | undefined
+  try {
+    const target = find(file)
+    if (target.special) return writeFileSync(target.path, content)
+    temporary = target.temporary
+    const handle = openSync(temporary, 'w', 0o666)
+    try {
+      writeFileSync(handle, content)
+      fsyncSync(handle)
+    } finally {
+      closeSync(handle)
+    }
+    if (target.mode !== undefined) chmodSync(temporary, target.mode)
+    renameSync(temporary, target.path)
+    flushFolder(dirname(target.path))
+  } catch (error) {
+    if (temporary !== undefined) rmSync(temporary, { force: true })
+    throw refusal(file, error)
+  }
+}
+
+/** Makes the rename last through a power failure. Windows can't open folders and needs no flush: the file is whole either way. */
+function flushFolder(folder: string): void {
+  let handle: number | undefined
+  try {
+    handle = openSync(folder, 'r')
+    fsyncSync(handle)
+  } catch {
+    return
+  } finally {
+    if (handle !== undefined) closeSync(handle)
+  }
+}

@@ -1,0 +1,337 @@
+// Reverse-mode automatic differentiation: how an op is declared and applied, and the walk that computes gradients.
+// Read it first: everything in ts/ops is made of `apply`.
+
+import { Binary } from './kernels.js'
+import { closeScope, currentScope, FRAME, openScope, recorder, type Scope } from './memory.js'
+import { sameShape, ShapeError, show } from './shape.js'
+import { Tensor, VERSION } from './tensor.js'
+
+export type Gradients = (Tensor | null)[]
+
+/** All the engine knows about an op. `A` holds its attributes (stride, dim …). */
+export interface Op<A = void> {
+  readonly name: string
+  /** The result. What else the gradient needs goes into `saved`, which backward() frees. Runs unrecorded. */
+  forward(inputs: readonly Tensor[], attrs: A, saved: Tensor[]): Tensor
+  /** dL/dinput for each input with node.needs(i), given g = dL/doutput, written in differentiable ops. Absent: no gradient. */
+  gradient?(g: Tensor, node: Node<A>): Gradients
+  /** The same in kernels, used when the gradient itself is not differentiated. A test compares the two. */
+  fused?(g: Tensor, node: Node<A>): Gradients
+}
+
+let made = 0
+/** Tensors on the way to those that gradients() was asked for; null while every leaf is wanted. */
+let leading: Set<Tensor> | null = null
+
+/** One recorded application of an op. */
+export class Node<A = any> {
+  /** Creation order is a topological order. */
+  readonly order = made++
+  grad: Tensor | null = null
+  mark = 0
+  constructor(
+    readonly op: Op<A>,
+    readonly inputs: readonly Tensor[],
+    readonly output: Tensor,
+    readonly attrs: A,
+    readonly saved: readonly Tensor[],
+  ) {}
+
+  /** Is the gradient of input i wanted? Never compute one that nobody asked for. */
+  needs(i: number): boolean {
+    const input = this.inputs[i]
+    return input !== undefined && (leading ? leading.has(input) : input.requiresGrad)
+  }
+
+  /**
+   * Where a fused gradient may write dL/dinput i: the leaf's own gradient if that is empty (saves a pass over the
+   * weights), else a new tensor.
+   */
+  into(i: number): Tensor {
+    const input = this.inputs[i]!
+    if (input.node === null && input.stale && !leading) {
+      recorder?.gradient(input)
+      const gradient = gradientOf(input)
+      input.stale = false
+      recorder?.hold(gradient.buffer)
+      return gradient.alias()
+    }
+    return new Tensor(input.shape, input.dtype, input.backend)
+  }
+}
+
+const SPENT = {} as Node
+let recording = true
+/** Results that no scope owns, of the graph that the last backward() went through; the next one frees them. */
+let spent: Tensor[] = []
+let sweep = 0
+
+/** Is a graph being recorded? */
+export const isRecording = (): boolean => recording
+
+/** Run `f` without recording a graph: what it computes has no gradient. */
+export function noGrad<T>(f: () => T): T {
+  const was = recording
+  recording = false
+  try {
+    return f()
+  } finally {
+    recording = was
+  }
+}
+
+/** Apply an op, recording it if an input requires a gradient. */
+export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
+  const { backend } = inputs[0]!
+  let differentiable = false
+  for (let i = 0; i < inputs.length; i++) {
+    const input = inputs[i]!
+    if (!(input instanceof Tensor)) throw foreign(op.name, input)
+    if (input.backend !== backend) {
+      throw new Error(
+        `${op.name}: tensors of two backends, ${backend.name} and ${input.backend.name}: make both on one, or move the values with values() and tensor()`,
+      )
+    }
+    if (input.requiresGrad) differentiable = true
+  }
+  const saved: Tensor[] = []
+  const was = recording
+  recording = false
+  let output: Tensor
+  try {
+    output = op.forward(inputs, attrs, saved)
+  } finally {
+    recording = was
+  }
+  output.label = op.name
+  if (recording && differentiable && op.gradient) {
+    output.requiresGrad = true
+    output.node = new Node(op, inputs, output, attrs, saved)
+  } else for (const t of saved) t.release(op.name)
+  return output
+}
+
+/** The error for an input that isn't a tensor of this engine. */
+export function foreign(op: string, value: unknown): Error {
+  const other = (value as { constructor?: { engineVersion?: string } } | null)?.constructor?.engineVersion
+  if (other) {
+    return new Error(`${op}: a tensor of another copy of hebb (version ${other}) came to version ${VERSION}: let the project install one copy only`)
+  }
+  return new TypeError(`${op}: a tensor expected, got ${value === null ? 'null' : Array.isArray(value) ? 'an array: wrap it in tensor()' : typeof value}`)
+}
+Object.defineProperty(Tensor, 'engineVersion', { value: VERSION })
+
+/** The leaf's storage for its gradient, made at the first use; it lives as long as the leaf. */
+function gradientOf(leaf: Tensor): Tensor {
+  if (!leaf.gradient || leaf.gradient.freed) {
+    leaf.gradient = new Tensor(leaf.shape, leaf.dtype, leaf.backend, null, leaf)
+    leaf.gradient.label = `gradient of ${leaf.label}`
+  }
+  return leaf.gradient
+}
+
+/** Nodes that `roots` depend on, latest first. */
+function collect(roots: readonly Tensor[]): Node[] {
+  const mark = ++sweep
+  const found: Node[] = []
+  const visit = (t: Tensor) => {
+    const { node } = t
+    if (!node || node.mark === mark) return
+    if (node === SPENT) {
+      throw new Error(
+        `backward: ${t.label} ${show(t.shape)} was back-propagated before and its graph is gone: compute it anew, sum the losses first, or call the first backward({ retainGraph: true })`,
+      )
+    }
+    node.mark = mark
+    found.push(node)
+  }
+  roots.forEach(visit)
+  for (let i = 0; i < found.length; i++) found[i]!.inputs.forEach(visit)
+  return found.sort((a, b) => b.order - a.order)
+}
+
+/** a + b in place if nothing else owns a's buffer. Both are held by the walk. */
+function accumulate(a: Tensor, b: Tensor): Tensor {
+  const alone = a.buffer.owners === 1
+  const out = alone ? a : new Tensor(a.shape, a.dtype, a.backend)
+  out.kept = true
+  out.owner = null
+  a.backend.kernels.binary(Binary.add, 1, 1, 1, a.size, 0, 0, 0, 1, 0, 0, 0, 1, a.address, b.address, out.address)
+  b.release('backward()')
+  if (!alone) a.release('backward()')
+  return out
+}
+
+/** Add g to leaf.grad, or make it leaf.grad if that is empty. */
+function deliver(leaf: Tensor, g: Tensor): void {
+  const k = leaf.backend.kernels
+  recorder?.gradient(leaf)
+  if (leaf.gradient && g.buffer === leaf.gradient.buffer) leaf.stale = false
+  else if (leaf.stale) {
+    const target = gradientOf(leaf)
+    k.copy(leaf.size, g.address, target.address)
+    leaf.stale = false
+  } else {
+    const target = leaf.gradient!
+    k.binary(Binary.add, 1, 1, 1, leaf.size, 0, 0, 0, 1, 0, 0, 0, 1, target.address, g.address, target.address)
+  }
+  g.release('backward()')
+}
+
+/** Gradients of ops run unrecorded; every tensor they make but don't return is freed at once. */
+function walkFast(nodes: Node[], wanted: Map<Tensor, Tensor | null> | null, retain: boolean): void {
+  const frame = openScope('backward()', FRAME)
+  try {
+    for (const node of nodes) {
+      const g = node.grad
+      if (!g) continue
+      node.grad = null
+      if (wanted?.has(node.output)) wanted.set(node.output, g)
+      const gradients = noGrad(() => (node.op.fused ?? node.op.gradient!).call(node.op, g, node))
+      for (let i = 0; i < node.inputs.length; i++) {
+        const gradient = gradients[i]
+        if (gradient && node.needs(i)) send(node, node.inputs[i]!, gradient, frame, wanted)
+      }
+      if (wanted?.get(node.output) !== g) g.release('backward()')
+      for (const t of frame.owned) if (!t.kept) t.release(frame)
+      frame.owned.length = 0
+      if (!retain) spend(node)
+    }
+  } finally {
+    for (const node of nodes) {
+      node.grad?.release('backward()')
+      node.grad = null
+    }
+    closeScope(frame)
+  }
+}
+
+function send(node: Node, input: Tensor, gradient: Tensor, frame: Scope, wanted: Map<Tensor, Tensor | null> | null): void {
+  if (!sameShape(gradient.shape, input.shape)) {
+    throw new ShapeError(`${node.op.name}: its gradient has shape ${show(gradient.shape)}, but the input ${show(input.shape)}: the op is wrong`)
+  }
+  // what the op passed through (g itself, a saved tensor) is shared, so it gets a handle of its own
+  const own = gradient.owner === frame && !gradient.kept ? gradient : gradient.alias()
+  own.kept = true
+  own.owner = null
+  if (input.node) input.node.grad = input.node.grad ? accumulate(input.node.grad, own) : own
+  else if (wanted) {
+    const before = wanted.get(input)
+    wanted.set(input, before ? accumulate(before, own) : own)
+  } else deliver(input, own)
+}
+
+function spend(node: Node): void {
+  for (const t of node.saved) t.release('backward()')
+  const { output } = node
+  output.node = SPENT
+  if (!output.owner && !output.kept) spent.push(output)
+}
+
+/** Gradients of ops are recorded like any other op, so that they can be differentiated again. */
+function walkRecorded(nodes: Node[], wanted: Map<Tensor, Tensor | null>, add: (a: Tensor, b: Tensor) => Tensor): void {
+  for (const node of nodes) {
+    const g = node.grad
+    if (!g) continue
+    node.grad = null
+    if (wanted.has(node.output)) wanted.set(node.output, g)
+    const gradients = node.op.gradient!(g, node)
+    node.inputs.forEach((input, i) => {
+      const gradient = gradients[i]
+      if (!gradient || !node.needs(i)) return
+      if (input.node) input.node.grad = input.node.grad ? add(input.node.grad, gradient) : gradient
+      else {
+        const before = wanted.get(input)
+        wanted.set(input, before ? add(before, gradient) : gradient)
+      }
+    })
+  }
+}
+
+function filled(like: Tensor, value: number): Tensor {
+  const t = new Tensor(like.shape, 'float32', like.backend)
+  like.backend.kernels.fill(t.size, value, t.address)
+  return t
+}
+
+export interface BackwardOptions {
+  /** Keep the graph for another backward() through it (default false) */
+  retainGraph?: boolean
+}
+
+/**
+ * Adds d(loss)/d(leaf) to the `grad` of every leaf that requires it: parameters and tensors marked with requiresGrad().
+ * Gradients of intermediate results are freed as soon as they are used. The results themselves stay readable until their turn or
+ * scope ends; outside any, until the next backward().
+ * @throws ShapeError unless loss has one element; Error if it depends on nothing that requires a gradient, or was back-propagated before
+ */
+export function backward(loss: Tensor, options: BackwardOptions = {}): void {
+  if (loss.size !== 1) throw new ShapeError(`backward: a scalar expected, got shape ${show(loss.shape)}: reduce it with mean() or sum()`)
+  if (!loss.node) {
+    throw new Error(
+      loss.requiresGrad
+        ? `backward: ${loss.label} is a leaf, nothing was computed from it`
+        : `backward: ${loss.label} ${show(loss.shape)} does not depend on anything that requires a gradient: use parameters or requiresGrad(), outside noGrad()`,
+    )
+  }
+  for (const t of spent) if (!t.kept && !t.owner) t.release('the next backward()')
+  spent = []
+  const nodes = collect([loss])
+  const seed = filled(loss, 1)
+  seed.kept = true
+  loss.node.grad = seed
+  walkFast(nodes, null, options.retainGraph ?? false)
+}
+
+export interface GradientOptions {
+  /** Record the gradients, so that they can be differentiated again (default false) */
+  createGraph?: boolean
+  /** Keep the graph for another pass (default: createGraph) */
+  retainGraph?: boolean
+  /** dL/doutput of each output; default 1, which needs scalar outputs */
+  gradOutputs?: readonly Tensor[]
+}
+
+/** The addition of two gradients, set by ops/arithmetic.ts (this file knows no ops). @internal */
+let addition: (a: Tensor, b: Tensor) => Tensor
+export function useAddition(add: (a: Tensor, b: Tensor) => Tensor): void {
+  addition = add
+}
+
+/**
+ * Σ_o gradOutputs[o] · d(outputs[o]) / d(input) for each input, without touching anybody's `grad`. Inputs may be leaves or
+ * intermediate results; one that no output depends on gets zeros.
+ */
+export function gradients(outputs: Tensor | readonly Tensor[], inputs: readonly Tensor[], options: GradientOptions = {}): Tensor[] {
+  const roots = outputs instanceof Tensor ? [outputs] : outputs
+  const { createGraph = false, retainGraph = createGraph, gradOutputs } = options
+  const wanted = new Map<Tensor, Tensor | null>(inputs.map(t => [t, null]))
+  const nodes = collect(roots)
+  const was = leading
+  const on = new Set<Tensor>(inputs)
+  for (let i = nodes.length - 1; i >= 0; i--) if (nodes[i]!.inputs.some(t => on.has(t))) on.add(nodes[i]!.output)
+  leading = on
+  try {
+    roots.forEach((root, i) => {
+      if (!gradOutputs && root.size !== 1) throw new ShapeError(`gradients: a scalar output expected, got shape ${show(root.shape)}: reduce it, or give gradOutputs`)
+      const given = gradOutputs?.[i]
+      if (given && !sameShape(given.shape, root.shape)) {
+        throw new ShapeError(`gradients: gradOutputs[${i}] has shape ${show(given.shape)}, the output ${show(root.shape)}`)
+      }
+      const seed = given ? (createGraph ? given : given.alias()) : filled(root, 1)
+      if (!createGraph) seed.kept = true
+      if (root.node) root.node.grad = root.node.grad ? (createGraph ? addition(root.node.grad, seed) : accumulate(root.node.grad, seed)) : seed
+      else if (wanted.has(root)) wanted.set(root, seed)
+    })
+    if (createGraph) walkRecorded(nodes, wanted, addition)
+    else walkFast(nodes.filter(n => on.has(n.output)), wanted, retainGraph)
+    return inputs.map(t => {
+      const g = wanted.get(t) ?? filled(t, 0)
+      // the walk held it; now it belongs to whoever asked
+      if (!createGraph && g.kept) g.moveTo(currentScope())
+      return g
+    })
+  } finally {
+    leading = was
+  }
+}

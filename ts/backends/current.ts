@@ -1,0 +1,106 @@
+// Which backend new tensors live on, and the settings of the engine: configure() and info().
+
+import type { Backend } from '../kernels.js'
+import { heapOf, limitMemory, memoryInUse } from '../memory.js'
+import { createReference } from './reference/index.js'
+import { createWasm, wasmAvailable, wasmRefusal } from './wasm.js'
+
+export type BackendName = 'wasm' | 'reference' | 'reference64'
+
+export interface Settings {
+  /** wasm, or the plain-TypeScript reference in float32 or float64 (default wasm where WebAssembly SIMD is available) */
+  backend?: BackendName
+  /** Only kernels whose results are bit-equal on every runtime (default false; the plain SIMD binary, which is always used so far, is one) */
+  strict?: boolean
+  /** Only direct convolution algorithms, whose rounding error is that of a plain sum (default false; the ones used so far all are) */
+  precise?: boolean
+  memory?: {
+    /** Largest number of bytes for tensors (default: what the runtime grants) */
+    limit?: number
+  }
+}
+
+const settings = { strict: false, precise: false, limit: Infinity }
+const made = new Map<BackendName, Backend>()
+let preferred: BackendName | null = null
+
+export function backendNamed(name: BackendName): Backend {
+  const before = made.get(name)
+  if (before) return before
+  const backend = name === 'wasm' ? createWasm() : createReference(name === 'reference' ? 4 : 8)
+  made.set(name, backend)
+  return backend
+}
+
+/** Where tensors made now live. */
+export function currentBackend(): Backend {
+  return backendNamed((preferred ??= wasmAvailable() ? 'wasm' : 'reference'))
+}
+
+/** Run `f` with new tensors on another backend, for tests and comparisons. */
+export function onBackend<T>(name: BackendName, f: () => T): T {
+  const was = preferred
+  preferred = name
+  try {
+    return f()
+  } finally {
+    preferred = was
+  }
+}
+
+/**
+ * Settings of the engine, before the first tensor.
+ * @throws Error once tensors exist, or for a setting that does not exist
+ */
+export function configure(wanted: Settings): void {
+  if (memoryInUse()) throw new Error('configure: tensors exist already: call it before the first tensor is made')
+  const known = ['backend', 'strict', 'precise', 'memory']
+  for (const key of Object.keys(wanted)) if (!known.includes(key)) throw new Error(`configure: ${known.join(', ')} expected, got ${key}`)
+  if (wanted.backend !== undefined) {
+    if (!['wasm', 'reference', 'reference64'].includes(wanted.backend)) {
+      throw new Error(`configure: backend must be wasm, reference or reference64, got ${String(wanted.backend)}`)
+    }
+    preferred = wanted.backend
+  }
+  settings.strict = wanted.strict ?? settings.strict
+  settings.precise = wanted.precise ?? settings.precise
+  const limit = wanted.memory?.limit
+  if (limit !== undefined) {
+    if (!(limit > 0)) throw new Error(`configure: memory.limit must be a number of bytes > 0, got ${limit}`)
+    limitMemory((settings.limit = limit))
+  }
+}
+
+export interface Info {
+  backend: BackendName
+  /** simd, or the element type of a reference backend */
+  binary: string
+  threads: number
+  strict: boolean
+  precise: boolean
+  memory: {
+    /** Buffers alive and their bytes; the most bytes alive at once; bytes reserved; the limit */
+    buffers: number
+    bytes: number
+    peak: number
+    reserved: number
+    limit: number
+  }
+  /** Why WebAssembly is not used, or null */
+  refused: string | null
+}
+
+/** What the engine runs on, and what its memory holds. */
+export function info(): Info {
+  const backend = currentBackend()
+  const heap = heapOf(backend)
+  return {
+    backend: backend.name,
+    binary: backend.variant,
+    threads: 1,
+    strict: settings.strict,
+    precise: settings.precise,
+    memory: { buffers: heap.live, bytes: heap.liveBytes, peak: heap.peakBytes, reserved: backend.bytes, limit: settings.limit },
+    refused: wasmRefusal,
+  }
+}

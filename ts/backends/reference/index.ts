@@ -1,0 +1,62 @@
+// The reference backend: every kernel in obvious loops, in float64 arithmetic. It is the specification of the kernel table, the
+// oracle of the kernel tests, and the fallback where WebAssembly is forbidden.
+
+import type { Backend, Kernels } from '../../kernels.js'
+import { convolution } from './conv.js'
+import { elementwise } from './elementwise.js'
+import { layout } from './layout.js'
+import { matrix } from './matrix.js'
+import { Memory } from './memory.js'
+import { normalisation } from './norm.js'
+import { pooling } from './pool.js'
+import { random } from './random.js'
+import { reductions } from './reduce.js'
+import { softmax } from './softmax.js'
+import { update } from './update.js'
+
+/** A backend with a memory of its own, whose tensors hold float32 (width 4) or float64 (width 8). */
+export function createReference(width: 4 | 8): Backend {
+  const memory = new Memory(width)
+  return {
+    name: width === 4 ? 'reference' : 'reference64',
+    variant: width === 4 ? 'float32' : 'float64',
+    width,
+    kernels: {
+      ...layout(memory),
+      ...elementwise(memory),
+      ...reductions(memory),
+      ...softmax(memory),
+      ...matrix(memory),
+      ...convolution(memory),
+      ...pooling(memory),
+      ...normalisation(memory),
+      ...random(memory),
+      ...update(memory),
+    } satisfies Kernels<number>,
+    get bytes() {
+      return memory.bytes
+    },
+    reserve(bytes) {
+      return memory.reserve(bytes)
+    },
+    read(address, n, dtype) {
+      return dtype === 'int32' ? Int32Array.from(memory.ints(address, n)) : memory.floats(address, n).slice()
+    },
+    readOne(address, dtype) {
+      return (dtype === 'int32' ? memory.ints(address, 1) : memory.floats(address, 1))[0]!
+    },
+    write(address, values, dtype) {
+      const target = dtype === 'int32' ? memory.ints(address, values.length) : memory.floats(address, values.length)
+      target.set(values)
+    },
+    writeScalars(address, values) {
+      memory.scalars(address, values.length).set(values)
+    },
+    readWords(address, n) {
+      return memory.words(address, n).slice()
+    },
+    writeWords(address, words) {
+      memory.words(address, words.length).set(words)
+    },
+  }
+}

@@ -1,0 +1,90 @@
+// Reference kernels: batch normalisation of [n, c, inner] with statistics of each channel.
+
+import type { Kernels } from '../../kernels.js'
+import type { Memory } from './memory.js'
+
+type Normalisation = Pick<Kernels<number>, 'channelMoments' | 'batchNorm' | 'batchNormGrad' | 'updateRunning'>
+
+export const normalisation = (memory: Memory): Normalisation => ({
+  channelMoments(n, c, inner, x, mean, variance) {
+    const xs = memory.floats(x, n * c * inner)
+    const means = memory.floats(mean, c)
+    const variances = memory.floats(variance, c)
+    const count = n * inner
+    for (let channel = 0; channel < c; channel++) {
+      let sum = 0
+      for (let i = 0; i < n; i++) for (let j = 0; j < inner; j++) sum += xs[(i * c + channel) * inner + j]!
+      const centre = sum / count
+      let squared = 0
+      for (let i = 0; i < n; i++)
+        for (let j = 0; j < inner; j++) {
+          const d = xs[(i * c + channel) * inner + j]! - centre
+          squared += d * d
+        }
+      means[channel] = centre
+      variances[channel] = squared / count
+    }
+  },
+
+  batchNorm(n, c, inner, eps, x, mean, variance, weight, bias, y) {
+    const xs = memory.floats(x, n * c * inner)
+    const means = memory.floats(mean, c)
+    const variances = memory.floats(variance, c)
+    const weights = memory.floats(weight, c)
+    const biases = memory.floats(bias, c)
+    const ys = memory.floats(y, n * c * inner)
+    for (let i = 0; i < n; i++)
+      for (let channel = 0; channel < c; channel++) {
+        const scale = (weight ? weights[channel]! : 1) / Math.sqrt(variances[channel]! + eps)
+        const shift = bias ? biases[channel]! : 0
+        const start = (i * c + channel) * inner
+        for (let j = start; j < start + inner; j++) ys[j] = (xs[j]! - means[channel]!) * scale + shift
+      }
+  },
+
+  batchNormGrad(n, c, inner, eps, training, x, mean, variance, weight, g, gx, gweight, gbias) {
+    const xs = memory.floats(x, n * c * inner)
+    const gs = memory.floats(g, n * c * inner)
+    const means = memory.floats(mean, c)
+    const variances = memory.floats(variance, c)
+    const weights = memory.floats(weight, c)
+    const gxs = memory.floats(gx, n * c * inner)
+    const gweights = memory.floats(gweight, c)
+    const gbiases = memory.floats(gbias, c)
+    const count = n * inner
+    for (let channel = 0; channel < c; channel++) {
+      const centre = means[channel]!
+      const inverse = 1 / Math.sqrt(variances[channel]! + eps)
+      let sum = 0 // Σ g
+      let dot = 0 // Σ g x̂, with x̂ = (x - mean) / sqrt(variance + eps)
+      for (let i = 0; i < n; i++)
+        for (let j = 0; j < inner; j++) {
+          const k = (i * c + channel) * inner + j
+          sum += gs[k]!
+          dot += gs[k]! * ((xs[k]! - centre) * inverse)
+        }
+      if (gweight) gweights[channel] = dot
+      if (gbias) gbiases[channel] = sum
+      if (!gx) continue
+      const scale = (weight ? weights[channel]! : 1) * inverse
+      for (let i = 0; i < n; i++)
+        for (let j = 0; j < inner; j++) {
+          const k = (i * c + channel) * inner + j
+          const through = training ? (sum + (xs[k]! - centre) * inverse * dot) / count : 0
+          gxs[k] = scale * (gs[k]! - through)
+        }
+    }
+  },
+
+  updateRunning(c, unbias, scalars, mean, variance, runningMean, runningVariance) {
+    const factor = memory.scalars(scalars, 1)[0]!
+    const means = memory.floats(mean, c)
+    const variances = memory.floats(variance, c)
+    const runningMeans = memory.floats(runningMean, c)
+    const runningVariances = memory.floats(runningVariance, c)
+    for (let i = 0; i < c; i++) {
+      runningMeans[i] = (1 - factor) * runningMeans[i]! + factor * means[i]!
+      runningVariances[i] = (1 - factor) * runningVariances[i]! + factor * (unbias * variances[i]!)
+    }
+  },
+})

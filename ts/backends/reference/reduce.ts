@@ -1,0 +1,116 @@
+// Reference kernels: reductions of [outer, n, inner] over the middle, running sums, and the search for values that are not finite.
+
+import { Reduce, type Kernels } from '../../kernels.js'
+import { exp, log } from '../../numerics.js'
+import type { Memory } from './memory.js'
+
+type Reductions = Pick<Kernels<number>, 'reduce' | 'argReduce' | 'moments' | 'logSumExp' | 'cumsum' | 'firstNonFinite'>
+
+/** What a reduction starts from, and how it takes in one more element */
+const REDUCE: Record<Reduce, { start: number; add: (sum: number, x: number) => number }> = {
+  [Reduce.sum]: { start: 0, add: (sum, x) => sum + x },
+  [Reduce.mean]: { start: 0, add: (sum, x) => sum + x },
+  [Reduce.max]: { start: -Infinity, add: (most, x) => (x > most || x !== x ? x : most) },
+  [Reduce.min]: { start: Infinity, add: (least, x) => (x < least || x !== x ? x : least) },
+  [Reduce.prod]: { start: 1, add: (product, x) => product * x },
+  [Reduce.sumAbs]: { start: 0, add: (sum, x) => sum + Math.abs(x) },
+  [Reduce.sumSquares]: { start: 0, add: (sum, x) => sum + x * x },
+}
+
+export const reductions = (memory: Memory): Reductions => ({
+  reduce(f, outer, n, inner, x, y) {
+    const { start, add } = REDUCE[f]
+    const from = memory.floats(x, outer * n * inner)
+    const to = memory.floats(y, outer * inner)
+    for (let o = 0; o < outer; o++)
+      for (let i = 0; i < inner; i++) {
+        let result = start
+        for (let j = 0; j < n; j++) result = add(result, from[(o * n + j) * inner + i]!)
+        to[o * inner + i] = f === Reduce.mean ? result / n : result
+      }
+  },
+
+  argReduce(sign, outer, n, inner, x, y) {
+    const from = memory.floats(x, outer * n * inner)
+    const to = memory.ints(y, outer * inner)
+    for (let o = 0; o < outer; o++)
+      for (let i = 0; i < inner; i++) {
+        let best = 0
+        let most = sign * from[o * n * inner + i]!
+        for (let j = 1; j < n; j++) {
+          const v = sign * from[(o * n + j) * inner + i]!
+          if (v > most || (v !== v && most === most)) {
+            best = j
+            most = v
+          }
+        }
+        to[o * inner + i] = best
+      }
+  },
+
+  moments(outer, n, inner, x, mean, squares) {
+    const from = memory.floats(x, outer * n * inner)
+    const means = memory.floats(mean, outer * inner)
+    const deviations = memory.floats(squares, outer * inner)
+    for (let o = 0; o < outer; o++)
+      for (let i = 0; i < inner; i++) {
+        let sum = 0
+        for (let j = 0; j < n; j++) sum += from[(o * n + j) * inner + i]!
+        const centre = sum / n
+        let squared = 0
+        for (let j = 0; j < n; j++) {
+          const d = from[(o * n + j) * inner + i]! - centre
+          squared += d * d
+        }
+        means[o * inner + i] = centre
+        deviations[o * inner + i] = squared
+      }
+  },
+
+  logSumExp(outer, n, inner, x, y) {
+    const from = memory.floats(x, outer * n * inner)
+    const to = memory.floats(y, outer * inner)
+    for (let o = 0; o < outer; o++)
+      for (let i = 0; i < inner; i++) to[o * inner + i] = logSumExp(from, n, inner, o * n * inner + i)
+  },
+
+  cumsum(outer, n, inner, reverse, x, y) {
+    const from = memory.floats(x, outer * n * inner)
+    const to = memory.floats(y, outer * n * inner)
+    for (let o = 0; o < outer; o++)
+      for (let i = 0; i < inner; i++) {
+        let sum = 0
+        for (let j = 0; j < n; j++) {
+          const k = (o * n + (reverse ? n - 1 - j : j)) * inner + i
+          sum += from[k]!
+          to[k] = sum
+        }
+      }
+  },
+
+  firstNonFinite(n, x) {
+    const from = memory.floats(x, n)
+    for (let i = 0; i < n; i++) if (from[i]! - from[i]! !== 0) return i
+    return -1
+  },
+})
+
+/** Maximum of n elements from `start` on, `step` apart; NaN wins */
+export function maximumOf(x: ArrayLike<number>, n: number, step: number, start: number): number {
+  let most = -Infinity
+  for (let j = 0; j < n; j++) {
+    const v = x[start + j * step]!
+    if (v > most || v !== v) most = v
+    if (most !== most) break
+  }
+  return most
+}
+
+/** log Σ exp x of n elements from `start` on, `step` apart */
+export function logSumExp(x: ArrayLike<number>, n: number, step: number, start: number): number {
+  const most = maximumOf(x, n, step, start)
+  if (most - most !== 0) return most // -inf, inf and NaN are their own answer; the shift would make inf - inf
+  let sum = 0
+  for (let j = 0; j < n; j++) sum += exp(x[start + j * step]! - most)
+  return most + log(sum)
+}

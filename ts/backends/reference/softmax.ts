@@ -1,0 +1,121 @@
+// Reference kernels: softmax and cross-entropy.
+
+import type { Kernels } from '../../kernels.js'
+import { exp } from '../../numerics.js'
+import type { Memory } from './memory.js'
+import { logSumExp, maximumOf } from './reduce.js'
+
+type Softmax = Pick<
+  Kernels<number>,
+  'softmax' | 'softmaxGrad' | 'logSoftmax' | 'logSoftmaxGrad' | 'crossEntropy' | 'crossEntropyGrad'
+>
+
+export const softmax = (memory: Memory): Softmax => ({
+  softmax(outer, n, inner, x, y) {
+    const from = memory.floats(x, outer * n * inner)
+    const to = memory.floats(y, outer * n * inner)
+    for (let o = 0; o < outer; o++)
+      for (let i = 0; i < inner; i++) {
+        const start = o * n * inner + i
+        const most = maximumOf(from, n, inner, start)
+        let sum = 0
+        for (let j = 0; j < n; j++) sum += exp(from[start + j * inner]! - most)
+        for (let j = 0; j < n; j++) to[start + j * inner] = exp(from[start + j * inner]! - most) / sum
+      }
+  },
+
+  softmaxGrad(outer, n, inner, y, g, out) {
+    const ys = memory.floats(y, outer * n * inner)
+    const gs = memory.floats(g, outer * n * inner)
+    const to = memory.floats(out, outer * n * inner)
+    for (let o = 0; o < outer; o++)
+      for (let i = 0; i < inner; i++) {
+        const start = o * n * inner + i
+        let dot = 0
+        for (let j = 0; j < n; j++) dot += ys[start + j * inner]! * gs[start + j * inner]!
+        for (let j = 0; j < n; j++) to[start + j * inner] = ys[start + j * inner]! * (gs[start + j * inner]! - dot)
+      }
+  },
+
+  logSoftmax(outer, n, inner, x, y) {
+    const from = memory.floats(x, outer * n * inner)
+    const to = memory.floats(y, outer * n * inner)
+    for (let o = 0; o < outer; o++)
+      for (let i = 0; i < inner; i++) {
+        const start = o * n * inner + i
+        const lse = logSumExp(from, n, inner, start)
+        for (let j = 0; j < n; j++) to[start + j * inner] = from[start + j * inner]! - lse
+      }
+  },
+
+  logSoftmaxGrad(outer, n, inner, y, g, out) {
+    const ys = memory.floats(y, outer * n * inner)
+    const gs = memory.floats(g, outer * n * inner)
+    const to = memory.floats(out, outer * n * inner)
+    for (let o = 0; o < outer; o++)
+      for (let i = 0; i < inner; i++) {
+        const start = o * n * inner + i
+        let sum = 0
+        for (let j = 0; j < n; j++) sum += gs[start + j * inner]!
+        for (let j = 0; j < n; j++) to[start + j * inner] = gs[start + j * inner]! - exp(ys[start + j * inner]!) * sum
+      }
+  },
+
+  crossEntropy(n, c, inner, ignore, smoothing, x, target, weight, loss, lse, used) {
+    const xs = memory.floats(x, n * c * inner)
+    const targets = memory.ints(target, n * inner)
+    const weights = memory.floats(weight, c)
+    const losses = memory.floats(loss, n * inner)
+    const lses = memory.floats(lse, n * inner)
+    const useds = memory.floats(used, n * inner)
+    let stray = -1
+    for (let p = 0; p < n * inner; p++) {
+      const start = Math.floor(p / inner) * c * inner + (p % inner)
+      const t = targets[p]!
+      const total = logSumExp(xs, c, inner, start)
+      lses[p] = total
+      if (t === ignore) {
+        losses[p] = 0
+        useds[p] = 0
+      } else if (!(t >= 0 && t < c)) {
+        losses[p] = NaN
+        useds[p] = NaN
+        if (stray < 0) stray = p
+      } else {
+        const w = weight ? weights[t]! : 1
+        let value = (1 - smoothing) * w * (total - xs[start + t * inner]!)
+        // the second term only where it counts: a class ruled out by -inf would make it 0 · inf
+        if (smoothing !== 0)
+          for (let j = 0; j < c; j++) value += (smoothing / c) * (weight ? weights[j]! : 1) * (total - xs[start + j * inner]!)
+        losses[p] = value
+        useds[p] = w
+      }
+    }
+    return stray
+  },
+
+  crossEntropyGrad(n, c, inner, ignore, smoothing, x, target, weight, lse, g, out) {
+    const xs = memory.floats(x, n * c * inner)
+    const targets = memory.ints(target, n * inner)
+    const weights = memory.floats(weight, c)
+    const lses = memory.floats(lse, n * inner)
+    const gs = memory.floats(g, n * inner)
+    const to = memory.floats(out, n * c * inner)
+    let sum = c
+    if (weight) {
+      sum = 0
+      for (let j = 0; j < c; j++) sum += weights[j]!
+    }
+    for (let p = 0; p < n * inner; p++) {
+      const start = Math.floor(p / inner) * c * inner + (p % inner)
+      const t = targets[p]!
+      const own = (1 - smoothing) * (t >= 0 && t < c ? (weight ? weights[t]! : 1) : NaN)
+      for (let j = 0; j < c; j++) {
+        const k = start + j * inner
+        const probability = exp(xs[k]! - lses[p]!)
+        const smooth = (smoothing / c) * (sum * probability - (weight ? weights[j]! : 1))
+        to[k] = t === ignore ? 0 : gs[p]! * (own * (probability - (j === t ? 1 : 0)) + smooth)
+      }
+    }
+  },
+})

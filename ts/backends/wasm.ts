@@ -1,0 +1,104 @@
+// The WebAssembly backend: instantiates the compiled kernels over one linear memory and binds them to the kernel table.
+
+import type { Backend, DType, Kernels } from '../kernels.js'
+import simd from '../../build/wasm/simd.wasm'
+
+const PAGE = 65536
+/** Static data of the module fills page 0 (asconfig's initialMemory), scratch follows, then tensors. */
+const STATIC_BYTES = PAGE
+const SCRATCH_BYTES = 4 << 20
+/** Vector loads may read past the last tensor, never write. */
+const SLACK = 64
+
+type Exports = Kernels<number> & { heapBase(): number }
+
+/** Why WebAssembly can't be used here, or null. */
+export let wasmRefusal: string | null = null
+
+/** The binary compiled at import time (compiling later, inside a request, is forbidden on some edge runtimes). */
+const compiled: WebAssembly.Module | null = (() => {
+  try {
+    return new WebAssembly.Module(simd)
+  } catch (error) {
+    wasmRefusal = error instanceof Error ? error.message : String(error)
+    return null
+  }
+})()
+
+export const wasmAvailable = (): boolean => compiled !== null
+
+/** A backend with a memory of its own. Throws if WebAssembly with SIMD is not available. */
+export function createWasm(): Backend {
+  if (!compiled) throw new Error(`wasm: not available here (${wasmRefusal})`)
+  const memory = new WebAssembly.Memory({ initial: (STATIC_BYTES + SCRATCH_BYTES) / PAGE, maximum: 65536 })
+  const scratch = new WebAssembly.Global({ value: 'i32', mutable: false }, STATIC_BYTES)
+  const exports = new WebAssembly.Instance(compiled, { env: { memory, scratch } }).exports as unknown as Exports
+  const first = STATIC_BYTES + SCRATCH_BYTES + SLACK
+  let top = first
+
+  // growth detaches views, so they are made anew whenever the buffer has changed
+  let buffer = memory.buffer
+  let f32 = new Float32Array(buffer)
+  let i32 = new Int32Array(buffer)
+  let f64 = new Float64Array(buffer)
+  const refresh = () => {
+    if (buffer === memory.buffer) return
+    buffer = memory.buffer
+    f32 = new Float32Array(buffer)
+    i32 = new Int32Array(buffer)
+    f64 = new Float64Array(buffer)
+  }
+  const view = (dtype: DType) => {
+    refresh()
+    return dtype === 'int32' ? i32 : f32
+  }
+  const { heapBase, ...kernels } = exports
+  if (heapBase() > STATIC_BYTES) throw new Error('wasm: static data reaches into the scratch region; raise initialMemory in asconfig.json')
+
+  return {
+    name: 'wasm',
+    variant: 'simd',
+    width: 4,
+    kernels: kernels satisfies Kernels<number>,
+    get bytes() {
+      return top - first
+    },
+    reserve(bytes) {
+      const address = top
+      const missing = Math.ceil((top + bytes + SLACK) / PAGE) - memory.buffer.byteLength / PAGE
+      // growth in steps of an eighth, so that many small tensors don't grow the memory page by page
+      if (missing > 0) {
+        const spare = Math.min(65536 - memory.buffer.byteLength / PAGE, Math.max(missing, memory.buffer.byteLength >> 19))
+        if (spare < missing) throw new RangeError('the end of the 4 GB that WebAssembly can address')
+        try {
+          memory.grow(spare)
+        } catch {
+          throw new RangeError('the end of the memory that this runtime grants')
+        }
+      }
+      top += bytes
+      return address
+    },
+    read(address, n, dtype) {
+      return view(dtype).slice(address >>> 2, (address >>> 2) + n)
+    },
+    readOne(address, dtype) {
+      return view(dtype)[address >>> 2]!
+    },
+    write(address, values, dtype) {
+      view(dtype).set(values, address >>> 2)
+    },
+    writeScalars(address, values) {
+      refresh()
+      f64.set(values, address >>> 3)
+    },
+    readWords(address, n) {
+      refresh()
+      return i32.slice(address >>> 2, (address >>> 2) + n)
+    },
+    writeWords(address, words) {
+      refresh()
+      i32.set(words, address >>> 2)
+    },
+  }
+}

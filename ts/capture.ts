@@ -1,0 +1,187 @@
+// capture(step): run a step once while the kernel table writes down every call, then replay the list. Freed buffers are reused
+// in the same order each time, so the recorded addresses already are a static memory plan.
+
+import { currentBackend } from './backends/current.js'
+import type { Backend, DType, Kernels } from './kernels.js'
+import { Arena, type Buffer, closeScope, FRAME, heapOf, openScope, recorder as active, setRecorder, type Recorder } from './memory.js'
+import { show } from './shape.js'
+import { Tensor } from './tensor.js'
+
+type Call = (...args: number[]) => unknown
+
+/** What a step may return: a tensor, nothing, or an array or record of tensors. */
+export type Outputs = Tensor | void | readonly Tensor[] | Readonly<Record<string, Tensor>>
+
+export interface Captured<A extends readonly Tensor[], R extends Outputs> {
+  (...inputs: A): R
+  /** Kernel calls of the program last recorded; 0 before */
+  readonly calls: number
+  /** Bytes of the programs' own memory */
+  readonly bytes: number
+  /** Free the programs. The next call starts anew. */
+  dispose(): void
+}
+
+/** Gradients whose state at the start of the program matters, and what it is at the end. */
+interface LeafState {
+  leaf: { stale: boolean }
+  before: boolean
+  after: boolean
+}
+
+class Program implements Recorder {
+  readonly arena: Arena
+  readonly #functions: Call[] = []
+  readonly #arguments: number[][] = []
+  readonly #work: (() => void)[] = []
+  readonly #held = new Set<Buffer>()
+  readonly #leaves = new Map<object, LeafState>()
+  inputs: Tensor[] = []
+  outputs: Outputs = undefined
+
+  constructor(readonly backend: Backend) {
+    this.arena = new Arena(backend)
+  }
+
+  hold(buffer: Buffer): void {
+    if (buffer.arena !== this.arena && !this.#held.has(buffer)) this.#held.add(buffer.retain())
+  }
+  before(work: () => void): void {
+    this.#work.push(work)
+  }
+  wrote(address: number, values: ArrayLike<number>, dtype: DType): void {
+    this.at(() => this.backend.write(address, values, dtype))
+  }
+  at(work: () => void): void {
+    this.#functions.push(work)
+    this.#arguments.push([])
+  }
+  gradient(leaf: { stale: boolean }): void {
+    if (!this.#leaves.has(leaf)) this.#leaves.set(leaf, { leaf, before: leaf.stale, after: leaf.stale })
+  }
+  refuse(what: string): never {
+    throw new Error(`capture: ${what} inside a captured step would take values out of the program: return the tensor and read it after the step`)
+  }
+
+  get calls(): number {
+    return this.#functions.length
+  }
+
+  /** Run `step` in the private arena, writing down what it does. */
+  record<A extends readonly Tensor[]>(step: (...inputs: A) => Outputs, inputs: A): void {
+    const { backend } = this
+    const real = backend.kernels
+    const table: Record<string, Call> = {}
+    for (const [name, kernel] of Object.entries(real) as [string, Call][]) {
+      table[name] = (...args) => {
+        this.#functions.push(kernel)
+        this.#arguments.push(args)
+        return kernel(...args)
+      }
+    }
+    const frame = openScope('the captured step', FRAME)
+    setRecorder(this)
+    try {
+      this.inputs = inputs.map(x => {
+        const copy = new Tensor(x.shape, x.dtype, backend)
+        copy.kept = true
+        copy.owner = null
+        real.copy(x.size, x.buffer.address, copy.address)
+        copy.requiresGrad = x.requiresGrad
+        return copy
+      })
+      backend.kernels = table as unknown as Kernels<number>
+      this.outputs = step(...(this.inputs as unknown as A))
+      for (const t of tensorsIn(this.outputs)) {
+        t.kept = true
+        t.owner = null
+      }
+      for (const state of this.#leaves.values()) state.after = state.leaf.stale
+    } finally {
+      backend.kernels = real
+      setRecorder(null)
+      closeScope(frame)
+    }
+  }
+
+  /** Are the gradients in the state in which the recording found them? */
+  get fits(): boolean {
+    for (const { leaf, before } of this.#leaves.values()) if (leaf.stale !== before) return false
+    return true
+  }
+
+  replay(inputs: readonly Tensor[]): void {
+    const { kernels } = this.backend
+    for (let i = 0; i < inputs.length; i++) kernels.copy(inputs[i]!.size, inputs[i]!.address, this.inputs[i]!.address)
+    for (const work of this.#work) work()
+    const functions = this.#functions
+    const args = this.#arguments
+    for (let i = 0; i < functions.length; i++) functions[i]!(...args[i]!)
+    for (const { leaf, after } of this.#leaves.values()) leaf.stale = after
+  }
+
+  dispose(): void {
+    for (const t of [...this.inputs, ...tensorsIn(this.outputs)]) t.release('dispose() of the captured step')
+    for (const buffer of this.#held) buffer.release()
+    this.#held.clear()
+    // the memory goes back to the engine: nothing else knows its addresses
+    this.arena.drainInto(heapOf(this.backend))
+  }
+}
+
+function tensorsIn(outputs: Outputs): Tensor[] {
+  if (!outputs) return []
+  if (outputs instanceof Tensor) return [outputs]
+  const list = Array.isArray(outputs) ? outputs : Object.values(outputs)
+  for (const t of list) if (!(t instanceof Tensor)) throw new TypeError('capture: a step returns a tensor, or an array or record of tensors: read numbers with item() after it')
+  return list as Tensor[]
+}
+
+const MOST_PROGRAMS = 8
+
+/**
+ * A step (forward, backward, optimizer) that is replayed as a plain list of kernel calls, bit for bit what it would compute
+ * eagerly. The first call with a shape runs eagerly, the second records, later ones replay; shapes that differ get programs of
+ * their own. What JavaScript decides inside (branches, train or eval) is frozen by the recording. Outputs are overwritten by the next call.
+ * @throws Error inside the step for item(), values(), array(), keep() and loops over a loader
+ */
+export function capture<A extends readonly Tensor[], R extends Outputs>(step: (...inputs: A) => R): Captured<A, R> {
+  const programs = new Map<string, Program | null>()
+  let last: Program | null = null
+  const run = (...inputs: A): R => {
+    if (active) return step(...inputs)
+    const key = inputs.map(x => x.dtype + show(x.shape)).join()
+    const program = programs.get(key)
+    if (program && program.fits) {
+      last = program
+      program.replay(inputs)
+      return program.outputs as R
+    }
+    // the first call makes what is made once (gradients, an optimizer's state); a program that doesn't fit has to wait
+    if (program === undefined || program) {
+      if (programs.size < MOST_PROGRAMS) programs.set(key, program ?? null)
+      return step(...inputs)
+    }
+    const recorded = new Program(inputs[0]?.backend ?? currentBackend())
+    try {
+      recorded.record(step, inputs)
+    } catch (error) {
+      recorded.dispose()
+      throw error
+    }
+    programs.set(key, recorded)
+    last = recorded
+    return recorded.outputs as R
+  }
+  return Object.defineProperties(run, {
+    calls: { get: () => last?.calls ?? 0 },
+    bytes: { get: () => [...programs.values()].reduce((n, p) => n + (p?.arena.reserved ?? 0), 0) },
+    dispose: {
+      value: () => {
+        for (const program of programs.values()) program?.dispose()
+        programs.clear()
+        last = null
+      },
+    },
+  }) as Captured<A, R>
+}

@@ -1,0 +1,149 @@
+// Data sets: what a loader draws batches from. Bytes stay bytes until a batch is made.
+
+import { currentBackend } from '../backends/current.js'
+import { hostGenerator } from '../ops/random.js'
+import { Generator } from '../random.js'
+import { ShapeError, show, sizeOf, type Shape } from '../shape.js'
+import { Tensor } from '../tensor.js'
+import type { ImageSet } from './idx.js'
+
+/** Examples by number. `batch` makes tensors of the ones asked for, in that order, the first dimension counting them. */
+export interface Dataset {
+  readonly length: number
+  batch(indices: ArrayLike<number>): Tensor[]
+}
+
+/** Arrays of numbers whose first dimension counts the examples: one for x, one for y, ... */
+export class ArrayDataset implements Dataset {
+  readonly length: number
+  readonly #parts: { values: ArrayLike<number>; shape: Shape; int: boolean }[]
+  /** Each part: its values (an Int32Array gives int32 tensors) and the shape of one example. */
+  constructor(...parts: { values: ArrayLike<number>; shape: Shape }[]) {
+    if (parts.length === 0) throw new ShapeError('ArrayDataset: at least one part expected, got none')
+    const counts = parts.map(({ values, shape }) => values.length / sizeOf(shape))
+    parts.forEach(({ values, shape }, i) => {
+      if (!Number.isInteger(counts[i]) || counts[i] !== counts[0]) {
+        throw new ShapeError(`ArrayDataset: ${counts[0]} examples of shape ${show(shape)} expected in part ${i}, got ${values.length} values`)
+      }
+    })
+    this.length = counts[0]!
+    this.#parts = parts.map(({ values, shape }) => ({ values, shape, int: values instanceof Int32Array }))
+  }
+  batch(indices: ArrayLike<number>): Tensor[] {
+    return this.#parts.map(({ values, shape, int }) => {
+      const size = sizeOf(shape)
+      const out = int ? new Int32Array(indices.length * size) : new Float64Array(indices.length * size)
+      for (let i = 0; i < indices.length; i++) for (let j = 0; j < size; j++) out[i * size + j] = values[indices[i]! * size + j]!
+      return new Tensor([indices.length, ...shape], int ? 'int32' : 'float32', currentBackend()).set(out)
+    })
+  }
+}
+
+/** Mean and standard deviation of the pixels of a set, 0..1. */
+export interface PixelStatistics {
+  mean: number
+  std: number
+}
+/** Over all pixels; sums of whole numbers, so exact on every machine. */
+export function pixelStatistics(set: ImageSet, indices?: ArrayLike<number>): PixelStatistics {
+  const size = set.channels * set.height * set.width
+  const n = indices?.length ?? set.count
+  let sum = 0
+  let squares = 0
+  for (let i = 0; i < n; i++) {
+    const at = (indices ? indices[i]! : i) * size
+    for (let j = at; j < at + size; j++) {
+      const v = set.images[j]!
+      sum += v
+      squares += v * v
+    }
+  }
+  const white = set.white ?? 255
+  const mean = sum / (n * size)
+  return { mean: mean / white, std: Math.sqrt(Math.max(squares / (n * size) - mean * mean, 1e-12)) / white }
+}
+
+/** Labelled images as batches: x float32 [n, c, h, w] with pixels (value / white − mean) / std, y int32 [n]. */
+export class ImageDataset implements Dataset {
+  readonly length: number
+  readonly #levels = new Float32Array(256)
+  #pixels = new Float32Array(0)
+  constructor(readonly set: ImageSet, { mean = 0, std = 1 }: Partial<PixelStatistics> = {}) {
+    this.length = set.count
+    const white = set.white ?? 255
+    for (let v = 0; v < 256; v++) this.#levels[v] = (v / white - mean) / std
+  }
+  batch(indices: ArrayLike<number>): Tensor[] {
+    const { channels, height, width, images, labels } = this.set
+    const size = channels * height * width
+    const n = indices.length
+    if (this.#pixels.length < n * size) this.#pixels = new Float32Array(n * size)
+    const pixels = this.#pixels
+    const levels = this.#levels
+    for (let i = 0, o = 0; i < n; i++) {
+      const from = indices[i]! * size
+      for (let j = from; j < from + size; j++) pixels[o++] = levels[images[j]!]!
+    }
+    const backend = currentBackend()
+    return [
+      new Tensor([n, channels, height, width], 'float32', backend).set(pixels.subarray(0, n * size)),
+      new Tensor([n], 'int32', backend).set(Int32Array.from(indices, i => labels[i]!)),
+    ]
+  }
+}
+
+/** Some examples of another set. */
+export class Subset implements Dataset {
+  constructor(readonly source: Dataset, readonly indices: Int32Array) {}
+  get length(): number {
+    return this.indices.length
+  }
+  batch(indices: ArrayLike<number>): Tensor[] {
+    return this.source.batch(Int32Array.from(indices, i => this.indices[i]!))
+  }
+}
+
+/**
+ * Parts of a set, drawn at random without replacement: split(set, [0.7, 0.1, 0.2]) or counts, split(set, [1000, 797]).
+ * Fractions add up to 1, counts to the set's length. Equal seeds give equal parts.
+ */
+export function split(set: Dataset, parts: readonly number[], { seed }: { seed?: number } = {}): Subset[] {
+  const total = parts.reduce((n, p) => n + p, 0)
+  const fractions = parts.every(p => p <= 1) && Math.abs(total - 1) < 1e-9 && set.length !== 1
+  if (!fractions && (total !== set.length || parts.some(p => !Number.isInteger(p) || p < 0))) {
+    throw new RangeError(`split: fractions that add up to 1 or counts that add up to ${set.length} expected, got [${parts}]`)
+  }
+  const order = Int32Array.from({ length: set.length }, (_, i) => i)
+  ;(seed === undefined ? hostGenerator() : new Generator(seed)).shuffle(order)
+  let taken = 0
+  let passed = 0
+  return parts.map(p => {
+    passed += p
+    const start = taken
+    taken = fractions ? Math.round(passed * set.length) : passed
+    return new Subset(set, order.slice(start, taken))
+  })
+}
+
+/**
+ * A set put aside for the final judgement, which counts how often it was looked at: every look that influences a choice makes the
+ * result too good.
+ */
+export class TestSet implements Dataset {
+  #looks = 0
+  constructor(readonly source: Dataset) {}
+  get length(): number {
+    return this.source.length
+  }
+  /** How many times an evaluation has gone through the set */
+  get looks(): number {
+    return this.#looks
+  }
+  /** Called by evaluate() and by loaders when a pass begins. @internal */
+  look(): void {
+    this.#looks++
+  }
+  batch(indices: ArrayLike<number>): Tensor[] {
+    return this.source.batch(indices)
+  }
+}

@@ -1,0 +1,115 @@
+// The loader: batches of a data set in an order that its seed decides; every turn of a loop over it frees what it made.
+
+import { turns, recorder } from '../memory.js'
+import { Generator as Random } from '../random.js'
+import { hostGenerator } from '../ops/random.js'
+import type { Tensor } from '../tensor.js'
+import { TestSet, type Dataset } from './dataset.js'
+
+export interface LoaderOptions {
+  /** Examples a batch (default 32) */
+  batchSize?: number
+  /** A new random order each epoch (default false) */
+  shuffle?: boolean
+  /** Draw each example at random, so that some come twice and some not at all (default false) */
+  replacement?: boolean
+  /** Leave out a last, smaller batch (default false) */
+  dropLast?: boolean
+  /** Decides all orders (default: drawn from manualSeed's generator) */
+  seed?: number
+}
+
+/** Where a loader stands: the epoch that is running or comes next, and how many of its batches are done. */
+export interface LoaderState {
+  seed: number
+  epoch: number
+  batch: number
+}
+
+/**
+ * for (const [x, y] of loader) { … }: one epoch. Each turn is a scope. The order of an epoch is a function of seed and number of
+ * the epoch, so a saved position can be taken up again.
+ */
+export class DataLoader implements Iterable<Tensor[]> {
+  readonly batchSize: number
+  readonly shuffle: boolean
+  readonly replacement: boolean
+  readonly dropLast: boolean
+  #seed: number
+  #epoch = 0
+  #batch = 0
+
+  constructor(readonly dataset: Dataset, options: LoaderOptions = {}) {
+    const { batchSize = 32, shuffle = false, replacement = false, dropLast = false, seed } = options
+    if (!Number.isInteger(batchSize) || batchSize < 1) throw new RangeError(`DataLoader: a whole batchSize ≥ 1 expected, got ${batchSize}`)
+    if (dataset.length === 0) throw new RangeError('DataLoader: a data set with examples expected, got an empty one')
+    this.batchSize = batchSize
+    this.shuffle = shuffle
+    this.replacement = replacement
+    this.dropLast = dropLast
+    this.#seed = seed ?? hostGenerator().integer(2 ** 31)
+  }
+
+  /** Batches an epoch */
+  get length(): number {
+    const n = this.dataset.length / this.batchSize
+    return this.dropLast ? Math.floor(n) : Math.ceil(n)
+  }
+
+  /** Examples an epoch */
+  get examples(): number {
+    return this.dropLast ? this.length * this.batchSize : this.dataset.length
+  }
+
+  get state(): LoaderState {
+    return { seed: this.#seed, epoch: this.#epoch, batch: this.#batch }
+  }
+  set state({ seed, epoch, batch }: LoaderState) {
+    if (!(batch >= 0 && batch <= this.length)) throw new RangeError(`DataLoader: a position of at most ${this.length} batches expected, got ${batch}: was it another batch size or data set?`)
+    this.#seed = seed
+    this.#epoch = epoch
+    this.#batch = batch
+  }
+
+  #order(): Int32Array {
+    const n = this.dataset.length
+    const order = Int32Array.from({ length: n }, (_, i) => i)
+    if (!this.shuffle && !this.replacement) return order
+    const generator = new Random(this.#seed)
+    const [low, high] = generator.save()
+    // one far apart stretch of counters for each epoch
+    generator.restore([low!, high!, 0, this.#epoch + 1, 0])
+    return this.replacement ? order.map(() => generator.integer(n)) : generator.shuffle(order)
+  }
+
+  /** The batches that are left of this epoch, without scopes of their own: for loops that open them otherwise. */
+  *batches(): Generator<Tensor[], void, undefined> {
+    if (recorder) recorder.refuse('a loop over a loader')
+    if (this.dataset instanceof TestSet) this.dataset.look()
+    const order = this.#order()
+    while (this.#batch < this.length) {
+      const at = this.#batch++ * this.batchSize
+      yield this.dataset.batch(order.subarray(at, at + this.batchSize))
+    }
+    this.#epoch++
+    this.#batch = 0
+  }
+
+  /** A loop that breaks off leaves the epoch: the next loop starts a new one. */
+  *[Symbol.iterator](): Generator<Tensor[], void, undefined> {
+    const { epoch } = this.state
+    try {
+      yield* turns('loader', { [Symbol.iterator]: () => this.batches() })
+    } finally {
+      if (this.#epoch === epoch && this.#batch > 0) {
+        this.#epoch++
+        this.#batch = 0
+      }
+    }
+  }
+
+  /** The first batch of the epoch that comes next; it belongs to the caller's turn or scope. */
+  first(): Tensor[] {
+    return this.dataset.batch(this.#order().subarray(0, this.batchSize))
+  }
+}

@@ -1,0 +1,166 @@
+// Gradients of functions: grad, valueAndGrad, vjp, jvp, jacobian, hessian, hvp, and the check of gradients against differences.
+
+import { backward, gradients, type GradientOptions } from './autograd.js'
+import { add, mul } from './ops/arithmetic.js'
+import { like, zeros } from './ops/creation.js'
+import { reshape, select } from './ops/layout.js'
+import { stack } from './ops/joining.js'
+import { sum } from './ops/reduce.js'
+import { scope } from './scope.js'
+import { ShapeError, show } from './shape.js'
+import { Tensor } from './tensor.js'
+
+export { backward, gradients, type GradientOptions }
+
+export type ScalarFunction = (...inputs: Tensor[]) => Tensor
+export type TensorFunction = (...inputs: Tensor[]) => Tensor
+
+/** Leaves with the inputs' values, or, when a graph is to go on through them, the inputs themselves. */
+function leaves(inputs: readonly Tensor[]): Tensor[] {
+  return inputs.map(x => {
+    if (x.requiresGrad) return x
+    const leaf = x.alias()
+    leaf.requiresGrad = true
+    return leaf
+  })
+}
+
+/**
+ * (…inputs) => [f(…inputs), [df/dinput, …]] of a scalar f.
+ * @throws ShapeError unless f returns one element
+ */
+export function valueAndGrad(f: ScalarFunction, options: GradientOptions = {}): (...inputs: Tensor[]) => { value: Tensor; grads: Tensor[] } {
+  return (...inputs) => {
+    const xs = leaves(inputs)
+    const value = f(...xs)
+    if (value.size !== 1) throw new ShapeError(`grad: a function with a scalar result expected, got shape ${show(value.shape)}`)
+    return { value, grads: gradients(value, xs, options) }
+  }
+}
+
+/** (…inputs) => df/dinput for each, of a scalar f; with one input, its gradient alone. */
+export function grad(f: ScalarFunction, options: GradientOptions = {}): (...inputs: Tensor[]) => Tensor {
+  const both = valueAndGrad(f, options)
+  return (...inputs) => {
+    if (inputs.length !== 1) throw new TypeError(`grad: one input expected, got ${inputs.length}: use valueAndGrad(f)(…).grads for several`)
+    return both(...inputs).grads[0]!
+  }
+}
+
+/** Vector-Jacobian product: f(x) and vᵀ J for each input. */
+export function vjp(f: TensorFunction, inputs: readonly Tensor[], v: Tensor, options: GradientOptions = {}): { value: Tensor; grads: Tensor[] } {
+  const xs = leaves(inputs)
+  const value = f(...xs)
+  return { value, grads: gradients(value, xs, { ...options, gradOutputs: [v] }) }
+}
+
+/** Jacobian-vector product J v by two reverse passes: vᵀJ is linear in v, and its gradient is what is wanted. */
+export function jvp(f: TensorFunction, inputs: readonly Tensor[], vectors: readonly Tensor[]): { value: Tensor; tangent: Tensor } {
+  const xs = leaves(inputs)
+  const value = f(...xs)
+  const u = zeros(value.shape, { requiresGrad: true })
+  const products = gradients(value, xs, { gradOutputs: [u], createGraph: true })
+  const total = products.map((p, i) => sum(mul(p, vectors[i]!))).reduce((a, b) => add(a, b))
+  return { value, tangent: total.node ? gradients(total, [u])[0]! : like(value, 0) }
+}
+
+/** All derivatives of f at x: shape [...f(x).shape, ...x.shape]. */
+export function jacobian(f: TensorFunction, x: Tensor, options: GradientOptions = {}): Tensor {
+  const [leaf] = leaves([x]) as [Tensor]
+  const y = f(leaf)
+  const flat = reshape(y, [y.size])
+  const rows = Array.from({ length: y.size }, (_, i) => gradients(select(flat, 0, i), [leaf], { ...options, retainGraph: true })[0]!)
+  return reshape(stack(rows), [...y.shape, ...x.shape])
+}
+
+/** Second derivatives of a scalar f at x: shape [...x.shape, ...x.shape]. */
+export function hessian(f: ScalarFunction, x: Tensor): Tensor {
+  return jacobian(t => valueAndGrad(f, { createGraph: true })(t).grads[0]!, x)
+}
+
+/** Hessian-vector product of a scalar f at x, without the Hessian. */
+export function hvp(f: ScalarFunction, x: Tensor, v: Tensor): Tensor {
+  const [leaf] = leaves([x]) as [Tensor]
+  const [g] = gradients(f(leaf), [leaf], { createGraph: true }) as [Tensor]
+  return g.node ? gradients(g, [leaf], { gradOutputs: [v] })[0]! : like(x, 0)
+}
+
+export interface CheckOptions {
+  /** Step of the central difference (default 1e-2, or 1e-5 where elements are float64) */
+  step?: number
+  /** Also check the gradients of the gradients (default false) */
+  second?: boolean
+}
+
+/**
+ * Largest relative error of the gradients of f against central differences, each along one random direction: f is made scalar with a
+ * random covector, so no Jacobian is needed. About 1e-4 in float32, 1e-8 in float64; kinks within a step of an input spoil it.
+ */
+export function checkGradients(f: TensorFunction, inputs: readonly Tensor[], { step, second = false }: CheckOptions = {}): number {
+  return scope(() => {
+    const first = worst(f, inputs, step)
+    if (!second) return first
+    // the gradient itself as a function of the inputs and the covector
+    const cotangent = scope(() => direction(f(...inputs).shape, inputs[0]!, 5))
+    const slope: TensorFunction = (...all) => {
+      const xs = all.slice(0, -1)
+      const grads = gradients(f(...xs), xs, { gradOutputs: [all.at(-1)!], createGraph: true })
+      return grads.map((g, i) => sum(mul(g, direction(g.shape, g, 11 + i)))).reduce((a, b) => add(a, b))
+    }
+    return Math.max(first, worst(slope, [...inputs, cotangent], step))
+  })
+}
+
+function worst(f: TensorFunction, inputs: readonly Tensor[], step?: number): number {
+  const { width } = inputs[0]!.backend
+  const h = step ?? (width === 8 ? 1e-5 : 1e-2)
+  const xs = inputs.map(x => {
+    const leaf = new Tensor(x.shape, x.dtype, x.backend).set(x.values())
+    leaf.requiresGrad = x.dtype === 'float32'
+    return leaf
+  })
+  const y = f(...xs)
+  const v = direction(y.shape, y, 3)
+  const weights = v.values()
+  const active = xs.filter(x => x.requiresGrad)
+  const exact = gradients(y, active, { gradOutputs: [v] }).map(g => g.values())
+  const value = () =>
+    scope(() => {
+      const at = f(...xs).values()
+      let total = 0
+      for (let i = 0; i < at.length; i++) total += at[i]! * weights[i]!
+      return total
+    })
+  let largest = 0
+  active.forEach((x, i) => {
+    const base = x.values()
+    const d = direction(x.shape, x, 7 + i).values()
+    const at = (sign: number) => x.set(Float64Array.from(base, (b, j) => b + sign * h * d[j]!))
+    at(1)
+    const plus = value()
+    at(-1)
+    const minus = value()
+    x.set(base)
+    let slope = 0
+    let size = 0
+    for (let j = 0; j < base.length; j++) {
+      slope += exact[i]![j]! * d[j]!
+      size += Math.abs(exact[i]![j]! * d[j]!)
+    }
+    const error = Math.abs((plus - minus) / (2 * h) - slope) / (Math.max(Math.abs(slope), size / Math.sqrt(base.length)) + 1e-3)
+    // written so that NaN counts as wrong
+    if (!(error <= largest)) largest = Number.isNaN(error) ? Infinity : error
+  })
+  return largest
+}
+
+/** Fixed pseudo-random numbers in ±1, away from 0. */
+function direction(shape: readonly number[], like: Tensor, seed: number): Tensor {
+  const t = new Tensor(shape, 'float32', like.backend)
+  let state = seed * 7919 + 1
+  return t.set(Float64Array.from({ length: t.size }, () => {
+    state = (Math.imul(state, 1103515245) + 12345) >>> 0
+    const r = (state >>> 8) / 8388608 - 1
+    return r + (r < 0 ? -0.1 : 0.1)
+  }))
+}

@@ -1,0 +1,50 @@
+// The public face of hebb.
+import { install } from './ops/methods.js'
+
+export { Tensor, VERSION, type NestedArray } from './tensor.js'
+export type { DType } from './kernels.js'
+export { ShapeError, type PerDim, type Shape } from './shape.js'
+export { MemoryError, steps, turn } from './memory.js'
+export { scope } from './scope.js'
+export { noGrad, type BackwardOptions, type GradientOptions } from './autograd.js'
+export { backward, checkGradients, grad, gradients, hessian, hvp, jacobian, jvp, valueAndGrad, vjp, type CheckOptions } from './grad.js'
+export { capture, type Captured } from './capture.js'
+export { configure, info, onBackend, type BackendName, type Info, type Settings } from './backends/current.js'
+
+export { arange, eye, full, linspace, ones, onesLike, parameter, tensor, zeros, zerosLike, type TensorOptions, type Values } from './ops/creation.js'
+export { manualSeed, rand, randn, dropout } from './ops/random.js'
+export { add, div, eq, ge, gt, le, lt, maskedFill, maximum, minimum, mul, ne, pow, sub, where } from './ops/arithmetic.js'
+export {
+  abs, clamp, cos, elu, erf, exp, floor, gelu, leakyRelu, log, log1p, neg, powScalar, reciprocal, relu, rsqrt, sigmoid, sign, silu, sin, softplus,
+  sqrt, square, tanh,
+} from './ops/unary.js'
+export { amax, amin, argmax, argmin, cumsum, logsumexp, max, mean, min, norm, prod, std, sum, variance } from './ops/reduce.js'
+export {
+  chunk, expand, flatten, flip, narrow, pad, permute, reshape, select, slice, split as splitTensor, squeeze, transpose, tril, triu, unsqueeze,
+} from './ops/layout.js'
+export { cat, stack } from './ops/joining.js'
+export { gather, indexSelect, oneHot } from './ops/indexing.js'
+export { linear, matmul } from './ops/matmul.js'
+export { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose3d, type ConvOptions } from './ops/conv.js'
+export {
+  adaptiveAvgPool1d, adaptiveAvgPool2d, avgPool1d, avgPool2d, avgPool3d, maxPool1d, maxPool2d, maxPool3d, type AvgPoolOptions, type MaxPoolOptions,
+} from './ops/pool.js'
+export { batchNorm, type BatchNormOptions } from './ops/norm.js'
+export { crossEntropy, logSoftmax, softmax, type CrossEntropyOptions } from './ops/softmax.js'
+export { bceWithLogits, l1Loss, mseLoss } from './ops/loss.js'
+export type { LossOptions, Reduction } from './ops/reduction.js'
+
+export * from './nn/index.js'
+export * from './optim/index.js'
+export * from './data/index.js'
+export { Generator } from './random.js'
+
+import { apply, isRecording } from './autograd.js'
+import { backendNamed, currentBackend } from './backends/current.js'
+import { heapOf, hostMark, hostWork } from './memory.js'
+import { randomState, restoreRandomState } from './ops/random.js'
+import * as numerics from './numerics.js'
+install()
+
+/** What hebb's other entry points need of the engine. Not part of the public interface: it may change in any release. @internal */
+export const engine = { apply, backendNamed, currentBackend, heapOf, hostMark, hostWork, isRecording, numerics, randomState, restoreRandomState }

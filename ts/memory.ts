@@ -1,0 +1,269 @@
+// Who owns linear memory and when it is freed: arenas of counted buffers, the turns and scopes that own tensors, and
+// the recorder that a captured step puts in between. docs/memory.md explains the rules.
+
+import type { Backend } from './kernels.js'
+
+const ALIGN = 64
+
+/** Round up to a size class: multiples of 64 bytes up to 4 KiB, then eighths of a power of two (12.5 % waste at most). */
+export function sizeClass(bytes: number): number {
+  if (bytes <= 4096) return bytes <= ALIGN ? ALIGN : Math.ceil(bytes / ALIGN) * ALIGN
+  const step = 2 ** (28 - Math.clz32(bytes - 1))
+  return Math.ceil(bytes / step) * step
+}
+
+/** The engine's memory is full or has reached `configure({ memory: { limit } })`. Freeing tensors makes room again. */
+export class MemoryError extends Error {
+  override name = 'MemoryError'
+}
+
+let limit = Infinity
+/** Largest number of bytes that all arenas together may reserve. */
+export function limitMemory(bytes: number): void {
+  limit = bytes
+}
+
+/** Address ranges of one backend, reused by size class. The engine has one a backend, every captured step its own. */
+export class Arena {
+  readonly #free = new Map<number, number[]>()
+  /** Buffers alive, their bytes, the most bytes that were alive at once, and the bytes taken from the backend. */
+  live = 0
+  liveBytes = 0
+  peakBytes = 0
+  reserved = 0
+  constructor(readonly backend: Backend) {}
+
+  take(bytes: number): number {
+    const address = this.#free.get(bytes)?.pop() ?? this.#reserve(bytes)
+    this.live++
+    this.liveBytes += bytes
+    if (this.liveBytes > this.peakBytes) this.peakBytes = this.liveBytes
+    return address
+  }
+
+  give(address: number, bytes: number): void {
+    this.live--
+    this.liveBytes -= bytes
+    const list = this.#free.get(bytes)
+    if (list) list.push(address)
+    else this.#free.set(bytes, [address])
+  }
+
+  /** Hand every free range over to `other`, for an arena that is no longer used. */
+  drainInto(other: Arena): void {
+    for (const [bytes, list] of this.#free) for (const address of list) other.adopt(address, bytes)
+    this.#free.clear()
+    this.reserved = 0
+  }
+
+  adopt(address: number, bytes: number): void {
+    this.reserved += bytes
+    this.live++
+    this.liveBytes += bytes
+    this.give(address, bytes)
+  }
+
+  /** A new range, or, where memory ends, the smallest free one of a larger class. */
+  #reserve(bytes: number): number {
+    try {
+      if (this.backend.bytes + bytes > limit) throw new RangeError(`the limit of ${megabytes(limit)}`)
+      const address = this.backend.reserve(bytes)
+      this.reserved += bytes
+      return address
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      const larger = [...this.#free].filter(([size, list]) => size >= bytes && list.length > 0).sort((a, b) => a[0] - b[0])[0]
+      if (larger) {
+        const [size, list] = larger
+        const address = list.pop()!
+        const rest = size - bytes
+        if (rest > 0) {
+          const tail = this.#free.get(rest)
+          if (tail) tail.push(address + bytes)
+          else this.#free.set(rest, [address + bytes])
+        }
+        return address
+      }
+      throw new MemoryError(
+        `memory: ${megabytes(bytes)} more wanted, ${megabytes(this.backend.bytes)} reserved of which ${megabytes(this.liveBytes)} are in use, ` +
+          `and ${error.message} is reached: use smaller batches, run loops over a loader or steps(n), or raise configure({ memory: { limit } })`,
+      )
+    }
+  }
+}
+const megabytes = (bytes: number) => `${(bytes / 1048576).toFixed(1)} MB`
+
+/** A range of linear memory, freed when its last owner lets go. Owners are tensors, views of them and captured steps. */
+export class Buffer {
+  readonly address: number
+  readonly bytes: number
+  owners = 1
+  constructor(readonly arena: Arena, bytes: number) {
+    this.bytes = sizeClass(bytes)
+    this.address = arena.take(this.bytes)
+  }
+  retain(): this {
+    this.owners++
+    return this
+  }
+  release(): void {
+    if (--this.owners === 0) this.arena.give(this.address, this.bytes)
+  }
+}
+
+/** What a scope frees when it closes. */
+export interface Owned {
+  kept: boolean
+  release(by: Scope | string): void
+}
+
+export const HOME = -1
+export const FRAME = -2
+
+/** A turn of a loop, or a `scope(f)`. */
+export class Scope {
+  owned: Owned[] = []
+  constructor(
+    readonly label: string,
+    /** Number of the turn; HOME for a scope(f), which also owns the parameters made in it; FRAME inside the engine */
+    readonly turn: number,
+  ) {}
+  toString(): string {
+    return this.turn < 0 ? this.label : `turn ${this.turn} of ${this.label}`
+  }
+}
+
+const open: Scope[] = []
+let current: Scope | null = null
+let sweeping = false
+const later: (f: () => void) => void =
+  typeof queueMicrotask === 'function' ? queueMicrotask : f => void Promise.resolve().then(f)
+
+/** The scope that owns what is made now, or null. */
+export const currentScope = (): Scope | null => current
+/** The innermost scope(f), which owns parameters made now, or null. */
+export function currentHome(): Scope | null {
+  for (let i = open.length - 1; i >= 0; i--) if (open[i]!.turn === HOME) return open[i]!
+  return null
+}
+
+export function openScope(label: string, turn: number): Scope {
+  const scope = new Scope(label, turn)
+  open.push(scope)
+  current = scope
+  if (turn >= 0 && !sweeping) {
+    sweeping = true
+    later(leaveTurns)
+  }
+  return scope
+}
+
+/**
+ * A turn belongs to the code that runs until its first `await`: when control comes back to the event loop the turns
+ * still open leave the stack, so that what other tasks make is not theirs. They free what they own when they end.
+ */
+function leaveTurns(): void {
+  sweeping = false
+  open.length = 0
+  current = null
+}
+
+export function closeScope(scope: Scope): void {
+  const at = open.lastIndexOf(scope)
+  if (at >= 0) {
+    open.splice(at, 1)
+    current = open[open.length - 1] ?? null
+  }
+  const owned = scope.owned
+  scope.owned = []
+  for (let i = owned.length - 1; i >= 0; i--) if (!owned[i]!.kept) owned[i]!.release(scope)
+}
+
+/** Every turn of a for-of loop over `values` is a scope: what it makes is freed at its end, also by break, return and throw. */
+export function* turns<T>(label: string, values: Iterable<T>): Generator<T, void, undefined> {
+  const source = values[Symbol.iterator]()
+  try {
+    for (let turn = 0; ; turn++) {
+      // opened before next(), so that the batch belongs to its turn
+      const scope = openScope(label, turn)
+      try {
+        const { value, done } = source.next()
+        if (done) return
+        yield value
+      } finally {
+        closeScope(scope)
+      }
+    }
+  } finally {
+    source.return?.()
+  }
+}
+
+/** One turn of a loop written otherwise (with `await` between the turns, say): f runs in it, then what it made is freed. */
+export function turn<T>(label: string, n: number, f: () => T): T {
+  const scope = openScope(label, n)
+  try {
+    return f()
+  } finally {
+    closeScope(scope)
+  }
+}
+
+/**
+ * `for (const i of steps(1000))`: 0, 1 … 999, each turn a scope that frees what it made when it ends.
+ * @throws RangeError unless n is a whole number ≥ 0 (or Infinity)
+ */
+export function steps(n: number): Generator<number, void, undefined> {
+  if (!(n === Infinity || (Number.isInteger(n) && n >= 0))) throw new RangeError(`steps: a whole number of steps ≥ 0 expected, got ${n}`)
+  return turns(`steps(${n})`, {
+    *[Symbol.iterator]() {
+      for (let i = 0; i < n; i++) yield i
+    },
+  })
+}
+
+/** What a captured step asks of the code that runs while it is recorded (see capture.ts). */
+export interface Recorder {
+  /** Buffers of the step itself come from here. */
+  readonly arena: Arena
+  /** A buffer from outside is used: it must live as long as the program. */
+  hold(buffer: Buffer): void
+  /** The state of this leaf's gradient (empty or not) is about to be used or changed. */
+  gradient(leaf: { stale: boolean }): void
+  /** Host work to repeat before each replay, such as the scalars of an optimizer. */
+  before(work: () => void): void
+  /** Host work to repeat at this place of the program, such as reading a clock. */
+  at(work: () => void): void
+  /** Values that the host wrote into memory, to be written again at this place of the program. */
+  wrote(address: number, values: ArrayLike<number>, dtype: 'float32' | 'int32'): void
+  /** Values would leave the engine for JavaScript: not possible in a program. */
+  refuse(what: string): never
+}
+export let recorder: Recorder | null = null
+export function setRecorder(next: Recorder | null): void {
+  recorder = next
+}
+
+/** Do host work now, and again before each replay if a step is being captured. */
+export function hostWork(work: () => void): void {
+  work()
+  recorder?.before(work)
+}
+
+/** Do host work now, and at this place of each replay if a step is being captured. */
+export function hostMark(work: () => void): void {
+  work()
+  recorder?.at(work)
+}
+
+const heaps = new Map<Backend, Arena>()
+/** The engine's arena on a backend. */
+export function heapOf(backend: Backend): Arena {
+  let heap = heaps.get(backend)
+  if (!heap) heaps.set(backend, (heap = new Arena(backend)))
+  return heap
+}
+/** True once a tensor has been made: configure() comes too late then. */
+export const memoryInUse = (): boolean => heaps.size > 0
+/** Memory for a tensor made now: of the step being captured, else of the engine. */
+export const arenaFor = (backend: Backend): Arena => (recorder && recorder.arena.backend === backend ? recorder.arena : heapOf(backend))

@@ -1,0 +1,98 @@
+// Initial weights, drawn in place. Formulas use the fans of a weight [out, in, ...]: fanIn = in · receptive field, fanOut = out · receptive field.
+
+import { currentBackend } from '../backends/current.js'
+import { empty } from '../ops/creation.js'
+import { rand, randn } from '../ops/random.js'
+import { show, ShapeError, sizeOf, type Shape } from '../shape.js'
+import { Tensor } from '../tensor.js'
+
+export interface Fans {
+  fanIn: number
+  fanOut: number
+}
+/** Inputs and outputs of one unit. @throws ShapeError for fewer than two dimensions */
+export function fans(shape: Shape): Fans {
+  if (shape.length < 2) throw new ShapeError(`init: fans need a weight [out, in, ...], got shape ${show(shape)}`)
+  const field = sizeOf(shape.slice(2))
+  return { fanIn: shape[1]! * field, fanOut: shape[0]! * field }
+}
+
+export type Nonlinearity = 'linear' | 'sigmoid' | 'tanh' | 'relu' | 'leakyRelu' | 'selu'
+/** How much a nonlinearity shrinks a signal, undone: 1, 5/3 for tanh, √2 for relu, √(2 / (1 + a²)) for leakyRelu, 3/4 for selu. */
+export function gain(nonlinearity: Nonlinearity, a = 0.01): number {
+  switch (nonlinearity) {
+    case 'tanh':
+      return 5 / 3
+    case 'relu':
+      return Math.SQRT2
+    case 'leakyRelu':
+      return Math.sqrt(2 / (1 + a * a))
+    case 'selu':
+      return 0.75
+    default:
+      return 1
+  }
+}
+
+function fill(t: Tensor, source: Tensor): Tensor {
+  t.backend.kernels.copy(t.size, source.address, t.address)
+  source.dispose()
+  return t
+}
+
+/** U(low, high) */
+export const uniform = (t: Tensor, low = 0, high = 1): Tensor => fill(t, rand(t.shape, { low, high }))
+/** N(mean, std²) */
+export const normal = (t: Tensor, mean = 0, std = 1): Tensor => fill(t, randn(t.shape, { mean, std }))
+/** All elements `value` */
+export function constant(t: Tensor, value: number): Tensor {
+  t.backend.kernels.fill(t.size, value, t.address)
+  return t
+}
+
+/** U(±gain √(6 / (fanIn + fanOut))) (Glorot and Bengio, 2010) */
+export function xavierUniform(t: Tensor, { gain: g = 1 }: { gain?: number } = {}): Tensor {
+  const { fanIn, fanOut } = fans(t.shape)
+  const bound = g * Math.sqrt(6 / (fanIn + fanOut))
+  return uniform(t, -bound, bound)
+}
+/** N(0, gain² · 2 / (fanIn + fanOut)) (Glorot and Bengio, 2010) */
+export function xavierNormal(t: Tensor, { gain: g = 1 }: { gain?: number } = {}): Tensor {
+  const { fanIn, fanOut } = fans(t.shape)
+  return normal(t, 0, g * Math.sqrt(2 / (fanIn + fanOut)))
+}
+
+export interface KaimingOptions {
+  /** Negative slope of a leaky relu (default 0: relu) */
+  a?: number
+  /** Keep the variance of activations (fanIn, default) or of gradients (fanOut) */
+  mode?: 'fanIn' | 'fanOut'
+  nonlinearity?: Nonlinearity
+}
+function heStd(t: Tensor, { a = 0, mode = 'fanIn', nonlinearity = 'leakyRelu' }: KaimingOptions): number {
+  return gain(nonlinearity, a) / Math.sqrt(fans(t.shape)[mode])
+}
+/** U(±√3 gain / √fan) (He et al., 2015) */
+export function kaimingUniform(t: Tensor, options: KaimingOptions = {}): Tensor {
+  const bound = Math.sqrt(3) * heStd(t, options)
+  return uniform(t, -bound, bound)
+}
+/** N(0, gain² / fan) (He et al., 2015) */
+export const kaimingNormal = (t: Tensor, options: KaimingOptions = {}): Tensor => normal(t, 0, heStd(t, options))
+
+/** A parameter drawn from U(±1/√fanIn), PyTorch's default for the weight and bias of linear and convolutional layers. @internal */
+export function defaultParameter(shape: Shape, fanIn: number): Tensor {
+  const bound = fanIn > 0 ? 1 / Math.sqrt(fanIn) : 0
+  const p = new Tensor(shape, 'float32', currentBackend(), null, 'module')
+  uniform(p, -bound, bound)
+  p.requiresGrad = true
+  p.label = 'parameter'
+  return p
+}
+/** A parameter of one value. @internal */
+export function constantParameter(shape: Shape, value: number): Tensor {
+  const p = constant(empty(shape, 'float32', 'module'), value)
+  p.requiresGrad = true
+  p.label = 'parameter'
+  return p
+}

@@ -1,0 +1,244 @@
+// Layers: linear, convolution, pooling, batch normalisation, dropout, flatten. Defaults and state_dict keys are PyTorch's.
+
+import * as ops from '../ops/conv.js'
+import { linear } from '../ops/matmul.js'
+import { batchNorm } from '../ops/norm.js'
+import * as pool from '../ops/pool.js'
+import { flatten } from '../ops/layout.js'
+import { dropout } from '../ops/random.js'
+import { persistent } from '../ops/creation.js'
+import { hostWork } from '../memory.js'
+import { perDim, show, ShapeError, sizeOf, type PerDim } from '../shape.js'
+import { Tensor } from '../tensor.js'
+import { constantParameter, defaultParameter } from './init.js'
+import { Module } from './module.js'
+
+function whole(layer: string, role: string, value: number): void {
+  if (!Number.isInteger(value) || value < 1) throw new ShapeError(`${layer}: ${role} must be a whole number ≥ 1, got ${value}`)
+}
+
+/** y = x Wᵀ + b. weight: [outFeatures, inFeatures], drawn from U(±1/√inFeatures) like the bias */
+export class Linear extends Module {
+  weight: Tensor
+  bias: Tensor | null
+  constructor(readonly inFeatures: number, readonly outFeatures: number, { bias = true }: { bias?: boolean } = {}) {
+    super()
+    whole('Linear', 'inFeatures', inFeatures)
+    whole('Linear', 'outFeatures', outFeatures)
+    this.weight = defaultParameter([outFeatures, inFeatures], inFeatures)
+    this.bias = bias ? defaultParameter([outFeatures], inFeatures) : null
+  }
+  forward(x: Tensor): Tensor {
+    return linear(x, this.weight, this.bias)
+  }
+  override describe(): string {
+    return `${this.inFeatures}, ${this.outFeatures}${this.bias ? '' : ', { bias: false }'}`
+  }
+}
+
+export interface ConvLayerOptions extends ops.ConvOptions {
+  bias?: boolean
+}
+abstract class Conv extends Module {
+  weight: Tensor
+  bias: Tensor | null
+  readonly options: ops.ConvOptions
+  constructor(name: string, rank: number, readonly inChannels: number, readonly outChannels: number, readonly kernelSize: PerDim, options: ConvLayerOptions) {
+    super()
+    whole(name, 'inChannels', inChannels)
+    whole(name, 'outChannels', outChannels)
+    const { bias = true, ...rest } = options
+    const kernel = perDim(name, 'kernelSize', kernelSize, rank, 1)
+    const groups = rest.groups ?? 1
+    if (inChannels % groups || outChannels % groups) throw new ShapeError(`${name}: groups must divide ${inChannels} and ${outChannels} channels, got ${groups}`)
+    this.options = rest
+    const fanIn = (inChannels / groups) * sizeOf(kernel)
+    this.weight = defaultParameter([outChannels, inChannels / groups, ...kernel], fanIn)
+    this.bias = bias ? defaultParameter([outChannels], fanIn) : null
+  }
+  override describe(): string {
+    const options = Object.entries({ ...this.options, ...(this.bias ? {} : { bias: false }) }).map(([k, v]) => `${k}: ${JSON.stringify(v)}`)
+    const size = typeof this.kernelSize === 'number' ? this.kernelSize : show(this.kernelSize)
+    return `${this.inChannels}, ${this.outChannels}, ${size}${options.length ? `, { ${options.join(', ')} }` : ''}`
+  }
+}
+/** conv1d with weight [outChannels, inChannels / groups, k] */
+export class Conv1d extends Conv {
+  constructor(inChannels: number, outChannels: number, kernelSize: PerDim, options: ConvLayerOptions = {}) {
+    super('Conv1d', 1, inChannels, outChannels, kernelSize, options)
+  }
+  forward(x: Tensor): Tensor {
+    return ops.conv1d(x, this.weight, this.bias, this.options)
+  }
+}
+/** conv2d with weight [outChannels, inChannels / groups, kh, kw], drawn from U(±1/√fanIn) like the bias */
+export class Conv2d extends Conv {
+  constructor(inChannels: number, outChannels: number, kernelSize: PerDim, options: ConvLayerOptions = {}) {
+    super('Conv2d', 2, inChannels, outChannels, kernelSize, options)
+  }
+  forward(x: Tensor): Tensor {
+    return ops.conv2d(x, this.weight, this.bias, this.options)
+  }
+}
+/** conv3d with weight [outChannels, inChannels / groups, kd, kh, kw] */
+export class Conv3d extends Conv {
+  constructor(inChannels: number, outChannels: number, kernelSize: PerDim, options: ConvLayerOptions = {}) {
+    super('Conv3d', 3, inChannels, outChannels, kernelSize, options)
+  }
+  forward(x: Tensor): Tensor {
+    return ops.conv3d(x, this.weight, this.bias, this.options)
+  }
+}
+
+abstract class Pool<O> extends Module {
+  constructor(readonly kernelSize: PerDim, readonly options: O) {
+    super()
+  }
+  override describe(): string {
+    return typeof this.kernelSize === 'number' ? String(this.kernelSize) : show(this.kernelSize)
+  }
+}
+abstract class MaxPool extends Pool<pool.MaxPoolOptions> {
+  constructor(kernelSize: PerDim, options: pool.MaxPoolOptions = {}) {
+    super(kernelSize, options)
+  }
+}
+export class MaxPool1d extends MaxPool {
+  forward(x: Tensor): Tensor {
+    return pool.maxPool1d(x, this.kernelSize, this.options)
+  }
+}
+/** maxPool2d; the stride is the window's size unless given */
+export class MaxPool2d extends MaxPool {
+  forward(x: Tensor): Tensor {
+    return pool.maxPool2d(x, this.kernelSize, this.options)
+  }
+}
+export class MaxPool3d extends MaxPool {
+  forward(x: Tensor): Tensor {
+    return pool.maxPool3d(x, this.kernelSize, this.options)
+  }
+}
+abstract class AvgPool extends Pool<pool.AvgPoolOptions> {
+  constructor(kernelSize: PerDim, options: pool.AvgPoolOptions = {}) {
+    super(kernelSize, options)
+  }
+}
+export class AvgPool1d extends AvgPool {
+  forward(x: Tensor): Tensor {
+    return pool.avgPool1d(x, this.kernelSize, this.options)
+  }
+}
+/** avgPool2d; the stride is the window's size unless given */
+export class AvgPool2d extends AvgPool {
+  forward(x: Tensor): Tensor {
+    return pool.avgPool2d(x, this.kernelSize, this.options)
+  }
+}
+export class AvgPool3d extends AvgPool {
+  forward(x: Tensor): Tensor {
+    return pool.avgPool3d(x, this.kernelSize, this.options)
+  }
+}
+/** adaptiveAvgPool2d: a fixed output size for images of any size */
+export class AdaptiveAvgPool2d extends Module {
+  constructor(readonly outputSize: PerDim) {
+    super()
+  }
+  forward(x: Tensor): Tensor {
+    return pool.adaptiveAvgPool2d(x, this.outputSize)
+  }
+  override describe(): string {
+    return String(this.outputSize)
+  }
+}
+
+export interface BatchNormLayerOptions {
+  eps?: number
+  /** Share of a new batch in the running statistics (default 0.1); null: the average of all batches */
+  momentum?: number | null
+  /** Train a weight and a bias (default true) */
+  affine?: boolean
+  /** Keep running statistics for evaluation (default true) */
+  trackRunningStats?: boolean
+}
+abstract class BatchNorm extends Module {
+  weight: Tensor | null
+  bias: Tensor | null
+  runningMean: Tensor | null
+  runningVar: Tensor | null
+  /** int32 count of training batches */
+  numBatchesTracked: Tensor | null
+  readonly eps: number
+  readonly momentum: number | null
+  protected abstract readonly ranks: readonly number[]
+  constructor(readonly numFeatures: number, { eps = 1e-5, momentum = 0.1, affine = true, trackRunningStats = true }: BatchNormLayerOptions = {}) {
+    super()
+    whole('BatchNorm', 'numFeatures', numFeatures)
+    this.eps = eps
+    this.momentum = momentum
+    this.weight = affine ? constantParameter([numFeatures], 1) : null
+    this.bias = affine ? constantParameter([numFeatures], 0) : null
+    this.runningMean = trackRunningStats ? persistent([numFeatures], 0) : null
+    this.runningVar = trackRunningStats ? persistent([numFeatures], 1) : null
+    this.numBatchesTracked = trackRunningStats ? new Tensor([], 'int32', this.runningMean!.backend, null, 'module').set([0]) : null
+  }
+  forward(x: Tensor): Tensor {
+    if (!this.ranks.includes(x.rank)) {
+      throw new ShapeError(`${this.constructor.name}: x of rank ${this.ranks.join(' or ')} with ${this.numFeatures} channels expected, got ${show(x.shape)}`)
+    }
+    const { runningMean: mean, runningVar: variance, numBatchesTracked: count } = this
+    const running = mean && variance ? { mean, variance } : null
+    if (this.training && count) {
+      const { backend, address } = count
+      hostWork(() => backend.write(address, [backend.readOne(address, 'int32') + 1], 'int32'))
+    }
+    const momentum = this.momentum ?? (() => 1 / count!.backend.readOne(count!.buffer.address, 'int32'))
+    return batchNorm(x, this.weight, this.bias, { training: this.training || !running, running, momentum, eps: this.eps })
+  }
+  override describe(): string {
+    return String(this.numFeatures)
+  }
+}
+/** Batch normalisation of [n, c] or [n, c, l] */
+export class BatchNorm1d extends BatchNorm {
+  protected get ranks(): readonly number[] {
+    return [2, 3]
+  }
+}
+/** Batch normalisation of [n, c, h, w] (Ioffe and Szegedy, 2015) */
+export class BatchNorm2d extends BatchNorm {
+  protected get ranks(): readonly number[] {
+    return [4]
+  }
+}
+/** Batch normalisation of [n, c, d, h, w] */
+export class BatchNorm3d extends BatchNorm {
+  protected get ranks(): readonly number[] {
+    return [5]
+  }
+}
+
+/** Zeroes elements with probability p in training (Srivastava et al., 2014). */
+export class Dropout extends Module {
+  constructor(readonly p = 0.5) {
+    super()
+    if (!(p >= 0 && p <= 1)) throw new RangeError(`Dropout: a probability 0..1 expected, got ${p}`)
+  }
+  forward(x: Tensor): Tensor {
+    return dropout(x, { p: this.p, training: this.training })
+  }
+  override describe(): string {
+    return String(this.p)
+  }
+}
+
+/** [n, ...] to [n, features] */
+export class Flatten extends Module {
+  constructor(readonly start = 1, readonly end = -1) {
+    super()
+  }
+  forward(x: Tensor): Tensor {
+    return flatten(x, this.start, this.end)
+  }
+}

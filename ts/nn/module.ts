@@ -1,0 +1,153 @@
+// What layers and models are: parameters by name, train and eval, state dicts with PyTorch's keys, hooks.
+
+import { Tensor } from '../tensor.js'
+import { sameShape, show, ShapeError } from '../shape.js'
+
+/** numBatchesTracked -> num_batches_tracked: keys are PyTorch's, properties are JavaScript's. */
+const key = (property: string): string => property.replace(/[A-Z]/g, c => `_${c.toLowerCase()}`)
+
+export type StateDict = Record<string, Tensor>
+/** Called after forward with the module, its inputs and its output; a tensor it returns replaces the output. */
+export type ForwardHook = (module: Module, inputs: readonly unknown[], output: unknown) => unknown
+
+/**
+ * A layer or model. Properties that hold tensors with requiresGrad are its parameters, other tensors its buffers, modules (and
+ * arrays of modules) its children.
+ */
+export abstract class Module {
+  /** Set by train() and eval(): dropout and batch normalisation behave differently. */
+  training = true
+  #hooks: ForwardHook[] = []
+
+  abstract forward(...inputs: any[]): any
+
+  /** Own children by name. */
+  *namedChildren(): Generator<[string, Module]> {
+    for (const [name, value] of Object.entries(this)) {
+      if (value instanceof Module) yield [key(name), value]
+      else if (Array.isArray(value)) for (let i = 0; i < value.length; i++) if (value[i] instanceof Module) yield [`${key(name)}.${i}`, value[i]]
+    }
+  }
+
+  /** This module and all below it, by path; each once. */
+  *namedModules(path = '', seen = new Set<Module>()): Generator<[string, Module]> {
+    if (seen.has(this)) return
+    seen.add(this)
+    yield [path, this]
+    for (const [name, child] of this.namedChildren()) yield* child.namedModules(path ? `${path}.${name}` : name, seen)
+  }
+
+  *#named(wanted: (t: Tensor) => boolean): Generator<[string, Tensor]> {
+    const seen = new Set<Tensor>()
+    for (const [path, module] of this.namedModules()) {
+      for (const [name, value] of Object.entries(module)) {
+        if (!(value instanceof Tensor) || !wanted(value) || seen.has(value)) continue
+        seen.add(value)
+        yield [path ? `${path}.${key(name)}` : key(name), value]
+      }
+    }
+  }
+
+  /** Trainable tensors by name, as in PyTorch's state_dict. */
+  namedParameters(): [string, Tensor][] {
+    return [...this.#named(t => t.requiresGrad)]
+  }
+  parameters(): Tensor[] {
+    return this.namedParameters().map(([, t]) => t)
+  }
+  /** Tensors that belong to the state but aren't trained, such as running statistics. */
+  namedBuffers(): [string, Tensor][] {
+    return [...this.#named(t => !t.requiresGrad)]
+  }
+
+  /** Switch this module and all below it to training (or not). Returns itself. */
+  train(on = true): this {
+    for (const [, module] of this.namedModules()) module.training = on
+    return this
+  }
+  /** Switch to evaluation: no dropout, running statistics. Returns itself. */
+  eval(): this {
+    return this.train(false)
+  }
+
+  /** Parameters and buffers by name: the module's own tensors, not copies. */
+  stateDict(): StateDict {
+    return Object.fromEntries(this.#named(() => true))
+  }
+
+  /**
+   * Copy values by name into this module's parameters and buffers. Nothing is changed unless everything fits.
+   * @throws ShapeError that lists missing and unknown names and shapes that differ
+   */
+  loadStateDict(state: Readonly<Record<string, Tensor>>, { strict = true }: { strict?: boolean } = {}): this {
+    const own = this.stateDict()
+    const missing = Object.keys(own).filter(name => !Object.hasOwn(state, name))
+    const unknown = Object.keys(state).filter(name => !Object.hasOwn(own, name))
+    if (strict && (missing.length || unknown.length)) {
+      const say = (what: string, names: string[]) => (names.length ? [`${what} ${names.slice(0, 4).join(', ')}${names.length > 4 ? ` and ${names.length - 4} more` : ''}`] : [])
+      throw new ShapeError(`loadStateDict: ${[...say('missing', missing), ...say('unknown', unknown)].join('; ')}: is it another model's? ({ strict: false } ignores that)`)
+    }
+    const pairs = Object.entries(own).filter(([name]) => Object.hasOwn(state, name)).map(([name, t]) => [name, t, state[name]!] as const)
+    for (const [name, to, from] of pairs) {
+      if (!sameShape(to.shape, from.shape)) throw new ShapeError(`loadStateDict: ${name} has shape ${show(to.shape)} here, but ${show(from.shape)} in what is loaded`)
+    }
+    for (const [, to, from] of pairs) to.set(from.values())
+    return this
+  }
+
+  /** Call `hook` after every forward() of this module. Returns a function that takes it off again. */
+  registerForwardHook(hook: ForwardHook): () => void {
+    if (this.#hooks.length === 0) {
+      // an instance property hides the class's forward for as long as there are hooks
+      const plain = this.forward
+      Object.defineProperty(this, 'forward', {
+        configurable: true,
+        enumerable: false,
+        value: (...inputs: unknown[]) => this.#hooks.reduce((y, h) => h(this, inputs, y) ?? y, plain.apply(this, inputs)),
+      })
+    }
+    this.#hooks.push(hook)
+    return () => {
+      this.#hooks = this.#hooks.filter(h => h !== hook)
+      if (this.#hooks.length === 0) delete (this as { forward?: unknown }).forward
+    }
+  }
+
+  /** What stands in brackets when the module prints. */
+  describe(): string {
+    return ''
+  }
+  toString(): string {
+    const children = [...this.namedChildren()]
+    const name = this.constructor.name
+    if (children.length === 0) return `${name}(${this.describe()})`
+    return `${name}(\n${children.map(([n, m]) => `(${n}): ${m}`.replace(/^/gm, '  ')).join('\n')}\n)`
+  }
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString()
+  }
+
+  /** Free the memory of all parameters and buffers. */
+  dispose(): void {
+    for (const [, t] of this.#named(() => true)) t.dispose()
+  }
+}
+
+/** Modules one after the other. */
+export class Sequential extends Module {
+  readonly layers: Module[]
+  constructor(...layers: Module[]) {
+    super()
+    this.layers = layers
+    layers.forEach((layer, i) => {
+      if (!(layer instanceof Module)) throw new TypeError(`Sequential: modules expected, got ${typeof layer} at position ${i}: is \`new\` missing?`)
+    })
+  }
+  override *namedChildren(): Generator<[string, Module]> {
+    for (let i = 0; i < this.layers.length; i++) yield [String(i), this.layers[i]!]
+  }
+  forward(x: Tensor): Tensor {
+    for (const layer of this.layers) x = layer.forward(x)
+    return x
+  }
+}

@@ -1,0 +1,182 @@
+// Elementwise arithmetic of two tensors with broadcasting, comparisons, and the sums that take gradients back to the operands' shapes.
+
+import { apply, useAddition, type Op } from '../autograd.js'
+import { Binary } from '../kernels.js'
+import { broadcastShapes, broadcastStrides, nested, sameShape, type Shape } from '../shape.js'
+import { Tensor } from '../tensor.js'
+import { affine, log, neg } from './unary.js'
+import { reshape } from './layout.js'
+import { sum } from './reduce.js'
+
+export type Operand = Tensor | number
+
+export function requireFloat(op: string, ...inputs: readonly Tensor[]): void {
+  for (const t of inputs) if (t.dtype === 'int32') throw new TypeError(`${op}: float32 expected, got int32 of shape [${t.shape}]: convert it with .float()`)
+}
+
+function compute(code: Binary, name: string, a: Tensor, b: Tensor): Tensor {
+  const k = a.backend.kernels
+  if (sameShape(a.shape, b.shape)) {
+    const y = new Tensor(a.shape, 'float32', a.backend)
+    k.binary(code, 1, 1, 1, a.size, 0, 0, 0, 1, 0, 0, 0, 1, a.address, b.address, y.address)
+    return y
+  }
+  const shape = broadcastShapes(name, a.shape, b.shape)
+  const y = new Tensor(shape, 'float32', a.backend)
+  const width = a.backend.width
+  nested(4, shape, [broadcastStrides(a.shape, shape), broadcastStrides(b.shape, shape)], (n, [p, q], [i, j], o) =>
+    k.binary(
+      code, n[0]!, n[1]!, n[2]!, n[3]!, p![0]!, p![1]!, p![2]!, p![3]!, q![0]!, q![1]!, q![2]!, q![3]!,
+      a.address + i! * width, b.address + j! * width, y.address + o * width,
+    ),
+  )
+  return y
+}
+
+/** g summed over the dimensions along which an operand of shape `to` was repeated. */
+export function sumTo(g: Tensor, to: Shape): Tensor {
+  if (sameShape(g.shape, to)) return g
+  const lead = g.rank - to.length
+  const dims = g.shape.flatMap((d, i) => (i < lead || (to[i - lead] === 1 && d !== 1) ? [i] : []))
+  return reshape(dims.length ? sum(g, dims) : g, to)
+}
+
+type Pair = readonly [Tensor, Tensor]
+function binaryOp(name: string, code: Binary, gradient?: (g: Tensor, a: Tensor, b: Tensor, y: Tensor, needs: (i: number) => boolean) => readonly (Tensor | null)[]): Op {
+  return {
+    name,
+    forward: ([a, b]) => compute(code, name, a!, b!),
+    ...(gradient && {
+      gradient(g, node) {
+        const [a, b] = node.inputs as unknown as Pair
+        const [ga, gb] = gradient(g, a, b, node.output, i => node.needs(i))
+        return [ga ? sumTo(ga, a.shape) : null, gb ? sumTo(gb, b.shape) : null]
+      },
+    }),
+  }
+}
+
+/** The scalar as a tensor beside `other`. */
+function scalar(value: number, other: Tensor): Tensor {
+  const t = new Tensor([], 'float32', other.backend)
+  t.backend.kernels.fill(1, value, t.address)
+  return t
+}
+
+function combine(op: Op, a: Operand, b: Operand): Tensor {
+  if (typeof a === 'number') {
+    if (typeof b === 'number') throw new TypeError(`${op.name}: a tensor and a number or two tensors expected, got two numbers`)
+    a = scalar(a, b)
+  } else if (typeof b === 'number') b = scalar(b, a)
+  if (a instanceof Tensor && b instanceof Tensor && (a.dtype !== 'float32' || b.dtype !== 'float32')) requireFloat(op.name, a, b)
+  return apply(op, [a, b], undefined)
+}
+
+const addOp = binaryOp('add', Binary.add, g => [g, g])
+/** a + b, broadcast */
+export function add(a: Operand, b: Operand): Tensor {
+  if (typeof b === 'number' && a instanceof Tensor) return affine(a, 1, b)
+  if (typeof a === 'number' && b instanceof Tensor) return affine(b, 1, a)
+  return combine(addOp, a, b)
+}
+useAddition(add)
+
+const subOp = binaryOp('sub', Binary.sub, (g, _a, _b, _y, needs) => [g, needs(1) ? neg(g) : null])
+/** a − b, broadcast */
+export function sub(a: Operand, b: Operand): Tensor {
+  if (typeof b === 'number' && a instanceof Tensor) return affine(a, 1, -b)
+  if (typeof a === 'number' && b instanceof Tensor) return affine(b, -1, a)
+  return combine(subOp, a, b)
+}
+
+const mulOp = binaryOp('mul', Binary.mul, (g, a, b, _y, needs) => [needs(0) ? mul(g, b) : null, needs(1) ? mul(g, a) : null])
+/** a · b elementwise, broadcast */
+export function mul(a: Operand, b: Operand): Tensor {
+  if (typeof b === 'number' && a instanceof Tensor) return affine(a, b, 0)
+  if (typeof a === 'number' && b instanceof Tensor) return affine(b, a, 0)
+  return combine(mulOp, a, b)
+}
+
+const divOp = binaryOp('div', Binary.div, (g, a, b, _y, needs) => [
+  needs(0) ? div(g, b) : null,
+  needs(1) ? neg(div(mul(g, a), mul(b, b))) : null,
+])
+/** a / b elementwise, broadcast */
+export function div(a: Operand, b: Operand): Tensor {
+  return combine(divOp, a, b)
+}
+
+const powOp = binaryOp('pow', Binary.pow, (g, a, b, y, needs) => [
+  // d/da a^0 is 0 even where a^-1 is not finite
+  needs(0) ? mul(g, where(eq(b, 0), 0, mul(b, pow(a, sub(b, 1))))) : null,
+  // and where a is 0, a^b log a is 0 for b ≥ 0
+  needs(1) ? mul(g, where(mul(eq(a, 0), ge(b, 0)), 0, mul(y, log(a)))) : null,
+])
+/** a^b elementwise, broadcast; 0^0 = 1 */
+export function pow(a: Operand, b: Operand): Tensor {
+  return combine(powOp, a, b)
+}
+
+/** 1 where `wins`, 1/2 at ties, 0 elsewhere */
+const share = (wins: Tensor, ties: Tensor) => add(wins, mul(ties, 0.5))
+const maximumOp = binaryOp('maximum', Binary.maximum, (g, a, b) => [mul(g, share(gt(a, b), eq(a, b))), mul(g, share(gt(b, a), eq(a, b)))])
+/** The larger of a and b; NaN wins; at ties each side gets half the gradient */
+export function maximum(a: Operand, b: Operand): Tensor {
+  return combine(maximumOp, a, b)
+}
+
+const minimumOp = binaryOp('minimum', Binary.minimum, (g, a, b) => [mul(g, share(lt(a, b), eq(a, b))), mul(g, share(lt(b, a), eq(a, b)))])
+/** The smaller of a and b; NaN wins; at ties each side gets half the gradient */
+export function minimum(a: Operand, b: Operand): Tensor {
+  return combine(minimumOp, a, b)
+}
+
+const eqOp = binaryOp('eq', Binary.eq)
+const neOp = binaryOp('ne', Binary.ne)
+const ltOp = binaryOp('lt', Binary.lt)
+const leOp = binaryOp('le', Binary.le)
+const gtOp = binaryOp('gt', Binary.gt)
+const geOp = binaryOp('ge', Binary.ge)
+/** 1 where a = b, else 0. No gradient, like all comparisons. */
+export const eq = (a: Operand, b: Operand): Tensor => combine(eqOp, a, b)
+/** 1 where a ≠ b, else 0 */
+export const ne = (a: Operand, b: Operand): Tensor => combine(neOp, a, b)
+/** 1 where a < b, else 0 */
+export const lt = (a: Operand, b: Operand): Tensor => combine(ltOp, a, b)
+/** 1 where a ≤ b, else 0 */
+export const le = (a: Operand, b: Operand): Tensor => combine(leOp, a, b)
+/** 1 where a > b, else 0 */
+export const gt = (a: Operand, b: Operand): Tensor => combine(gtOp, a, b)
+/** 1 where a ≥ b, else 0 */
+export const ge = (a: Operand, b: Operand): Tensor => combine(geOp, a, b)
+
+const whereOp: Op = {
+  name: 'where',
+  forward([c, a, b]) {
+    const shape = broadcastShapes('where', c!.shape, broadcastShapes('where', a!.shape, b!.shape))
+    const y = new Tensor(shape, 'float32', a!.backend)
+    const { kernels: k, width } = a!.backend
+    nested(4, shape, [c!, a!, b!].map(t => broadcastStrides(t.shape, shape)), (n, [r, p, q], [l, i, j], o) =>
+      k.where(
+        n[0]!, n[1]!, n[2]!, n[3]!, r![0]!, r![1]!, r![2]!, r![3]!, p![0]!, p![1]!, p![2]!, p![3]!, q![0]!, q![1]!, q![2]!, q![3]!,
+        c!.address + l! * width, a!.address + i! * width, b!.address + j! * width, y.address + o * width,
+      ),
+    )
+    return y
+  },
+  gradient(g, node) {
+    const [c, a, b] = node.inputs as readonly [Tensor, Tensor, Tensor]
+    return [null, node.needs(1) ? sumTo(where(c, g, 0), a.shape) : null, node.needs(2) ? sumTo(where(c, 0, g), b.shape) : null]
+  },
+}
+/** a where the condition is not 0, else b, all broadcast; the branch not taken leaks nothing, not even NaN. */
+export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
+  const [x, y] = [a, b].map(v => (typeof v === 'number' ? scalar(v, condition) : v)) as [Tensor, Tensor]
+  requireFloat('where', condition, x, y)
+  return apply(whereOp, [condition, x, y], undefined)
+}
+
+/** x with `value` where the mask is not 0 */
+export function maskedFill(x: Tensor, mask: Tensor, value: number): Tensor {
+  return where(mask, value, x)
+}

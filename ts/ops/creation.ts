@@ -1,0 +1,143 @@
+// Tensors from values: arrays, constants, ranges, parameters.
+
+import { currentBackend } from '../backends/current.js'
+import type { DType } from '../kernels.js'
+import { checkShape, ShapeError, show, sizeOf, type Shape } from '../shape.js'
+import { Tensor, type Home, type NestedArray } from '../tensor.js'
+
+export type Values = NestedArray | ArrayLike<number> | readonly Values[]
+
+export interface TensorOptions {
+  /** float32 (default) or int32 */
+  dtype?: DType
+  /** Accumulate a gradient in `grad` (default false) */
+  requiresGrad?: boolean
+}
+
+/** A new tensor with values yet to be written by a kernel. @internal */
+export function empty(shape: Shape, dtype: DType = 'float32', home: Home = 'turn'): Tensor {
+  return new Tensor(shape, dtype, currentBackend(), null, home)
+}
+
+const isFlat = (v: unknown): v is ArrayLike<number> => ArrayBuffer.isView(v)
+
+/** Shape of nested arrays; complains about ragged ones. */
+function shapeOf(values: Values): number[] {
+  const shape: number[] = []
+  let level: unknown = values
+  while (Array.isArray(level) || isFlat(level)) {
+    shape.push((level as ArrayLike<unknown>).length)
+    level = (level as ArrayLike<unknown>)[0]
+  }
+  return shape
+}
+
+function flatten(values: Values, shape: Shape, out: Float64Array): void {
+  let at = 0
+  const visit = (v: unknown, d: number): void => {
+    if (d === shape.length) {
+      if (typeof v !== 'number' && typeof v !== 'boolean') {
+        throw new ShapeError(`tensor: numbers expected at depth ${d} of shape ${show(shape)}, got ${Array.isArray(v) ? 'an array' : String(v)}: rows must have one length`)
+      }
+      out[at++] = Number(v)
+      return
+    }
+    const list = v as ArrayLike<unknown>
+    if (!(Array.isArray(v) || isFlat(v)) || list.length !== shape[d]) {
+      throw new ShapeError(
+        `tensor: rows of one length expected, ${shape[d]} at depth ${d}, got ${Array.isArray(v) || isFlat(v) ? `one of ${list.length}` : String(v)}`,
+      )
+    }
+    for (let i = 0; i < list.length; i++) visit(list[i], d + 1)
+  }
+  visit(values, 0)
+}
+
+/**
+ * A tensor of nested arrays, a number or a typed array (then a shape may follow).
+ * tensor([[1, 2], [3, 4]]) · tensor(3) · tensor(new Float32Array(6), [2, 3]) · tensor([0, 2], { dtype: 'int32' })
+ * @throws ShapeError if rows differ in length, or the shape doesn't fit the number of values
+ */
+export function tensor(values: Values, shape?: Shape | TensorOptions, options?: TensorOptions): Tensor {
+  const given = Array.isArray(shape) ? checkShape('tensor', shape as Shape) : null
+  const { dtype = 'float32', requiresGrad = false } = options ?? (given ? {} : ((shape as TensorOptions | undefined) ?? {}))
+  const natural = shapeOf(values)
+  let flat: ArrayLike<number>
+  if (isFlat(values)) flat = values
+  else {
+    const numbers = new Float64Array(sizeOf(natural))
+    flatten(values, natural, numbers)
+    flat = numbers
+  }
+  const to = given ?? natural
+  if (sizeOf(to) !== flat.length) throw new ShapeError(`tensor: shape ${show(to)} takes ${sizeOf(to)} values, got ${flat.length}`)
+  if (dtype === 'int32') {
+    for (let i = 0; i < flat.length; i++) if (!Number.isInteger(flat[i])) throw new TypeError(`tensor: whole numbers expected for int32, got ${flat[i]} at position ${i}`)
+  }
+  const t = empty(to, dtype).set(flat)
+  t.requiresGrad = requiresGrad
+  return t
+}
+
+/** A tensor whose elements are all `value`. */
+export function full(shape: Shape, value: number, options: TensorOptions = {}): Tensor {
+  const { dtype = 'float32', requiresGrad = false } = options
+  const t = empty(checkShape('full', shape), dtype)
+  if (dtype === 'int32') t.set(new Int32Array(t.size).fill(value))
+  else t.backend.kernels.fill(t.size, value, t.address)
+  t.requiresGrad = requiresGrad
+  return t
+}
+export const zeros = (shape: Shape, options?: TensorOptions): Tensor => full(shape, 0, options)
+export const ones = (shape: Shape, options?: TensorOptions): Tensor => full(shape, 1, options)
+export const zerosLike = (x: Tensor): Tensor => like(x, 0)
+export const onesLike = (x: Tensor): Tensor => like(x, 1)
+
+/** A float32 constant of x's shape on x's backend. @internal */
+export function like(x: Tensor, value: number): Tensor {
+  const t = new Tensor(x.shape, 'float32', x.backend)
+  x.backend.kernels.fill(t.size, value, t.address)
+  return t
+}
+
+/** start, start + step … up to but without end. arange(5) counts from 0. */
+export function arange(start: number, end?: number, step = 1, options: TensorOptions = {}): Tensor {
+  const [from, to] = end === undefined ? [0, start] : [start, end]
+  if (!(step !== 0 && Number.isFinite((to - from) / step))) throw new ShapeError(`arange: a finite range and a step other than 0 expected, got ${from}, ${to}, ${step}`)
+  const n = Math.max(0, Math.ceil((to - from) / step))
+  return tensor(Float64Array.from({ length: n }, (_, i) => from + i * step), [n], options)
+}
+
+/** n numbers from start to end, both included. */
+export function linspace(start: number, end: number, n: number, options: TensorOptions = {}): Tensor {
+  return tensor(Float64Array.from({ length: n }, (_, i) => (n === 1 ? start : start + ((end - start) * i) / (n - 1))), [n], options)
+}
+
+/** The n × m identity matrix. */
+export function eye(n: number, m = n): Tensor {
+  const values = new Float32Array(n * m)
+  for (let i = 0; i < Math.min(n, m); i++) values[i * m + i] = 1
+  return tensor(values, [n, m])
+}
+
+/** A leaf that requires a gradient and lives on after the turn it is made in: what optimizers train. */
+export function parameter(values: Tensor | Values, shape?: Shape): Tensor {
+  if (values instanceof Tensor) {
+    const p = new Tensor(values.shape, 'float32', values.backend, null, 'module')
+    p.backend.kernels.copy(p.size, values.address, p.address)
+    p.requiresGrad = true
+    p.label = 'parameter'
+    return p
+  }
+  const source = tensor(values, shape)
+  const p = parameter(source)
+  source.dispose()
+  return p
+}
+
+/** A tensor without gradient that lives as long as the module it belongs to, such as running statistics. */
+export function persistent(shape: Shape, value: number): Tensor {
+  const t = empty(checkShape('persistent', shape), 'float32', 'module')
+  t.backend.kernels.fill(t.size, value, t.address)
+  return t
+}

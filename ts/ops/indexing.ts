@@ -1,0 +1,91 @@
+// Reading and adding elements by int32 index: gather, scatter, selection of rows, one-hot, embedding.
+
+import { apply, type Op } from '../autograd.js'
+import { around, dimension, show, ShapeError } from '../shape.js'
+import { Tensor } from '../tensor.js'
+
+export type Indices = Tensor | ArrayLike<number>
+
+/** Indices as an int32 tensor beside x; whole float32 numbers will do. */
+function indexTensor(op: string, index: Indices, beside: Tensor | null): Tensor {
+  if (index instanceof Tensor) {
+    if (index.dtype === 'int32') return index
+    const y = new Tensor(index.shape, 'int32', index.backend)
+    index.backend.kernels.toInt(index.size, index.address, y.address)
+    return y
+  }
+  if (!beside) throw new TypeError(`${op}: an index tensor expected`)
+  return new Tensor([index.length], 'int32', beside.backend).set(index)
+}
+
+interface Along {
+  dim: number
+  /** Size of the dimension in the larger tensor */
+  n: number
+}
+
+const gatherOp: Op<Along> = {
+  name: 'gather',
+  forward([x, index], { dim, n }) {
+    const y = new Tensor(index!.shape, x!.dtype, x!.backend)
+    const [outer, m, inner] = around(index!.shape, dim, dim)
+    x!.backend.kernels.gather(outer, n, m, inner, x!.address, index!.address, y.address)
+    return y
+  },
+  gradient: (g, { inputs: [, index], attrs }) => [apply(scatterAddOp, [g, index!], attrs), null],
+}
+const scatterAddOp: Op<Along> = {
+  name: 'scatterAdd',
+  forward([g, index], { dim, n }) {
+    const y = new Tensor(g!.shape.map((d, i) => (i === dim ? n : d)), 'float32', g!.backend)
+    const [outer, m, inner] = around(index!.shape, dim, dim)
+    g!.backend.kernels.scatterAdd(outer, n, m, inner, g!.address, index!.address, y.address)
+    return y
+  },
+  gradient: (g, { inputs: [, index], attrs }) => [apply(gatherOp, [g, index!], attrs), null],
+}
+/** y[i][j] = x[index[i][j]][j] for dim 0, and so on; index has x's sizes in the other dimensions. */
+export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
+  const d = dimension('gather', dim, x.rank)
+  if (index.rank !== x.rank || index.shape.some((size, i) => i !== d && size !== x.shape[i])) {
+    throw new ShapeError(`gather: an index with the sizes of x ${show(x.shape)} except in dim ${dim} expected, got ${show(index.shape)}`)
+  }
+  return apply(gatherOp, [x, indexTensor('gather', index, x)], { dim: d, n: x.shape[d] ?? 1 })
+}
+
+const indexSelectOp: Op<Along> = {
+  name: 'indexSelect',
+  forward([x, index], { dim, n }) {
+    const y = new Tensor(x!.shape.map((d, i) => (i === dim ? index!.size : d)), x!.dtype, x!.backend)
+    const [outer, , inner] = around(x!.shape, dim, dim)
+    x!.backend.kernels.indexSelect(outer, n, index!.size, inner, x!.address, index!.address, y.address)
+    return y
+  },
+  gradient: (g, { inputs: [, index], attrs }) => [apply(indexAddOp, [g, index!], attrs), null],
+}
+const indexAddOp: Op<Along> = {
+  name: 'indexAdd',
+  forward([g, index], { dim, n }) {
+    const y = new Tensor(g!.shape.map((d, i) => (i === dim ? n : d)), 'float32', g!.backend)
+    const [outer, m, inner] = around(g!.shape, dim, dim)
+    g!.backend.kernels.indexAdd(outer, n, m, inner, g!.address, index!.address, y.address)
+    return y
+  },
+  gradient: (g, { inputs: [, index], attrs }) => [apply(indexSelectOp, [g, index!], attrs), null],
+}
+/** The entries index[0], index[1] … along dim; entries named twice add up in the gradient. */
+export function indexSelect(x: Tensor, dim: number, index: Indices): Tensor {
+  const d = dimension('indexSelect', dim, x.rank)
+  const at = indexTensor('indexSelect', index, x)
+  if (at.rank !== 1) throw new ShapeError(`indexSelect: a list of indices expected, got shape ${show(at.shape)}`)
+  return apply(indexSelectOp, [x, at], { dim: d, n: x.shape[d] ?? 1 })
+}
+
+/** 1 at the index, 0 elsewhere, in a new last dimension of size numClasses. */
+export function oneHot(index: Tensor, numClasses: number): Tensor {
+  const at = indexTensor('oneHot', index, null)
+  const y = new Tensor([...at.shape, numClasses], 'float32', at.backend)
+  at.backend.kernels.oneHot(at.size, numClasses, at.address, y.address)
+  y.label = 'oneHot'
+  return y
+}

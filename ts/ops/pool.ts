@@ -1,0 +1,189 @@
+// Pooling in one, two and three dimensions: maximum, average, adaptive average.
+
+import { apply, type Op } from '../autograd.js'
+import { padFront, perDim, show, ShapeError, windowCount, type PerDim, type Shape } from '../shape.js'
+import { Tensor } from '../tensor.js'
+import { requireFloat } from './arithmetic.js'
+import { matmul } from './matmul.js'
+import { transpose } from './layout.js'
+
+interface Windows {
+  planes: number
+  input: number[]
+  kernel: number[]
+  output: number[]
+  stride: number[]
+  padding: number[]
+  dilation: number[]
+  shape: Shape
+}
+const size = (d: readonly number[]): number => d[0]! * d[1]! * d[2]!
+type Six = [number, number, number, number, number, number]
+type Nine = [...Six, number, number, number]
+
+export interface PoolOptions {
+  /** Step of the window (default: its size) */
+  stride?: PerDim
+  padding?: PerDim
+  /** Let a last window hang over the end (default false) */
+  ceilMode?: boolean
+}
+
+function windows(name: string, rank: number, x: Tensor, kernelSize: PerDim, options: PoolOptions & { dilation?: PerDim }): Windows {
+  requireFloat(name, x)
+  if (x.rank !== rank + 2 && x.rank !== rank + 1) throw new ShapeError(`${name}: x [n, c, ${rank} sizes] expected, got ${show(x.shape)}`)
+  const kernel = perDim(name, 'kernelSize', kernelSize, rank, 1)
+  const stride = perDim(name, 'stride', options.stride ?? kernelSize, rank, 1)
+  const padding = perDim(name, 'padding', options.padding ?? 0, rank, 0)
+  const dilation = perDim(name, 'dilation', options.dilation ?? 1, rank, 1)
+  if (padding.some((p, i) => 2 * p > kernel[i]!)) throw new ShapeError(`${name}: padding of at most half the kernel ${show(kernel)} expected, got ${show(padding)}`)
+  const input = x.shape.slice(-rank)
+  const output = input.map((d, i) => windowCount(d, kernel[i]!, stride[i]!, padding[i]!, padding[i]!, dilation[i]!, options.ceilMode))
+  if (output.some(d => d < 1)) throw new ShapeError(`${name}: a window of ${show(kernel)} is larger than x ${show(x.shape)}`)
+  const lead = x.shape.slice(0, -rank)
+  return {
+    planes: lead.reduce((n, d) => n * d, 1),
+    input: padFront(input, 3, 1), kernel: padFront(kernel, 3, 1), output: padFront(output, 3, 1),
+    stride: padFront(stride, 3, 1), padding: padFront(padding, 3, 0), dilation: padFront(dilation, 3, 1),
+    shape: [...lead, ...output],
+  }
+}
+
+const maxPoolOp: Op<Windows> = {
+  name: 'maxPool',
+  forward([x], q, saved) {
+    const y = new Tensor(q.shape, 'float32', x!.backend)
+    const winners = new Tensor(q.shape, 'int32', x!.backend)
+    saved.push(winners)
+    x!.backend.kernels.maxPool(
+      q.planes, ...([...q.input, ...q.kernel] as Six), ...([...q.output, ...q.stride, ...q.padding] as Nine),
+      ...(q.dilation as [number, number, number]), x!.address, y.address, winners.address,
+    )
+    return y
+  },
+  gradient(g, { inputs: [x], attrs: q, saved: [winners] }) {
+    return [apply(spreadOp, [g, winners!], { planes: q.planes, inSize: size(q.input), outSize: size(q.output), x: x!.shape, y: q.shape })]
+  },
+}
+
+/** With the winners fixed, pooling picks elements and its gradient puts them back: a linear pair. */
+interface Pick {
+  planes: number
+  inSize: number
+  outSize: number
+  x: Shape
+  y: Shape
+}
+const spreadOp: Op<Pick> = {
+  name: 'maxPoolGrad',
+  forward([g, winners], q) {
+    const gx = new Tensor(q.x, 'float32', g!.backend)
+    g!.backend.kernels.maxPoolGrad(q.planes, q.inSize, q.outSize, g!.address, winners!.address, gx.address)
+    return gx
+  },
+  gradient: (h, { inputs: [, winners], attrs }) => [apply(pickOp, [h, winners!], attrs), null],
+}
+const pickOp: Op<Pick> = {
+  name: 'pickWinners',
+  forward([x, winners], q) {
+    const y = new Tensor(q.y, 'float32', x!.backend)
+    x!.backend.kernels.pickWinners(q.planes, q.inSize, q.outSize, x!.address, winners!.address, y.address)
+    return y
+  },
+  gradient: (g, { inputs: [, winners], attrs }) => [apply(spreadOp, [g, winners!], attrs), null],
+}
+
+export interface MaxPoolOptions extends PoolOptions {
+  dilation?: PerDim
+}
+const maxPool = (name: string, rank: number) => (x: Tensor, kernelSize: PerDim, options: MaxPoolOptions = {}): Tensor =>
+  apply(maxPoolOp, [x], windows(name, rank, x, kernelSize, options))
+type MaxPool = (x: Tensor, kernelSize: PerDim, options?: MaxPoolOptions) => Tensor
+/** As maxPool2d with one spatial dimension */
+export const maxPool1d: MaxPool = maxPool('maxPool1d', 1)
+/**
+ * Maximum of each window. x: [n, c, h, w]; padding counts as −∞; of equal elements the first takes the gradient; NaN wins.
+ * @throws ShapeError if the window is larger than x
+ */
+export const maxPool2d: MaxPool = maxPool('maxPool2d', 2)
+/** As maxPool2d with three spatial dimensions */
+export const maxPool3d: MaxPool = maxPool('maxPool3d', 3)
+
+interface Average extends Windows {
+  countIncludePad: boolean
+  divisorOverride: number
+  x: Shape
+}
+const averageArgs = (q: Average) =>
+  [
+    q.planes, ...([...q.input, ...q.kernel] as Six), ...([...q.output, ...q.stride, ...q.padding] as Nine),
+    ...(q.padding as [number, number, number]), q.countIncludePad ? 1 : 0, q.divisorOverride,
+  ] as const
+const avgPoolOp: Op<Average> = {
+  name: 'avgPool',
+  forward([x], q) {
+    const y = new Tensor(q.shape, 'float32', x!.backend)
+    x!.backend.kernels.avgPool(...averageArgs(q), x!.address, y.address)
+    return y
+  },
+  gradient: (g, { attrs }) => [apply(avgPoolGradOp, [g], attrs)],
+}
+const avgPoolGradOp: Op<Average> = {
+  name: 'avgPoolGrad',
+  forward([g], q) {
+    const gx = new Tensor(q.x, 'float32', g!.backend)
+    g!.backend.kernels.avgPoolGrad(...averageArgs(q), g!.address, gx.address)
+    return gx
+  },
+  gradient: (h, { attrs }) => [apply(avgPoolOp, [h], attrs)],
+}
+
+export interface AvgPoolOptions extends PoolOptions {
+  /** Count the zeros of the padding in the divisor (default true) */
+  countIncludePad?: boolean
+  /** Divide by this instead of the number of cells */
+  divisorOverride?: number | null
+}
+type AvgPool = (x: Tensor, kernelSize: PerDim, options?: AvgPoolOptions) => Tensor
+const avgPool = (name: string, rank: number): AvgPool => (x, kernelSize, options = {}) => {
+  const { countIncludePad = true, divisorOverride } = options
+  if (divisorOverride === 0) throw new RangeError(`${name}: a divisor other than 0 expected`)
+  return apply(avgPoolOp, [x], { ...windows(name, rank, x, kernelSize, options), countIncludePad, divisorOverride: divisorOverride ?? 0, x: x.shape })
+}
+/** As avgPool2d with one spatial dimension */
+export const avgPool1d: AvgPool = avgPool('avgPool1d', 1)
+/** Mean of each window. x: [n, c, h, w] */
+export const avgPool2d: AvgPool = avgPool('avgPool2d', 2)
+/** As avgPool2d with three spatial dimensions */
+export const avgPool3d: AvgPool = avgPool('avgPool3d', 3)
+
+/** The matrix [out, in] that averages window i = [⌊i·in/out⌋, ⌈(i+1)·in/out⌉). */
+function averaging(x: Tensor, from: number, to: number): Tensor {
+  const values = new Float64Array(to * from)
+  for (let i = 0; i < to; i++) {
+    const [start, end] = [Math.floor((i * from) / to), Math.ceil(((i + 1) * from) / to)]
+    values.fill(1 / (end - start), i * from + start, i * from + end)
+  }
+  return new Tensor([to, from], 'float32', x.backend).set(values)
+}
+function adaptive(name: string, rank: number, x: Tensor, outputSize: PerDim): Tensor {
+  requireFloat(name, x)
+  if (x.rank !== rank + 2 && x.rank !== rank + 1) throw new ShapeError(`${name}: x [n, c, ${rank} sizes] expected, got ${show(x.shape)}`)
+  const output = perDim(name, 'outputSize', outputSize, rank, 1)
+  const input = x.shape.slice(-rank)
+  const lead = x.shape.slice(0, -rank)
+  if (input.some(d => d === 0)) throw new ShapeError(`${name}: an empty image, shape ${show(x.shape)}`)
+  // windows of one size and no overlap are ordinary pooling
+  if (input.every((d, i) => d % output[i]! === 0)) {
+    return apply(avgPoolOp, [x], { ...windows(name, rank, x, input.map((d, i) => d / output[i]!), {}), countIncludePad: true, divisorOverride: 0, x: x.shape })
+  }
+  // else a product with an averaging matrix along each dimension
+  return input.reduce((y, d, i) => {
+    const dim = lead.length + i
+    return transpose(matmul(transpose(y, dim, -1), transpose(averaging(x, d, output[i]!), 0, 1)), dim, -1)
+  }, x)
+}
+/** As adaptiveAvgPool2d with one spatial dimension */
+export const adaptiveAvgPool1d = (x: Tensor, outputSize: PerDim): Tensor => adaptive('adaptiveAvgPool1d', 1, x, outputSize)
+/** Mean of windows chosen so that the result has the size asked for. x: [n, c, h, w] */
+export const adaptiveAvgPool2d = (x: Tensor, outputSize: PerDim): Tensor => adaptive('adaptiveAvgPool2d', 2, x, outputSize)

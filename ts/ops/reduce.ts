@@ -1,0 +1,269 @@
+// Reductions over dimensions: sum, mean, extremes, products, variance, norms, log-sum-exp, running sums.
+
+import { apply, type Op } from '../autograd.js'
+import { Reduce, Unary } from '../kernels.js'
+import { around, dimension, dimensions, show, ShapeError, sizeOf, type Shape } from '../shape.js'
+import { Tensor } from '../tensor.js'
+import { div, eq, mul, requireFloat, sub, where } from './arithmetic.js'
+import { like } from './creation.js'
+import { expand, permute, reshape, select } from './layout.js'
+import { stack } from './joining.js'
+import { gather } from './indexing.js'
+import { abs, exp, powScalar, sign } from './unary.js'
+
+export type Dims = number | readonly number[] | null | undefined
+export interface ReduceOptions {
+  /** Keep reduced dimensions with size 1 (default false) */
+  keepdim?: boolean
+}
+
+const without = (shape: Shape, dims: readonly number[]): number[] => shape.filter((_, i) => !dims.includes(i))
+const withOnes = (shape: Shape, dims: readonly number[]): number[] => shape.map((d, i) => (dims.includes(i) ? 1 : d))
+
+/** Run a reducing kernel over each run of neighbouring dims, the last run first. */
+function overRuns(x: Tensor, dims: readonly number[], run: (outer: number, n: number, inner: number, x: number, y: number) => void): Tensor {
+  let from = x
+  let shape = x.shape
+  if (dims.length === 0) {
+    const y = new Tensor(shape, 'float32', x.backend)
+    run(x.size, 1, 1, x.address, y.address)
+    return y
+  }
+  for (let i = dims.length - 1; i >= 0; ) {
+    const last = dims[i]!
+    while (i > 0 && dims[i - 1] === dims[i]! - 1) i--
+    const first = dims[i]!
+    const to = shape.filter((_, d) => d < first || d > last)
+    const y = new Tensor(to, 'float32', x.backend)
+    run(...around(shape, first, last), from.address, y.address)
+    if (from !== x) from.release('reduce')
+    from = y
+    shape = to
+    i--
+  }
+  return from
+}
+
+interface Attrs {
+  dims: number[]
+}
+
+/** g, whose reduced dimensions are gone, repeated to the shape of x. */
+const spread = (g: Tensor, x: Tensor, dims: readonly number[]): Tensor => expand(reshape(g, withOnes(x.shape, dims)), x.shape)
+
+function reduceOp(name: string, code: Reduce, gradient: (g: Tensor, x: Tensor, y: Tensor, dims: readonly number[]) => Tensor) {
+  const op: Op<Attrs> = {
+    name,
+    forward: ([x], { dims }) => overRuns(x!, dims, (outer, n, inner, from, to) => x!.backend.kernels.reduce(code, outer, n, inner, from, to)),
+    gradient: (g, { inputs: [x], output, attrs: { dims } }) => [gradient(g, x!, output, dims)],
+  }
+  return (x: Tensor, dim: Dims, { keepdim = false }: ReduceOptions = {}): Tensor => {
+    requireFloat(name, x)
+    const dims = dimensions(name, dim, x.rank)
+    const y = apply(op, [x], { dims })
+    return keepdim ? reshape(y, withOnes(x.shape, dims)) : y
+  }
+}
+
+const sumOp = reduceOp('sum', Reduce.sum, (g, x, _y, dims) => spread(g, x, dims))
+/** Σ x over dim: one dimension, several, or all */
+export const sum = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => sumOp(x, dim, options)
+
+const meanOp = reduceOp('mean', Reduce.mean, (g, x, _y, dims) => spread(mul(g, 1 / count(x.shape, dims)), x, dims))
+/** Σ x / n over dim; NaN where n = 0 */
+export const mean = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => meanOp(x, dim, options)
+
+const count = (shape: Shape, dims: readonly number[]): number => dims.reduce((n, d) => n * shape[d]!, 1)
+
+/** The gradient shared equally among the elements that reach the extreme. */
+function amongTies(g: Tensor, x: Tensor, y: Tensor, dims: readonly number[]): Tensor {
+  const ties = eq(x, spread(y, x, dims))
+  const share = div(g, reshape(sum(ties, dims), g.shape))
+  return mul(ties, spread(share, x, dims))
+}
+function extreme(name: string, code: Reduce) {
+  const reduce = reduceOp(name, code, amongTies)
+  return (x: Tensor, dim: Dims, options?: ReduceOptions): Tensor => {
+    if (count(x.shape, dimensions(name, dim, x.rank)) === 0) throw new ShapeError(`${name}: of no elements, in shape ${show(x.shape)}, there is no extreme`)
+    return reduce(x, dim, options)
+  }
+}
+const amaxOp = extreme('amax', Reduce.max)
+const aminOp = extreme('amin', Reduce.min)
+/** Largest element over dim; NaN wins; equal ones share the gradient */
+export const amax = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => amaxOp(x, dim, options)
+/** Smallest element over dim; NaN wins; equal ones share the gradient */
+export const amin = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => aminOp(x, dim, options)
+
+const argOp: Op<{ sign: number; dim: number | null }> = {
+  name: 'argmax',
+  forward([x], { sign: s, dim }) {
+    const [outer, n, inner] = dim === null ? [1, x!.size, 1] : around(x!.shape, dim, dim)
+    const y = new Tensor(dim === null ? [] : without(x!.shape, [dim]), 'int32', x!.backend)
+    x!.backend.kernels.argReduce(s, outer, n, inner, x!.address, y.address)
+    return y
+  },
+}
+function arg(name: string, s: number, x: Tensor, dim: number | null | undefined, keepdim: boolean): Tensor {
+  requireFloat(name, x)
+  const d = dim === null || dim === undefined ? null : dimension(name, dim, x.rank)
+  if ((d === null ? x.size : (x.shape[d] ?? 1)) === 0) throw new ShapeError(`${name}: of no elements, in shape ${show(x.shape)}, there is no extreme`)
+  if (x.rank === 0) return apply(argOp, [x], { sign: s, dim: null })
+  const y = apply(argOp, [x], { sign: s, dim: d })
+  if (!keepdim) return y
+  return reshape(y, withOnes(x.shape, d === null ? dimensions(name, null, x.rank) : [d]))
+}
+/** Index (int32) of the largest element over dim, of the flattened tensor without dim; the first at ties; NaN counts as largest */
+export const argmax = (x: Tensor, dim?: number | null, { keepdim = false }: ReduceOptions = {}): Tensor => arg('argmax', 1, x, dim, keepdim)
+/** Index (int32) of the smallest element, as argmax */
+export const argmin = (x: Tensor, dim?: number | null, { keepdim = false }: ReduceOptions = {}): Tensor => arg('argmin', -1, x, dim, keepdim)
+
+export interface Extremes {
+  values: Tensor
+  indices: Tensor
+}
+function withIndices(name: string, s: number, x: Tensor, dim: number, keepdim: boolean): Extremes {
+  const d = dimension(name, dim, x.rank)
+  const indices = arg(name, s, x, d, true)
+  const values = x.rank === 0 ? x : gather(x, d, indices)
+  return keepdim ? { values, indices } : { values: reshape(values, without(x.shape, [d])), indices: reshape(indices, without(x.shape, [d])) }
+}
+/** Largest elements over one dim and their indices; the first at ties takes the whole gradient */
+export const max = (x: Tensor, dim: number, { keepdim = false }: ReduceOptions = {}): Extremes => withIndices('max', 1, x, dim, keepdim)
+/** Smallest elements over one dim and their indices */
+export const min = (x: Tensor, dim: number, { keepdim = false }: ReduceOptions = {}): Extremes => withIndices('min', -1, x, dim, keepdim)
+
+const logSumExpOp: Op<Attrs> = {
+  name: 'logsumexp',
+  forward: ([x], { dims }) => overRuns(x!, dims, (outer, n, inner, from, to) => x!.backend.kernels.logSumExp(outer, n, inner, from, to)),
+  gradient(g, { inputs: [x], output, attrs: { dims } }) {
+    // where the sum is infinite, x − y would be inf − inf
+    const y = spread(output, x!, dims)
+    const weights = where(eq(abs(y), Infinity), eq(x!, y), exp(sub(x!, y)))
+    return [mul(spread(g, x!, dims), weights)]
+  },
+}
+/** log Σ e^x over dim, stable */
+export function logsumexp(x: Tensor, dim?: Dims, { keepdim = false }: ReduceOptions = {}): Tensor {
+  requireFloat('logsumexp', x)
+  const dims = dimensions('logsumexp', dim, x.rank)
+  const y = apply(logSumExpOp, [x], { dims })
+  return keepdim ? reshape(y, withOnes(x.shape, dims)) : y
+}
+
+interface Moments extends Attrs {
+  divisor: number
+}
+const varOp: Op<Moments> = {
+  name: 'var',
+  forward([x], { dims, divisor }) {
+    const apart = dims.some((d, i) => i > 0 && d !== dims[i - 1]! + 1)
+    const from = apart ? permute(x!, inFront(x!.rank, dims)) : x!
+    const first = apart ? 0 : (dims[0] ?? 0)
+    const y = new Tensor(without(x!.shape, dims), 'float32', x!.backend)
+    const means = new Tensor(y.shape, 'float32', x!.backend)
+    const { kernels: k } = x!.backend
+    const [outer, n, inner] = dims.length ? around(from.shape, first, first + dims.length - 1) : ([x!.size, 1, 1] as const)
+    k.moments(outer, n, inner, from.address, means.address, y.address)
+    // no degrees of freedom: 0/0, as PyTorch
+    if (divisor > 0) k.unary(Unary.affine, y.size, 1 / divisor, 0, y.address, y.address)
+    else k.fill(y.size, NaN, y.address)
+    means.release('var')
+    if (apart) from.release('var')
+    return y
+  },
+  gradient: (g, { inputs: [x], attrs: { dims, divisor } }) => [mul(spread(mul(g, 2 / divisor), x!, dims), sub(x!, mean(x!, dims, { keepdim: true })))],
+}
+/** All dimensions, those to reduce first */
+const inFront = (rank: number, dims: readonly number[]): number[] => [...dims, ...Array.from({ length: rank }, (_, i) => i).filter(d => !dims.includes(d))]
+
+export interface VarOptions extends ReduceOptions {
+  /** The sum of squared deviations is divided by n − correction (default 1) */
+  correction?: number
+}
+/** Σ (x − mean)² / (n − correction) over dim, two passes */
+export function variance(x: Tensor, dim?: Dims, { keepdim = false, correction = 1 }: VarOptions = {}): Tensor {
+  requireFloat('var', x)
+  const dims = dimensions('var', dim, x.rank)
+  const y = apply(varOp, [x], { dims, divisor: Math.max(0, count(x.shape, dims) - correction) })
+  return keepdim ? reshape(y, withOnes(x.shape, dims)) : y
+}
+
+const zeroSafeRoot: Op = {
+  name: 'sqrt',
+  forward([x]) {
+    const y = new Tensor(x!.shape, 'float32', x!.backend)
+    x!.backend.kernels.unary(Unary.sqrt, x!.size, 0, 0, x!.address, y.address)
+    return y
+  },
+  // gradient 0, not inf, at 0: std of a constant and norm of a zero vector
+  gradient: (g, { output: y }) => [where(eq(y, 0), 0, div(mul(g, 0.5), y))],
+}
+/** √var; gradient 0 for a constant */
+export const std = (x: Tensor, dim?: Dims, options?: VarOptions): Tensor => apply(zeroSafeRoot, [variance(x, dim, options)], undefined)
+
+const sumAbsOp = reduceOp('norm', Reduce.sumAbs, (g, x, _y, dims) => mul(spread(g, x, dims), sign(x)))
+const sumSquaresOp = reduceOp('norm', Reduce.sumSquares, (g, x, _y, dims) => mul(spread(mul(g, 2), x, dims), x))
+export interface NormOptions extends ReduceOptions {
+  /** 1, 2 (default), any p > 0, or Infinity */
+  p?: number
+}
+/** (Σ |x|^p)^(1/p) over dim; gradient 0 for a zero vector */
+export function norm(x: Tensor, dim?: Dims, { p = 2, keepdim = false }: NormOptions = {}): Tensor {
+  requireFloat('norm', x)
+  if (p === 2) return apply(zeroSafeRoot, [sumSquaresOp(x, dim, { keepdim })], undefined)
+  if (p === 1) return sumAbsOp(x, dim, { keepdim })
+  if (p === Infinity) return amax(abs(x), dim, { keepdim })
+  if (!(p > 0)) throw new RangeError(`norm: p > 0 expected, got ${p}`)
+  const total = sum(powScalar(abs(x), p), dim, { keepdim })
+  return where(eq(total, 0), 0, powScalar(where(eq(total, 0), 1, total), 1 / p))
+}
+
+const prodOp: Op<Attrs> = {
+  name: 'prod',
+  forward: ([x], { dims }) => overRuns(x!, dims, (outer, n, inner, from, to) => x!.backend.kernels.reduce(Reduce.prod, outer, n, inner, from, to)),
+  gradient: (g, { inputs: [x], attrs: { dims } }) => {
+    // the product of the others, from both sides: right with zero factors too
+    const order = inFront(x!.rank, dims)
+    const rest = without(x!.shape, dims)
+    const n = count(x!.shape, dims)
+    const rows = reshape(permute(x!, order), [n, sizeOf(rest)])
+    const others = mul(exclusiveProducts(rows, false), exclusiveProducts(rows, true))
+    const back = reshape(others, order.map(d => x!.shape[d]!))
+    return [mul(spread(g, x!, dims), permute(back, order.map((_, i) => order.indexOf(i))))]
+  },
+}
+/** Products of the rows before (or after) each row of x [n, m]. */
+function exclusiveProducts(x: Tensor, reverse: boolean): Tensor {
+  const n = x.shape[0]!
+  const rows: Tensor[] = new Array(n)
+  let product = like(select(x, 0, 0), 1)
+  for (let i = 0; i < n; i++) {
+    const at = reverse ? n - 1 - i : i
+    rows[at] = product
+    product = mul(product, select(x, 0, at))
+  }
+  return stack(rows, 0)
+}
+/** Π x over dim; the gradient is right with zero factors too */
+export function prod(x: Tensor, dim?: Dims, { keepdim = false }: ReduceOptions = {}): Tensor {
+  requireFloat('prod', x)
+  const dims = dimensions('prod', dim, x.rank)
+  const y = apply(prodOp, [x], { dims })
+  return keepdim ? reshape(y, withOnes(x.shape, dims)) : y
+}
+
+const cumsumOp: Op<{ dim: number; reverse: number }> = {
+  name: 'cumsum',
+  forward([x], { dim, reverse }) {
+    const y = new Tensor(x!.shape, 'float32', x!.backend)
+    x!.backend.kernels.cumsum(...around(x!.shape, dim, dim), reverse, x!.address, y.address)
+    return y
+  },
+  gradient: (g, { attrs: { dim, reverse } }) => [apply(cumsumOp, [g], { dim, reverse: 1 - reverse })],
+}
+/** Running sums along dim */
+export function cumsum(x: Tensor, dim: number): Tensor {
+  requireFloat('cumsum', x)
+  return apply(cumsumOp, [x], { dim: dimension('cumsum', dim, x.rank), reverse: 0 })
+}

@@ -1,0 +1,17 @@
+// How losses are reduced: to their mean, their sum, or not at all.
+
+import { Tensor } from '../tensor.js'
+import { mean, sum } from './reduce.js'
+
+export type Reduction = 'none' | 'mean' | 'sum'
+export interface LossOptions {
+  /** mean (default), sum, or none: one loss an element */
+  reduction?: Reduction
+}
+
+export function reduced(name: string, loss: Tensor, { reduction = 'mean' }: { reduction?: Reduction | undefined }): Tensor {
+  if (reduction === 'mean') return mean(loss)
+  if (reduction === 'sum') return sum(loss)
+  if (reduction === 'none') return loss
+  throw new RangeError(`${name}: reduction must be mean, sum or none, got ${String(reduction)}`)
+}

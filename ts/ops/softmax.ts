@@ -1,0 +1,160 @@
+// Softmax, log-softmax and cross-entropy.
+
+import { apply, type Op } from '../autograd.js'
+import { around, dimension, sameShape, show, ShapeError, type Shape } from '../shape.js'
+import { Tensor } from '../tensor.js'
+import { add, div, mul, requireFloat, sub } from './arithmetic.js'
+import { int } from './unary.js'
+import { oneHot } from './indexing.js'
+import { expand, permute, reshape, unsqueeze } from './layout.js'
+import { sum } from './reduce.js'
+import { exp, neg } from './unary.js'
+import { reduced, type LossOptions } from './reduction.js'
+
+interface Attrs {
+  dim: number
+}
+const kept = (x: Tensor, dim: number): Tensor => expand(sum(x, dim, { keepdim: true }), x.shape)
+
+const softmaxOp: Op<Attrs> = {
+  name: 'softmax',
+  forward([x], { dim }) {
+    const y = new Tensor(x!.shape, 'float32', x!.backend)
+    x!.backend.kernels.softmax(...around(x!.shape, dim, dim), x!.address, y.address)
+    return y
+  },
+  gradient: (g, { output: y, attrs: { dim } }) => [mul(y, sub(g, kept(mul(g, y), dim)))],
+  fused(g, node) {
+    const { output: y, attrs: { dim } } = node
+    const out = node.into(0)
+    y.backend.kernels.softmaxGrad(...around(y.shape, dim, dim), y.address, g.address, out.address)
+    return [out]
+  },
+}
+/** e^x / Σ e^x along dim, stable */
+export function softmax(x: Tensor, dim: number): Tensor {
+  requireFloat('softmax', x)
+  return apply(softmaxOp, [x], { dim: dimension('softmax', dim, x.rank) })
+}
+
+const logSoftmaxOp: Op<Attrs> = {
+  name: 'logSoftmax',
+  forward([x], { dim }) {
+    const y = new Tensor(x!.shape, 'float32', x!.backend)
+    x!.backend.kernels.logSoftmax(...around(x!.shape, dim, dim), x!.address, y.address)
+    return y
+  },
+  gradient: (g, { output: y, attrs: { dim } }) => [sub(g, mul(exp(y), kept(g, dim)))],
+  fused(g, node) {
+    const { output: y, attrs: { dim } } = node
+    const out = node.into(0)
+    y.backend.kernels.logSoftmaxGrad(...around(y.shape, dim, dim), y.address, g.address, out.address)
+    return [out]
+  },
+}
+/** x − log Σ e^x along dim, stable */
+export function logSoftmax(x: Tensor, dim: number): Tensor {
+  requireFloat('logSoftmax', x)
+  return apply(logSoftmaxOp, [x], { dim: dimension('logSoftmax', dim, x.rank) })
+}
+
+interface CrossEntropy {
+  /** logits as [n, c, inner] */
+  n: number
+  c: number
+  inner: number
+  ignoreIndex: number
+  labelSmoothing: number
+  target: Tensor
+  weight: Tensor | null
+  /** [n, inner]: w[t], or 0 where ignored; written by the forward pass */
+  used: Tensor
+  shape: Shape
+}
+const crossEntropyOp: Op<CrossEntropy> = {
+  name: 'crossEntropy',
+  forward([x], q, saved) {
+    const { backend } = x!
+    const loss = new Tensor(q.shape, 'float32', backend)
+    const lse = new Tensor(q.shape, 'float32', backend)
+    saved.push(lse)
+    const bad = backend.kernels.crossEntropy(
+      q.n, q.c, q.inner, q.ignoreIndex, q.labelSmoothing, x!.address, q.target.address, q.weight ? q.weight.address : 0,
+      loss.address, lse.address, q.used.address,
+    )
+    if (bad >= 0) {
+      const label = backend.readOne(q.target.address + bad * backend.width, 'int32')
+      throw new RangeError(`crossEntropy: labels 0..${q.c - 1} expected for logits ${show(x!.shape)}, got ${label} at position ${bad}`)
+    }
+    return loss
+  },
+  gradient(g, { inputs: [x], attrs: q }) {
+    const { n, c, inner } = q
+    const smooth = q.labelSmoothing
+    // dl_i/dx = a_i (softmax − onehot) w… written out: Σ_j k_ij (softmax_j − …) with k_ij the weight of −lp_j in loss i
+    const hot = permute(reshape(oneHot(reshape(q.target, [n * inner]), c), [n, inner, c]), [0, 2, 1])
+    const keep = reshape(q.used, [n, 1, inner])
+    const weight = q.weight ? reshape(q.weight, [1, c, 1]) : null
+    let k = mul(weight ? mul(hot, weight) : hot, 1 - smooth)
+    if (smooth > 0) k = add(k, mul(weight ? mul(weight, asMask(keep)) : asMask(keep), smooth / c))
+    const p = softmax(reshape(x!, [n, c, inner]), 1)
+    return [reshape(mul(sub(mul(p, kept(k, 1)), k), reshape(g, [n, 1, inner])), x!.shape)]
+  },
+  fused(g, node) {
+    const { inputs: [x], attrs: q, saved: [lse] } = node
+    const out = node.into(0)
+    x!.backend.kernels.crossEntropyGrad(
+      q.n, q.c, q.inner, q.ignoreIndex, q.labelSmoothing, x!.address, q.target.address, q.weight ? q.weight.address : 0,
+      lse!.address, g.address, out.address,
+    )
+    return [out]
+  },
+}
+/** 1 where x is not 0 */
+const asMask = (x: Tensor): Tensor => x.ne(0)
+
+export interface CrossEntropyOptions extends LossOptions {
+  /** Weight of each class: [c] */
+  weight?: Tensor | null
+  /** Targets that count for nothing (default −100) */
+  ignoreIndex?: number
+  /** Share of the target spread evenly over all classes, 0..1 (default 0) */
+  labelSmoothing?: number
+}
+
+/**
+ * −log softmax(logits)[target], averaged. logits: [n, c] or [n, c, ...]; target: class indices [n] or [n, ...] (int32 or whole
+ * float32), or probabilities of the logits' shape. With weights the mean divides by the sum of the targets' weights.
+ * @throws ShapeError if the shapes don't fit; RangeError for a label outside 0..c−1
+ */
+export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
+  const { weight = null, ignoreIndex = -100, labelSmoothing = 0, reduction = 'mean' } = options
+  requireFloat('crossEntropy', logits)
+  if (logits.rank < 1) throw new ShapeError('crossEntropy: logits [n, c] expected, got a scalar')
+  if (!(labelSmoothing >= 0 && labelSmoothing <= 1)) throw new RangeError(`crossEntropy: labelSmoothing in 0..1 expected, got ${labelSmoothing}`)
+  if (logits.rank === 1) return crossEntropyRow(logits, target, options)
+  const [n, c] = logits.shape as [number, number]
+  if (weight && (weight.rank !== 1 || weight.size !== c)) throw new ShapeError(`crossEntropy: a weight for each of ${c} classes expected, got ${show(weight.shape)}`)
+  const shape = [n, ...logits.shape.slice(2)]
+  if (target.dtype === 'float32' && sameShape(target.shape, logits.shape)) return probabilities(logits, target, weight, labelSmoothing, options)
+  if (!sameShape(target.shape, shape)) {
+    throw new ShapeError(
+      `crossEntropy: logits ${show(logits.shape)} need class indices ${show(shape)} or probabilities ${show(logits.shape)}, got a target of ${show(target.shape)}`,
+    )
+  }
+  const used = new Tensor(shape, 'float32', logits.backend)
+  const inner = logits.size / Math.max(1, n * c)
+  const loss = apply(crossEntropyOp, [logits], { n, c, inner: n * c ? inner : 0, ignoreIndex, labelSmoothing, target: int(target), weight, used, shape })
+  return reduction === 'mean' ? div(sum(loss), sum(used)) : reduced('crossEntropy', loss, options)
+}
+function crossEntropyRow(logits: Tensor, target: Tensor, options: CrossEntropyOptions): Tensor {
+  const loss = crossEntropy(unsqueeze(logits, 0), unsqueeze(target, 0), options)
+  return options.reduction === 'none' ? reshape(loss, []) : loss
+}
+function probabilities(logits: Tensor, target: Tensor, weight: Tensor | null, smoothing: number, options: CrossEntropyOptions): Tensor {
+  const c = logits.shape[1]!
+  let p = target
+  if (smoothing > 0) p = add(mul(p, 1 - smoothing), smoothing / c)
+  if (weight) p = mul(p, reshape(weight, [c, ...logits.shape.slice(2).map(() => 1)]))
+  return reduced('crossEntropy', neg(sum(mul(p, logSoftmax(logits, 1)), 1)), options)
+}

@@ -1,0 +1,174 @@
+// Elementwise functions and activations: one record each, with the derivative as a formula in ops; the kernels have it too.
+
+import { apply, type Op } from '../autograd.js'
+import { Unary } from '../kernels.js'
+import { Tensor } from '../tensor.js'
+import { add, ge, gt, le, mul, requireFloat, where } from './arithmetic.js'
+import { like } from './creation.js'
+
+interface Attrs {
+  a: number
+  b: number
+}
+
+/** dL/dx from g = dL/dy, x, y = f(x) and the attributes, in differentiable ops */
+type Derivative = (g: Tensor, x: Tensor, y: Tensor, a: number, b: number) => Tensor
+
+function unaryOp(name: string, code: Unary, derivative: Derivative): (x: Tensor, a?: number, b?: number) => Tensor {
+  const op: Op<Attrs> = {
+    name,
+    forward([x], { a, b }) {
+      const y = new Tensor(x!.shape, 'float32', x!.backend)
+      x!.backend.kernels.unary(code, x!.size, a, b, x!.address, y.address)
+      return y
+    },
+    gradient(g, { inputs: [x], output, attrs: { a, b } }) {
+      return [derivative(g, x!, output, a, b)]
+    },
+    fused(g, node) {
+      const { inputs: [x], output, attrs: { a, b } } = node
+      const out = node.into(0)
+      x!.backend.kernels.unaryGrad(code, x!.size, a, b, x!.address, output.address, g.address, out.address)
+      return [out]
+    },
+  }
+  return (x, a = 0, b = 0) => {
+    if (x instanceof Tensor && x.dtype !== 'float32') requireFloat(name, x)
+    return apply(op, [x], { a, b })
+  }
+}
+
+/** a x + b with numbers a and b */
+export const affine: (x: Tensor, a?: number, b?: number) => Tensor = unaryOp('affine', Unary.affine, (g, _x, _y, a) => affine(g, a, 0))
+
+/** −x */
+export const neg = (x: Tensor): Tensor => affine(x, -1, 0)
+
+const absOp = unaryOp('abs', Unary.abs, (g, x) => mul(g, sign(x)))
+/** |x|; gradient 0 at 0 */
+export const abs = (x: Tensor): Tensor => absOp(x)
+
+const expOp = unaryOp('exp', Unary.exp, (g, _x, y) => mul(g, y))
+/** e^x */
+export const exp = (x: Tensor): Tensor => expOp(x)
+
+const logOp = unaryOp('log', Unary.log, (g, x) => mul(g, reciprocal(x)))
+/** Natural logarithm; −inf at 0, NaN below */
+export const log = (x: Tensor): Tensor => logOp(x)
+
+const log1pOp = unaryOp('log1p', Unary.log1p, (g, x) => mul(g, reciprocal(add(x, 1))))
+/** log(1 + x), accurate near 0 */
+export const log1p = (x: Tensor): Tensor => log1pOp(x)
+
+const sqrtOp = unaryOp('sqrt', Unary.sqrt, (g, _x, y) => mul(g, mul(reciprocal(y), 0.5)))
+/** √x */
+export const sqrt = (x: Tensor): Tensor => sqrtOp(x)
+
+const rsqrtOp = unaryOp('rsqrt', Unary.rsqrt, (g, _x, y) => mul(g, mul(mul(y, mul(y, y)), -0.5)))
+/** 1 / √x */
+export const rsqrt = (x: Tensor): Tensor => rsqrtOp(x)
+
+const squareOp = unaryOp('square', Unary.square, (g, x) => mul(g, mul(x, 2)))
+/** x² */
+export const square = (x: Tensor): Tensor => squareOp(x)
+
+const sinOp = unaryOp('sin', Unary.sin, (g, x) => mul(g, cos(x)))
+/** sin x, x in radians */
+export const sin = (x: Tensor): Tensor => sinOp(x)
+
+const cosOp = unaryOp('cos', Unary.cos, (g, x) => neg(mul(g, sin(x))))
+/** cos x, x in radians */
+export const cos = (x: Tensor): Tensor => cosOp(x)
+
+const tanhOp = unaryOp('tanh', Unary.tanh, (g, _x, y) => mul(g, affine(mul(y, y), -1, 1)))
+/** (e^x − e^−x) / (e^x + e^−x) */
+export const tanh = (x: Tensor): Tensor => tanhOp(x)
+
+const sigmoidOp = unaryOp('sigmoid', Unary.sigmoid, (g, _x, y) => mul(g, mul(y, affine(y, -1, 1))))
+/** 1 / (1 + e^−x) */
+export const sigmoid = (x: Tensor): Tensor => sigmoidOp(x)
+
+const reluOp = unaryOp('relu', Unary.relu, (g, x) => mul(g, gt(x, 0)))
+/** max(0, x); gradient 0 at 0 */
+export const relu = (x: Tensor): Tensor => reluOp(x)
+
+const leakyReluOp = unaryOp('leakyRelu', Unary.leakyRelu, (g, x, _y, a) => where(gt(x, 0), g, mul(g, a)))
+/** x > 0 ? x : negativeSlope · x */
+export const leakyRelu = (x: Tensor, { negativeSlope = 0.01 }: { negativeSlope?: number } = {}): Tensor => leakyReluOp(x, negativeSlope)
+
+const eluOp = unaryOp('elu', Unary.elu, (g, x, y, a) => where(gt(x, 0), g, mul(g, add(y, a))))
+/** x > 0 ? x : alpha (e^x − 1) (Clevert et al., 2015) */
+export const elu = (x: Tensor, { alpha = 1 }: { alpha?: number } = {}): Tensor => eluOp(x, alpha)
+
+const erfOp = unaryOp('erf', Unary.erf, (g, x) => mul(g, mul(exp(neg(mul(x, x))), 2 / Math.sqrt(Math.PI))))
+/** 2/√π ∫₀ˣ e^−t² dt */
+export const erf = (x: Tensor): Tensor => erfOp(x)
+
+const geluOp = unaryOp('gelu', Unary.gelu, (g, x) => {
+  const cdf = affine(erf(mul(x, Math.SQRT1_2)), 0.5, 0.5)
+  const pdf = mul(exp(mul(mul(x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI))
+  return mul(g, add(cdf, mul(x, pdf)))
+})
+const geluTanhOp = unaryOp('gelu', Unary.geluTanh, (g, x) => {
+  const c = Math.sqrt(2 / Math.PI)
+  const t = tanh(mul(mul(x, add(mul(mul(x, x), 0.044715), 1)), c))
+  const slope = mul(affine(mul(x, x), 3 * 0.044715, 1), c)
+  return mul(g, add(affine(t, 0.5, 0.5), mul(mul(x, 0.5), mul(affine(mul(t, t), -1, 1), slope))))
+})
+/** x Φ(x) with the normal distribution Φ, or its tanh approximation (Hendrycks and Gimpel, 2016) */
+export const gelu = (x: Tensor, { approximate = 'none' }: { approximate?: 'none' | 'tanh' } = {}): Tensor =>
+  approximate === 'tanh' ? geluTanhOp(x) : geluOp(x)
+
+const siluOp = unaryOp('silu', Unary.silu, (g, x) => {
+  const s = sigmoid(x)
+  return mul(g, mul(s, add(mul(x, affine(s, -1, 1)), 1)))
+})
+/** x · sigmoid(x) */
+export const silu = (x: Tensor): Tensor => siluOp(x)
+
+const softplusOp = unaryOp('softplus', Unary.softplus, (g, x, _y, a, b) => where(gt(mul(x, a), b), g, mul(g, sigmoid(mul(x, a)))))
+/** log(1 + e^(beta x)) / beta; x itself where beta x > threshold */
+export const softplus = (x: Tensor, { beta = 1, threshold = 20 }: { beta?: number; threshold?: number } = {}): Tensor =>
+  softplusOp(x, beta, threshold)
+
+const signOp = unaryOp('sign', Unary.sign, g => like(g, 0))
+/** −1, 0 or 1; gradient 0 */
+export const sign = (x: Tensor): Tensor => signOp(x)
+
+const floorOp = unaryOp('floor', Unary.floor, g => like(g, 0))
+/** The largest whole number ≤ x; gradient 0 */
+export const floor = (x: Tensor): Tensor => floorOp(x)
+
+const reciprocalOp = unaryOp('reciprocal', Unary.reciprocal, (g, _x, y) => neg(mul(g, mul(y, y))))
+/** 1 / x */
+export const reciprocal = (x: Tensor): Tensor => reciprocalOp(x)
+
+const clampOp = unaryOp('clamp', Unary.clamp, (g, x, _y, a, b) => where(mul(ge(x, a), le(x, b)), g, 0))
+/** min(max(x, min), max); the gradient passes on the bounds and between them */
+export const clamp = (x: Tensor, { min = -Infinity, max = Infinity }: { min?: number; max?: number } = {}): Tensor => clampOp(x, min, max)
+
+const powerOp = unaryOp('powScalar', Unary.power, (g, x, _y, a) => (a === 0 ? like(g, 0) : mul(g, mul(powScalar(x, a - 1), a))))
+/** x^exponent with a number as exponent; x^0 = 1 */
+export const powScalar = (x: Tensor, exponent: number): Tensor => powerOp(x, exponent)
+
+const toFloatOp: Op = {
+  name: 'float',
+  forward([x]) {
+    const y = new Tensor(x!.shape, 'float32', x!.backend)
+    x!.backend.kernels.toFloat(x!.size, x!.address, y.address)
+    return y
+  },
+}
+/** x as float32 */
+export const float = (x: Tensor): Tensor => (x.dtype === 'float32' ? x : apply(toFloatOp, [x], undefined))
+
+const toIntOp: Op = {
+  name: 'int',
+  forward([x]) {
+    const y = new Tensor(x!.shape, 'int32', x!.backend)
+    x!.backend.kernels.toInt(x!.size, x!.address, y.address)
+    return y
+  },
+}
+/** x truncated toward zero, as int32 */
+export const int = (x: Tensor): Tensor => (x.dtype === 'int32' ? x : apply(toIntOp, [x], undefined))

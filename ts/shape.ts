@@ -1,0 +1,183 @@
+// Shapes: sizes, dimensions, broadcasting, the arithmetic of windows, and the error that says which shapes don't fit.
+
+export type Shape = readonly number[]
+
+/** Shapes or arguments that don't fit: what was expected, what came, how to mend it. */
+export class ShapeError extends Error {
+  override name = 'ShapeError'
+}
+
+/** Number of elements. */
+export function sizeOf(shape: Shape): number {
+  let n = 1
+  for (let i = 0; i < shape.length; i++) n *= shape[i]!
+  return n
+}
+
+export const show = (shape: Shape): string => `[${shape.join(',')}]`
+
+export function sameShape(a: Shape, b: Shape): boolean {
+  if (a === b) return true
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}
+
+/** A shape that a user gave: whole numbers ≥ 0. */
+export function checkShape(op: string, shape: Shape): Shape {
+  for (const d of shape) {
+    if (!Number.isInteger(d) || d < 0) throw new ShapeError(`${op}: sizes must be whole numbers ≥ 0, got shape ${show(shape)}`)
+  }
+  return shape
+}
+
+/** Dimension `dim` of a tensor of rank `rank`; negative ones count from the end. A scalar takes 0 and -1. */
+export function dimension(op: string, dim: number, rank: number): number {
+  const most = Math.max(rank, 1)
+  if (!Number.isInteger(dim) || dim < -most || dim >= most) {
+    throw new ShapeError(`${op}: dim ${dim} is outside ${-most}..${most - 1}, the dimensions of a tensor of rank ${rank}`)
+  }
+  return dim < 0 ? dim + most : dim
+}
+
+/** Dimensions in increasing order; null or absent means all. */
+export function dimensions(op: string, dim: number | readonly number[] | null | undefined, rank: number): number[] {
+  if (dim === null || dim === undefined) return Array.from({ length: rank }, (_, i) => i)
+  const list = (typeof dim === 'number' ? [dim] : dim).map(d => dimension(op, d, rank)).sort((a, b) => a - b)
+  list.forEach((d, i) => {
+    if (i > 0 && d === list[i - 1]) throw new ShapeError(`${op}: dim ${d} is named twice`)
+  })
+  return rank === 0 ? [] : list
+}
+
+/** Row-major strides in elements. */
+export function stridesOf(shape: Shape): number[] {
+  const strides = new Array<number>(shape.length)
+  for (let i = shape.length - 1, s = 1; i >= 0; i--) {
+    strides[i] = s
+    s *= shape[i]!
+  }
+  return strides
+}
+
+/** Shape of the result of an elementwise op (NumPy's rule: sizes agree from the right, or one of them is 1). */
+export function broadcastShapes(op: string, a: Shape, b: Shape): Shape {
+  if (sameShape(a, b)) return a
+  const rank = Math.max(a.length, b.length)
+  const out = new Array<number>(rank)
+  for (let i = 0; i < rank; i++) {
+    const x = a[a.length - rank + i] ?? 1
+    const y = b[b.length - rank + i] ?? 1
+    if (x !== y && x !== 1 && y !== 1) {
+      throw new ShapeError(
+        `${op}: shapes ${show(a)} and ${show(b)} don't broadcast: from the right, ${x} meets ${y}; sizes must agree or be 1 (see unsqueeze, reshape)`,
+      )
+    }
+    out[i] = x === 1 ? y : x
+  }
+  return out
+}
+
+/** Strides of a tensor of shape `from` read as shape `to`: 0 where it repeats. */
+export function broadcastStrides(from: Shape, to: Shape): number[] {
+  const strides = stridesOf(from)
+  return to.map((_, i) => {
+    const j = i - to.length + from.length
+    return j < 0 || from[j] === 1 ? 0 : strides[j]!
+  })
+}
+
+/** Dimensions of a loop nest over several strided operands. */
+export interface Nest {
+  sizes: number[]
+  /** strides[operand][dimension] */
+  strides: number[][]
+}
+
+/** Merge neighbouring dimensions that every operand walks as one, and drop those of size 1. */
+export function collapse(sizes: Shape, strides: readonly (readonly number[])[]): Nest {
+  const nest: Nest = { sizes: [], strides: strides.map(() => []) }
+  for (let d = 0; d < sizes.length; d++) {
+    const size = sizes[d]!
+    if (size === 1) continue
+    const last = nest.sizes.length - 1
+    if (last >= 0 && strides.every((s, o) => nest.strides[o]![last] === s[d]! * size)) {
+      nest.sizes[last] = nest.sizes[last]! * size
+      strides.forEach((s, o) => (nest.strides[o]![last] = s[d]!))
+    } else {
+      nest.sizes.push(size)
+      strides.forEach((s, o) => nest.strides[o]!.push(s[d]!))
+    }
+  }
+  return nest
+}
+
+/** Pad sizes with 1 and strides with 0 in front, to the fixed rank that a kernel takes. */
+export function padFront(values: readonly number[], rank: number, fill: number): number[] {
+  return values.length === rank ? (values as number[]) : [...new Array<number>(rank - values.length).fill(fill), ...values]
+}
+
+/**
+ * Run a loop nest of any rank through a kernel that takes `rank` dimensions: leading ones are looped over here.
+ * run gets sizes, strides by operand, each operand's start and the position in the contiguous result.
+ */
+export function nested(
+  rank: number, sizes: Shape, strides: readonly (readonly number[])[], run: (n: readonly number[], s: readonly (readonly number[])[], at: readonly number[], out: number) => void,
+): void {
+  const nest = collapse(sizes, strides)
+  const extra = Math.max(0, nest.sizes.length - rank)
+  const n = padFront(nest.sizes.slice(extra), rank, 1)
+  const s = nest.strides.map(list => padFront(list.slice(extra), rank, 0))
+  const block = sizeOf(n)
+  const at = nest.strides.map(() => 0)
+  let out = 0
+  const level = (d: number) => {
+    if (d === extra) {
+      run(n, s, at, out)
+      out += block
+      return
+    }
+    for (let i = 0; i < nest.sizes[d]!; i++) {
+      level(d + 1)
+      nest.strides.forEach((list, o) => (at[o] = at[o]! + list[d]!))
+    }
+    nest.strides.forEach((list, o) => (at[o] = at[o]! - list[d]! * nest.sizes[d]!))
+  }
+  level(0)
+}
+
+/** The dimensions [outer, n, inner] that a reduction over neighbouring dims first..last sees. */
+export function around(shape: Shape, first: number, last: number): [number, number, number] {
+  let outer = 1
+  let n = 1
+  let inner = 1
+  shape.forEach((d, i) => {
+    if (i < first) outer *= d
+    else if (i <= last) n *= d
+    else inner *= d
+  })
+  return [outer, n, inner]
+}
+
+/** A number for every spatial dimension, or one number each, in D, H, W order. */
+export type PerDim = number | readonly number[]
+
+export function perDim(op: string, role: string, value: PerDim, rank: number, least: number): number[] {
+  const list = typeof value === 'number' ? new Array<number>(rank).fill(value) : [...value]
+  if (list.length !== rank || list.some(v => !Number.isInteger(v) || v < least)) {
+    throw new ShapeError(
+      `${op}: ${role} must be a whole number ≥ ${least}${rank > 1 ? `, or ${rank} of them` : ''}, got ${typeof value === 'number' ? value : show(value)}`,
+    )
+  }
+  return list
+}
+
+/** ⌊(size + before + after − dilation (kernel − 1) − 1) / stride⌋ + 1, with ⌈⌉ if `ceil`: then the last window must begin inside size + before. */
+export function windowCount(
+  size: number, kernel: number, stride: number, before: number, after: number, dilation: number, ceil = false,
+): number {
+  const room = size + before + after - dilation * (kernel - 1) - 1
+  if (!ceil) return Math.floor(room / stride) + 1
+  const count = Math.ceil(room / stride) + 1
+  return (count - 1) * stride >= size + before ? count - 1 : count
+}

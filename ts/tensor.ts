@@ -1,0 +1,247 @@
+// The tensor: a shape over a buffer of one backend. Who frees it, how its values are read, how it prints.
+
+import type { Backend, DType } from './kernels.js'
+import { arenaFor, Buffer, currentHome, currentScope, heapOf, recorder, type Owned, type Scope } from './memory.js'
+import type { Node } from './autograd.js'
+import { format } from './format.js'
+import { ShapeError, show, sizeOf, type Shape } from './shape.js'
+
+export const VERSION = '0.1.0'
+
+/** Values as nested arrays: a number for a scalar. */
+export type NestedArray = number | NestedArray[]
+
+/** What the garbage collector gives back for a tensor that no scope owns. */
+interface Lease {
+  buffer: Buffer
+  done: boolean
+  /** Among `unowned`: not kept on purpose */
+  counted: boolean
+}
+/** Tensors alive that only the garbage collector can free. */
+let unowned = 0
+let told = false
+const collected =
+  typeof FinalizationRegistry === 'function'
+    ? new FinalizationRegistry<Lease>(lease => {
+        if (lease.done) return
+        lease.done = true
+        if (lease.counted) unowned--
+        lease.buffer.release()
+      })
+    : null
+
+/** Whose life a tensor shares: the turn or scope it is made in, the scope(f) around (parameters), or another tensor (its gradient). */
+export type Home = 'turn' | 'module' | Tensor
+
+export class Tensor implements Owned {
+  readonly size: number
+  /** Set by parameters, requiresGrad() and ops whose inputs need a gradient */
+  requiresGrad = false
+  /** Outlives turns and scopes */
+  kept = false
+  /** The op that made this tensor, while it can still be back-propagated. @internal */
+  node: Node | null = null
+  /** @internal */
+  owner: Scope | null = null
+  /** Name of the op or parameter, for messages */
+  label = 'tensor'
+  /** Storage of the gradient; `grad` hides it while it is stale. @internal */
+  gradient: Tensor | null = null
+  /** The gradient's values are of before zeroGrad(): the next backward() overwrites them. @internal */
+  stale = true
+  #buffer: Buffer
+  #gone: Scope | string | null = null
+  #lease: Lease | null = null
+  #companions: Tensor[] | null = null
+
+  /** @internal Use tensor(), zeros(), … */
+  constructor(readonly shape: Shape, readonly dtype: DType, readonly backend: Backend, buffer: Buffer | null = null, home: Home = 'turn') {
+    this.size = sizeOf(shape)
+    if (home === 'turn') {
+      this.#buffer = buffer ?? new Buffer(arenaFor(backend), this.size * backend.width)
+      const scope = currentScope()
+      if (scope) {
+        this.owner = scope
+        scope.owned.push(this)
+      } else this.#leaveToCollector()
+    } else {
+      this.#buffer = buffer ?? new Buffer(heapOf(backend), this.size * backend.width)
+      this.kept = true
+      if (home !== 'module') home.adopt(this)
+      else if (currentHome()) {
+        const scope = currentHome()!
+        this.kept = false
+        this.owner = scope
+        scope.owned.push(this)
+      } else this.#leaveToCollector()
+    }
+  }
+
+  #leaveToCollector(): void {
+    this.#lease = { buffer: this.#buffer, done: false, counted: !this.kept }
+    collected?.register(this, this.#lease)
+    if (this.kept) return
+    if (++unowned >= 1000 && !told) {
+      told = true
+      console.warn(
+        'hebb: 1,000 tensors wait for the garbage collector, which never runs inside a synchronous loop. ' +
+          'Write the loop as `for (const i of steps(n))` or over a DataLoader, or put its body into scope(() => ...).',
+      )
+    }
+  }
+
+  /** Free `other` together with this tensor: its gradient, an optimizer's state. @internal */
+  adopt(other: Tensor): void {
+    ;(this.#companions ??= []).push(other)
+  }
+
+  get rank(): number {
+    return this.shape.length
+  }
+
+  /** @internal */
+  get buffer(): Buffer {
+    if (this.#gone !== null) throw new Error(this.#wasFreed())
+    return this.#buffer
+  }
+
+  /** Address for a kernel. @internal */
+  get address(): number {
+    if (this.#gone !== null) throw new Error(this.#wasFreed())
+    if (recorder) recorder.hold(this.#buffer)
+    return this.#buffer.address
+  }
+
+  #wasFreed(): string {
+    return (
+      `${this.label} ${show(this.shape)} was freed by ${String(this.#gone)}: ` +
+      'read it before that with item() or array(), or keep() it to let it live on'
+    )
+  }
+
+  /** True once its memory has been given back. */
+  get freed(): boolean {
+    return this.#gone !== null
+  }
+
+  /** The gradient that backward() accumulated, or null. */
+  get grad(): Tensor | null {
+    return this.stale ? null : this.gradient
+  }
+
+  /** Forget the gradient: the next backward() starts from zero. The memory is kept for it. */
+  zeroGrad(): void {
+    recorder?.gradient(this)
+    this.stale = true
+  }
+
+  /** The same values under another shape, sharing the buffer, outside the graph. @internal */
+  alias(shape: Shape = this.shape): Tensor {
+    return new Tensor(shape, this.dtype, this.backend, this.buffer.retain())
+  }
+
+  /** Let this tensor outlive the turn or scope it was made in: it lives until dispose(), or until nothing refers to it. Returns itself. */
+  keep(): this {
+    void this.buffer
+    if (recorder && this.#buffer.arena === recorder.arena) recorder.refuse('keep()')
+    if (!this.kept) {
+      this.kept = true
+      if (this.#lease) {
+        this.#lease.counted = false
+        unowned--
+      } else this.#leaveToCollector()
+      this.owner = null
+    }
+    return this
+  }
+
+  /** Hand the tensor to another scope (null: to the garbage collector). @internal */
+  moveTo(scope: Scope | null): void {
+    this.kept = false
+    this.owner = scope
+    if (scope) scope.owned.push(this)
+    else this.#leaveToCollector()
+  }
+
+  /** Give the buffer back; `by` is named when the tensor is used afterwards. @internal */
+  release(by: Scope | string): void {
+    if (this.#gone !== null) return
+    this.#gone = by
+    this.node = null
+    if (this.#lease) {
+      if (this.#lease.done) return
+      this.#lease.done = true
+      if (this.#lease.counted) unowned--
+    }
+    this.#buffer.release()
+    if (this.#companions) for (const t of this.#companions) t.release(by)
+  }
+
+  /** Free the memory now. Using the tensor afterwards is an error. */
+  dispose(): void {
+    this.release('dispose()')
+  }
+
+  /**
+   * The value of a tensor with one element.
+   * @throws ShapeError if it has more or none
+   */
+  item(): number {
+    if (this.size !== 1) throw new ShapeError(`item: one element expected, got shape ${show(this.shape)}: reduce it with mean() or sum(), or read array()`)
+    const { address } = this.buffer
+    if (recorder) recorder.refuse('item()')
+    return this.backend.readOne(address, this.dtype)
+  }
+
+  /** A flat copy of the values in row-major order: Float32Array, Int32Array, or Float64Array on reference64. */
+  values(): Float32Array | Float64Array | Int32Array {
+    const { address } = this.buffer
+    if (recorder) recorder.refuse('values() or array()')
+    return this.backend.read(address, this.size, this.dtype)
+  }
+
+  /** The values as nested JavaScript arrays (a number for a scalar). */
+  array(): NestedArray {
+    return nest(this.values(), this.shape)
+  }
+
+  /** Write values in row-major order (same number of elements). */
+  set(values: ArrayLike<number>): this {
+    if (values.length !== this.size) throw new ShapeError(`set: ${this.size} values expected for shape ${show(this.shape)}, got ${values.length}`)
+    const { address } = this
+    this.backend.write(address, values, this.dtype)
+    recorder?.wrote(address, Array.from(values), this.dtype)
+    return this
+  }
+
+  toString(): string {
+    const about = `${this.dtype === 'int32' ? ', int32' : ''}${this.requiresGrad ? ', requiresGrad' : ''}`
+    if (this.#gone !== null) return `tensor(freed by ${String(this.#gone)}, shape ${show(this.shape)})`
+    return `tensor(${format(this.backend.read(this.#buffer.address, this.size, this.dtype), this.shape)}, shape ${show(this.shape)}${about})`
+  }
+
+  /** What console.log shows in Node, Deno and Bun. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString()
+  }
+  [Symbol.for('Deno.customInspect')](): string {
+    return this.toString()
+  }
+}
+
+// `using` is declared by this symbol; runtimes without it have no `using` either
+const disposal: symbol | undefined = (Symbol as { dispose?: symbol }).dispose
+if (disposal) Object.defineProperty(Tensor.prototype, disposal, { value: Tensor.prototype.dispose, configurable: true })
+export interface Tensor {
+  [Symbol.dispose](): void
+}
+
+function nest(values: ArrayLike<number>, shape: Shape): NestedArray {
+  let at = 0
+  const level = (d: number): NestedArray => {
+    if (d === shape.length) return values[at++]!
+    return Array.from({ length: shape[d]! }, () => level(d + 1))
+  }
+  return level(0)
+}

@@ -1,0 +1,115 @@
+// Saving and loading: state dicts as safetensors with PyTorch's keys, and checkpoints from which a training goes on bit for bit.
+
+import { engine, tensor, type DataLoader, type Module, type Optimizer, type OptimizerState, type Schedule, type Tensor } from 'hebb'
+import { readSafetensors, SafetensorsError, writeSafetensors, type SafeTensor } from 'hebb/io'
+import type { Progress } from './fit.js'
+
+const FORMAT = 'hebb checkpoint 1'
+const OPTIMIZER = 'optimizer.'
+
+function safe(t: Tensor): SafeTensor {
+  return t.dtype === 'int32'
+    ? { shape: [...t.shape], dtype: 'I32', data: Int32Array.from(t.values()) }
+    : { shape: [...t.shape], dtype: 'F32', data: Float32Array.from(t.values()) }
+}
+
+/** The parameters and buffers of a model as a safetensors file; PyTorch's load_state_dict takes the keys as they are. */
+export function writeStateDict(model: Module, metadata: Record<string, string> = {}): Uint8Array {
+  return writeSafetensors(new Map(Object.entries(model.stateDict()).map(([name, t]) => [name, safe(t)])), metadata)
+}
+
+/** Tensors of a safetensors file by name, without those of an optimizer. `file` names it in errors. */
+export function readStateDict(bytes: Uint8Array, file?: string): Record<string, Tensor> {
+  const { tensors } = readSafetensors(bytes, file)
+  return Object.fromEntries([...tensors].filter(([name]) => !name.startsWith(OPTIMIZER)).map(([name, t]) => [name, toTensor(t)]))
+}
+const toTensor = ({ shape, dtype, data }: SafeTensor): Tensor => tensor(data, shape, { dtype: dtype === 'I32' ? 'int32' : 'float32' })
+
+/** Everything that a training is made of. */
+export interface Training {
+  model: Module
+  optimizer: Optimizer<any>
+  schedule?: Schedule
+  loader: DataLoader
+  progress: Progress
+  /** What the training was started with; loadCheckpoint() compares it */
+  recipe?: Record<string, unknown>
+}
+
+/** Model, optimizer, schedule, the loader's position, random numbers and history in one safetensors file. */
+export function saveCheckpoint({ model, optimizer, schedule, loader, progress, recipe }: Training): Uint8Array {
+  const state = optimizer.stateDict()
+  const tensors = new Map(Object.entries(model.stateDict()).map(([name, t]) => [name, safe(t)]))
+  for (const [name, t] of Object.entries(state.buffers)) tensors.set(OPTIMIZER + name, safe(t))
+  return writeSafetensors(tensors, {
+    format: FORMAT,
+    training: JSON.stringify({
+      optimizer: { name: optimizer.name, groups: state.groups, steps: state.steps },
+      schedule: schedule?.steps ?? null,
+      loader: loader.state,
+      random: engine.randomState(),
+      progress,
+      recipe: recipe ?? null,
+    }),
+  })
+}
+
+interface Saved {
+  optimizer: { name: string; groups: Record<string, unknown>[]; steps: number[] }
+  schedule: number | null
+  loader: DataLoader['state']
+  random: ReturnType<typeof engine.randomState>
+  progress: Progress
+  recipe: Record<string, unknown> | null
+}
+
+/**
+ * Take up a training where saveCheckpoint() left it. Returns the recipe that was saved.
+ * @throws SafetensorsError if the file is no checkpoint, ShapeError if it is another model's
+ */
+export function loadCheckpoint(bytes: Uint8Array, training: Training, file = 'checkpoint'): Record<string, unknown> | null {
+  const { tensors, metadata } = readSafetensors(bytes, file)
+  if (metadata.format !== FORMAT || metadata.training === undefined) {
+    throw new SafetensorsError(`${file}: expected a checkpoint (metadata format '${FORMAT}'), got ${metadata.format ? `'${metadata.format}'` : 'weights only: load them with readStateDict()'}`)
+  }
+  const saved = parse(metadata.training, file)
+  const { model, optimizer, schedule, loader, progress } = training
+  if (saved.optimizer.name !== optimizer.name) throw new SafetensorsError(`${file}: expected a state of ${optimizer.name}, got one of ${saved.optimizer.name}`)
+  const state: Record<string, Tensor> = {}
+  const buffers: OptimizerState['buffers'] = {}
+  for (const [name, t] of tensors) {
+    if (name.startsWith(OPTIMIZER)) buffers[name.slice(OPTIMIZER.length)] = toTensor(t)
+    else state[name] = toTensor(t)
+  }
+  model.loadStateDict(state)
+  optimizer.loadStateDict({ groups: saved.optimizer.groups, steps: saved.optimizer.steps, buffers })
+  for (const t of [...Object.values(state), ...Object.values(buffers)]) t.dispose()
+  if (schedule && saved.schedule !== null) schedule.goTo(saved.schedule)
+  loader.state = saved.loader
+  engine.restoreRandomState(saved.random)
+  Object.assign(progress, saved.progress)
+  return saved.recipe
+}
+
+function parse(text: string, file: string): Saved {
+  try {
+    const saved = JSON.parse(text) as Saved
+    if (Array.isArray(saved.optimizer.steps) && Array.isArray(saved.optimizer.groups) && Array.isArray(saved.random.tensors) && Array.isArray(saved.progress.history)) return saved
+  } catch {
+    // what is wrong with it matters less than that it is
+  }
+  throw new SafetensorsError(`${file}: expected the state of a training in the metadata, got something else: the file is damaged`)
+}
+
+/** SHA-256 of all parameters' values (little-endian float32, in the order of namedParameters()), in hexadecimal. */
+export async function weightsHash(model: Module): Promise<string> {
+  const parts = model.parameters().map(p => Float32Array.from(p.values()))
+  const all = new Float32Array(parts.reduce((n, p) => n + p.length, 0))
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  const digest = await crypto.subtle.digest('SHA-256', all)
+  return Array.from(new Uint8Array(digest), b => b.toString(16).padStart(2, '0')).join('')
+}

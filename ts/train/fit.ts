@@ -1,0 +1,227 @@
+// The training loop: epochs over a loader, progress, early stopping, checkpoints, and an end at the first number that isn't finite.
+
+import { capture, crossEntropy, DataLoader, engine, turn, type Dataset, type Module, type Optimizer, type Schedule, type Tensor } from 'hebb'
+import { evaluate } from './evaluate.js'
+
+/** Training that can't go on: the loss is no number. */
+export class TrainingError extends Error {
+  override name = 'TrainingError'
+}
+
+export interface BatchReport {
+  /** Counted from 1 */
+  epoch: number
+  epochs: number
+  batch: number
+  batches: number
+  /** Examples in this batch */
+  examples: number
+  /** Means over the epoch so far; accuracy is NaN where there are no class labels */
+  loss: number
+  accuracy: number
+}
+
+export interface EpochReport {
+  epoch: number
+  epochs: number
+  loss: number
+  accuracy: number
+  validationLoss?: number
+  validationAccuracy?: number
+  /** Learning rate at the end of the epoch */
+  lr: number
+  seconds: number
+  examplesPerSecond: number
+}
+
+/** Milliseconds spent in the steps of a training. */
+export interface PhaseTimes {
+  steps: number
+  forward: number
+  backward: number
+  optimizer: number
+  /** All of fit(), with data, validation and output */
+  total: number
+}
+
+export interface Callbacks {
+  onBatch?(report: BatchReport): void
+  onEpoch?(report: EpochReport): void | Promise<void>
+}
+
+/** How far a training has come. A checkpoint holds it, and fit() takes it up again. */
+export interface Progress {
+  history: EpochReport[]
+  /** Sums over the running epoch */
+  loss: number
+  right: number
+  seen: number
+  seconds: number
+}
+export const newProgress = (): Progress => ({ history: [], loss: 0, right: 0, seen: 0, seconds: 0 })
+
+export interface FitOptions extends Callbacks {
+  optimizer: Optimizer<any>
+  /** Epochs in all, those of a resumed training included */
+  epochs: number
+  /** Scalar loss of the model's output and the targets (default crossEntropy) */
+  loss?: (output: Tensor, target: Tensor) => Tensor
+  schedule?: Schedule
+  /** Step the schedule after each batch or after each epoch (default) */
+  scheduleEvery?: 'batch' | 'epoch'
+  /** Evaluated after each epoch */
+  validation?: Dataset
+  /** Ends the training after the current batch */
+  signal?: AbortSignal
+  /** Stop when the validation loss (without validation: the loss) has not fallen by minDelta for `patience` epochs */
+  earlyStopping?: { patience: number; minDelta?: number }
+  /** Called with the number of the epoch after every `every` epochs (default 1), to save */
+  checkpoint?: { every?: number; save(epoch: number): void | Promise<void> }
+  /** Replay the step as a list of kernel calls once its shapes repeat (default true); same bits as without */
+  capture?: boolean
+  progress?: Progress
+}
+
+export interface FitResult {
+  history: EpochReport[]
+  /** Why it ended: all epochs done, the signal, or early stopping */
+  ended: 'done' | 'aborted' | 'early'
+  times: PhaseTimes
+  progress: Progress
+}
+
+const now: () => number = typeof performance === 'object' ? () => performance.now() : () => Date.now()
+/** Longest stretch without giving the event loop a chance, in ms: signals and timers would never come otherwise. */
+const STRETCH = 80
+const pause = (): Promise<void> =>
+  new Promise(resolve => {
+    if (typeof setTimeout === 'function') setTimeout(resolve, 0)
+    else resolve()
+  })
+
+/**
+ * Trains a model on a loader's batches (x, y). Gives the event loop a turn at least every 100 ms. Resuming: a loader whose `state`
+ * was restored goes on where it stood.
+ * @throws TrainingError at the first loss that is not finite, saying where
+ */
+export async function fit(model: Module, loader: DataLoader, options: FitOptions): Promise<FitResult> {
+  const { optimizer, epochs, loss: lossOf = crossEntropy, schedule, scheduleEvery = 'epoch', validation, signal, earlyStopping, checkpoint } = options
+  if (!(Number.isInteger(epochs) && epochs >= 0)) throw new RangeError(`fit: a whole number of epochs ≥ 0 expected, got ${epochs}`)
+  const progress = options.progress ?? newProgress()
+  const times: PhaseTimes = { steps: 0, forward: 0, backward: 0, optimizer: 0, total: 0 }
+  const start = now()
+  let mark = 0
+  const lap = (phase: 'forward' | 'backward' | 'optimizer') => {
+    const t = now()
+    times[phase] += t - mark
+    mark = t
+  }
+
+  const step = (x: Tensor, y: Tensor): Tensor[] => {
+    engine.hostMark(() => (mark = now()))
+    const output = model.forward(x) as Tensor
+    const loss = lossOf(output, y)
+    engine.hostMark(() => lap('forward'))
+    optimizer.zeroGrad()
+    loss.backward()
+    engine.hostMark(() => lap('backward'))
+    optimizer.step()
+    if (schedule && scheduleEvery === 'batch') schedule.step()
+    engine.hostMark(() => lap('optimizer'))
+    const labelled = y.dtype === 'int32' && output.rank === 2
+    return labelled ? [loss, output.argmax(1).float().eq(y.float()).sum()] : [loss]
+  }
+  const run = options.capture === false ? Object.assign(step, { dispose() {} }) : capture(step)
+
+  let ended: FitResult['ended'] = 'done'
+  let rested = now()
+  const rest = async () => {
+    if (now() - rested < STRETCH) return
+    await pause()
+    rested = now()
+  }
+
+  model.train()
+  try {
+    while (loader.state.epoch < epochs) {
+      const { epoch } = loader.state
+      const began = now() - progress.seconds * 1000
+      const batches = loader.batches()
+      for (let done = false; !done; ) {
+        if (signal?.aborted) {
+          ended = 'aborted'
+          break
+        }
+        done = turn('fit', loader.state.batch, () => {
+          const next = batches.next()
+          if (next.done) return true
+          const [x, y] = next.value as [Tensor, Tensor]
+          const lr = optimizer.lr
+          const [loss, right] = run(x, y)
+          times.steps++
+          const value = loss!.item()
+          const examples = x.shape[0]!
+          if (!Number.isFinite(value)) throw notFinite(value, epoch + 1, loader.state.batch, lr, model, x)
+          progress.loss += value * examples
+          progress.right += right ? right.item() : NaN
+          progress.seen += examples
+          options.onBatch?.({
+            epoch: epoch + 1, epochs, batch: loader.state.batch, batches: loader.length, examples,
+            loss: progress.loss / progress.seen, accuracy: progress.right / progress.seen,
+          })
+          return false
+        })
+        await rest()
+      }
+      progress.seconds = (now() - began) / 1000
+      if (ended === 'aborted') break
+      if (schedule && scheduleEvery === 'epoch') schedule.step()
+      const report: EpochReport = {
+        epoch: epoch + 1, epochs, loss: progress.loss / progress.seen, accuracy: progress.right / progress.seen,
+        lr: optimizer.lr, seconds: progress.seconds, examplesPerSecond: progress.seen / progress.seconds,
+      }
+      if (validation) {
+        const judged = evaluate(model, validation)
+        report.validationLoss = judged.loss
+        report.validationAccuracy = judged.accuracy
+      }
+      progress.history.push(report)
+      Object.assign(progress, { loss: 0, right: 0, seen: 0, seconds: 0 })
+      await options.onEpoch?.(report)
+      if (checkpoint && (epoch + 1) % (checkpoint.every ?? 1) === 0) await checkpoint.save(epoch + 1)
+      if (earlyStopping && stalled(progress.history, earlyStopping)) {
+        ended = 'early'
+        break
+      }
+    }
+  } finally {
+    run.dispose()
+  }
+  times.total = now() - start
+  return { history: progress.history, ended, times, progress }
+}
+
+/** Has the loss not fallen below its best for `patience` epochs? */
+function stalled(history: readonly EpochReport[], { patience, minDelta = 0 }: { patience: number; minDelta?: number }): boolean {
+  let best = Infinity
+  let since = 0
+  for (const report of history) {
+    const loss = report.validationLoss ?? report.loss
+    if (loss < best - minDelta) {
+      best = loss
+      since = 0
+    } else since++
+  }
+  return since >= patience
+}
+
+function notFinite(value: number, epoch: number, batch: number, lr: number, model: Module, x: Tensor): TrainingError {
+  const { kernels } = x.backend
+  const input = kernels.firstNonFinite(x.size, x.address) >= 0
+  const broken = model.namedParameters().find(([, p]) => kernels.firstNonFinite(p.size, p.address) >= 0)
+  const where = input ? 'the input batch itself holds such a value' : broken ? `parameter ${broken[0]} is no longer finite` : 'inputs and parameters are still finite'
+  return new TrainingError(
+    `fit: the loss became ${value} in epoch ${epoch}, batch ${batch}, at learning rate ${lr}; ${where}. ` +
+      'A smaller learning rate (try a tenth) or clipped gradients usually help.',
+  )
+}

@@ -1,0 +1,5 @@
+// Training: fit, evaluate, checkpoints, metrics.
+export { evaluate, predict, type Evaluation } from './evaluate.js'
+export { fit, newProgress, TrainingError, type BatchReport, type Callbacks, type EpochReport, type FitOptions, type FitResult, type PhaseTimes, type Progress } from './fit.js'
+export { loadCheckpoint, readStateDict, saveCheckpoint, weightsHash, writeStateDict, type Training } from './checkpoint.js'
+export { confusionMatrix } from './metrics.js'
