@@ -1,6 +1,82 @@
-// The way back of a convolution's columns: products of every column are added to the cells of the image that it read (col2im).
+// The gradient of a convolution with respect to its image, column by column: weights times dL/dy, added to the cells that the
+// column read (col2im).
 
-import { TAP, Tap, Window } from './columns'
+import { A_AT, BACK_ROWS, BACK_TAPS, B_AT, GRAD_COLUMNS, RUNS_AT, SUMS_AT, TAPS_AT } from './blocks'
+import { TAP, Tap, Window, layTaps } from './columns'
+import { block, part } from './gemm'
+import { MR, NR, clearZeros, scratchAt } from './microkernel'
+import { packA } from './pack'
+
+/** gx += W^T dL/dy, column by column. */
+export function spreadBack(w: Window, g: usize, weight: usize, gx: usize): void {
+  const groups = w.groups
+  const places = w.places
+  const columns = w.n * places
+  const cg = w.c / groups
+  const og = w.o / groups
+  const depth = cg * w.taps
+  if (depth == 0 || og == 0) return
+  const zeros = clearZeros()
+  const taps = scratchAt(TAPS_AT)
+  const runs = scratchAt(RUNS_AT)
+  const blockA = scratchAt(A_AT)
+  const blockB = scratchAt(B_AT)
+  const sums = scratchAt(SUMS_AT)
+  const kc = part(depth, BACK_TAPS, MR)
+  const oc = part(og, BACK_ROWS, 1)
+  for (let j = 0; j < columns; j += GRAD_COLUMNS) {
+    const some = min(GRAD_COLUMNS, columns - j)
+    const wide = (some + NR - 1) / NR * NR
+    const count = layRuns(w, j, some, gx, runs)
+    for (let group = 0; group < groups; group++) {
+      for (let k = 0; k < depth; k += kc) {
+        const rows = min(kc, depth - k)
+        const panels = (rows + MR - 1) / MR
+        for (let r = 0; r < og; r += oc) {
+          const few = min(oc, og - r)
+          const row = group * og + r
+          if (oc < og || k == 0) gatherOutputs(w, j, some, few, g + (<usize>(row * places) << 2), blockB)
+          packA(1, rows, panels, few, 1, weight + (<usize>(row * depth + k) << 2), depth, blockA)
+          block(rows, panels, wide, few, blockA, blockB, r == 0 ? zeros : 0, false, sums, GRAD_COLUMNS * 4, -Infinity)
+        }
+        if (kc < depth || j == 0 && group == 0) layTaps(w, k, rows, taps)
+        addColumns(w, runs, count, taps, rows, sums, GRAD_COLUMNS * 4, <usize>(group * cg * w.plane) << 2)
+      }
+    }
+  }
+}
+
+/** Columns first .. first + count - 1 of dL/dy as panels of B: for every channel 8 columns, zeros beyond the last. */
+function gatherOutputs(w: Window, first: i32, count: i32, rows: i32, g: usize, to: usize): void {
+  const places = w.places
+  const step = <usize>places << 2
+  const size = <usize>w.o * step
+  const panelStep = <usize>rows << 5
+  let place = first % places
+  g += <usize>(first / places) * size + (<usize>place << 2)
+  for (let i = 0; i < count;) {
+    const at = to + <usize>(i >> 3) * panelStep + (<usize>(i & 7) << 2)
+    // four columns of one image at once, or one at a time
+    const some = (i & 3) == 0 && count - i >= 4 && places - place >= 4 ? 4 : 1
+    let from = g
+    for (let z = at; z < at + panelStep; z += 32) {
+      if (some == 4) v128.store(z, v128.load(from))
+      else store<f32>(z, load<f32>(from))
+      from += step
+    }
+    i += some
+    place += some
+    g += <usize>some << 2
+    if (place == places) {
+      place = 0
+      g += size - step
+    }
+  }
+  for (let i = count; i & 7; i++) {
+    const at = to + <usize>(i >> 3) * panelStep + (<usize>(i & 7) << 2)
+    for (let z = at; z < at + panelStep; z += 32) store<f32>(z, 0)
+  }
+}
 
 /** Neighbouring columns in one row of the output. */
 @unmanaged
@@ -19,7 +95,7 @@ class Run {
 const RUN: usize = offsetof<Run>()
 
 /** Describe columns first .. first + count - 1; returns the number of runs. */
-export function layRuns(w: Window, first: i32, count: i32, image: usize, to: usize): i32 {
+function layRuns(w: Window, first: i32, count: i32, image: usize, to: usize): i32 {
   const places = w.places
   const n = first / places
   let place = first % places
@@ -53,7 +129,7 @@ export function layRuns(w: Window, first: i32, count: i32, image: usize, to: usi
 }
 
 /** Cell of each column under each tap += sums[tap, column]; rows of `sums` are `step` bytes apart. */
-export function addColumns(w: Window, runsAt: usize, runs: i32, tapsAt: usize, taps: i32, sums: usize, step: usize, shift: usize): void {
+function addColumns(w: Window, runsAt: usize, runs: i32, tapsAt: usize, taps: i32, sums: usize, step: usize, shift: usize): void {
   const id = w.id
   const ih = w.ih
   const iw = w.iw

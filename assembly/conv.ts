@@ -1,33 +1,16 @@
 // Convolution and its two gradients as matrix products whose columns are gathered from the image panel by panel.
 
 import { Activation, Unary } from './codes'
-import { addColumns, layRuns } from './back'
-import { HALF, Half, TAP, Window, gatherHalf, gatherPanel, layHalves, layTaps } from './columns'
+import { spreadBack } from './back'
+import { A_AT, COLUMNS, FRAME, FRAMES_AT, HALVES_AT, PANEL_AT, ROWS, STARTS_AT, TAPS, TAPS_AT, WINDOW } from './blocks'
+import { HALF, Half, TAP, Window, gatherPanel, layHalves, layTaps } from './columns'
 import { unary } from './elementwise'
-import { block, part } from './gemm'
-import { EDGE, FREE, MR, NR, clearZeros, panelRow, scratchAt, tileRows, transpose } from './microkernel'
+import { copyFrames, layFrame } from './frame'
+import { part } from './gemm'
+import { EDGE, MR, NR, clearZeros, panelRow, scratchAt, tileRows } from './microkernel'
 import { packA } from './pack'
-
-/** Most columns whose halves are described at a time, and most taps and rows of a product. */
-const COLUMNS: i32 = 1024
-const TAPS: i32 = 288
-const ROWS: i32 = 192
-/** The same for the gradients: columns at a time, rows of dL/dy. */
-const GRAD_COLUMNS: i32 = 256
-const GRAD_ROWS: i32 = 1024
-/** dL/dx: taps at a time, and channels of the output. */
-const BACK_TAPS: i32 = 160
-const BACK_ROWS: i32 = 256
-
-const WINDOW: usize = FREE
-const TAPS_AT: usize = WINDOW + 256
-const STARTS_AT: usize = TAPS_AT + <usize>TAPS * TAP
-const HALVES_AT: usize = STARTS_AT + ROWS * 32
-const RUNS_AT: usize = HALVES_AT
-const PANEL_AT: usize = HALVES_AT + (<usize>COLUMNS / 4 * HALF + 64 & ~63)
-const A_AT: usize = PANEL_AT + TAPS * 32 + 256
-const B_AT: usize = A_AT + GRAD_ROWS * GRAD_COLUMNS * 4 + 256
-const SUMS_AT: usize = B_AT + GRAD_COLUMNS * TAPS * 4 + 256
+import { THIN, thinRows } from './thin'
+import { addWeights } from './weightgrad'
 
 function layWindow(
   n: i32, c: i32, o: i32, groups: i32, id: i32, ih: i32, iw: i32, kd: i32, kh: i32, kw: i32,
@@ -103,42 +86,34 @@ export function convGradWeight(
   x: usize, g: usize, gw: usize,
 ): void {
   const w = layWindow(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw)
-  const cg = c / groups
-  const og = o / groups
-  const depth = cg * w.taps
-  const columns = n * w.places
-  if (columns == 0) memory.fill(gw, 0, <usize>(o * depth) << 2)
-  if (o == 0 || depth == 0) return
-  const zeros = clearZeros()
-  const taps = scratchAt(TAPS_AT)
-  const halvesAt = scratchAt(HALVES_AT)
-  const blockA = scratchAt(A_AT)
-  const blockB = scratchAt(B_AT)
-  const kc = part(depth, TAPS, NR)
-  const oc = part(og, GRAD_ROWS, MR)
-  for (let j = 0; j < columns; j += GRAD_COLUMNS) {
-    const halves = (min(GRAD_COLUMNS, columns - j) + 3) / 4
-    layHalves(w, j, halves, x, halvesAt)
-    for (let group = 0; group < groups; group++) {
-      for (let r = 0; r < og; r += oc) {
-        const rows = min(oc, og - r)
-        const panels = (rows + MR - 1) / MR
-        const row = group * og + r
-        gatherRows(halvesAt, halves, rows, panels, w.places, g + (<usize>(row * w.places) << 2), blockA)
-        for (let k = 0; k < depth; k += kc) {
-          const some = min(kc, depth - k)
-          if (kc < depth || j == 0 && group == 0 && r == 0) layTaps(w, k, some, taps)
-          gatherTurned(w, halvesAt, halves, taps, some, <usize>(group * cg * w.plane) << 2, blockB)
-          const corner = gw + (<usize>(row * depth + k) << 2)
-          block(rows, panels, some, halves * 4, blockA, blockB, j == 0 ? zeros : 0, false, corner, <usize>depth << 2, -Infinity)
-        }
-      }
-    }
+  const size = o * (c / groups) * w.taps
+  if (size == 0) return
+  if (n * w.places == 0) memory.fill(gw, 0, <usize>size << 2)
+  const f = changetype<Window>(scratchAt(FRAME))
+  const some = layFrame(w, f)
+  if (some == 0) addWeights(w, x, g, 1, gw)
+  for (let i = 0; some > 0 && i < n; i += some) {
+    const frames = scratchAt(FRAMES_AT)
+    f.n = min(some, n - i)
+    copyFrames(w, f, f.n, x + (<usize>(i * c * w.plane) << 2), frames)
+    addWeights(f, frames, g + (<usize>(i * o * w.places) << 2), i == 0 ? 1 : 0, gw)
   }
 }
 
 /** y = max(bias + columns of x times weights, low). With `turned` the weights are those of the convolution whose dL/dx this is. */
 function correlate(w: Window, x: usize, weight: usize, turned: i32, bias: usize, low: f32, y: usize): void {
+  const f = changetype<Window>(scratchAt(FRAME))
+  const some = layFrame(w, f)
+  if (some == 0) correlateColumns(w, x, weight, turned, bias, low, y)
+  for (let i = 0; some > 0 && i < w.n; i += some) {
+    const frames = scratchAt(FRAMES_AT)
+    f.n = min(some, w.n - i)
+    copyFrames(w, f, f.n, x + (<usize>(i * w.c * w.plane) << 2), frames)
+    correlateColumns(f, frames, weight, turned, bias, low, y + (<usize>(i * w.o * w.places) << 2))
+  }
+}
+
+function correlateColumns(w: Window, x: usize, weight: usize, turned: i32, bias: usize, low: f32, y: usize): void {
   const groups = w.groups
   const places = w.places
   const columns = w.n * places
@@ -183,6 +158,10 @@ function correlate(w: Window, x: usize, weight: usize, turned: i32, bias: usize,
           let start: usize = 0
           if (k == 0) start = bias ? starts : zeros
           const corner = y + (<usize>(row * places) << 2)
+          if (og <= THIN) {
+            thinRows(w, halvesAt, halves, taps, end, shift, panel, rows, blockA, start, bias ? 32 : 0, corner, <usize>places << 2, floor)
+            continue
+          }
           let half = halvesAt
           for (let p = 0; p < halves; p += 2) {
             const left = changetype<Half>(half)
@@ -267,133 +246,5 @@ function packTurned(
         from += rowStep + stepBack
       }
     }
-  }
-}
-
-/** Rows of dL/dy as panels of A: for every column the 4 rows. Columns that don't exist are zeros. */
-function gatherRows(halvesAt: usize, halves: i32, rows: i32, panels: i32, places: i32, g: usize, to: usize): void {
-  const one = f32x4.splat(1)
-  const step = <usize>places << 2
-  for (let p = 0; p < panels; p++) {
-    const i = panelRow(rows, panels, p)
-    const h = panelRow(rows, panels, p + 1) - i
-    const r0 = g + <usize>i * step
-    const r1 = h > 1 ? r0 + step : r0
-    const r2 = h > 2 ? r1 + step : r1
-    const r3 = h > 3 ? r2 + step : r2
-    let at = halvesAt
-    for (let q = 0; q < halves; q++) {
-      const half = changetype<Half>(at)
-      if (half.whole) {
-        const o = <usize>half.lane(0).out << 2
-        transpose(r0 + o, r1 + o, r2 + o, r3 + o, one, to, 16)
-        to += 64
-      } else {
-        for (let l = 0; l < 4; l++) {
-          const out = half.lane(l).out
-          const o = <usize>out << 2
-          if (out < 0) v128.store(to, f32x4.splat(0))
-          else {
-            store<f32>(to, load<f32>(r0 + o))
-            store<f32>(to, load<f32>(r1 + o), 4)
-            store<f32>(to, load<f32>(r2 + o), 8)
-            store<f32>(to, load<f32>(r3 + o), 12)
-          }
-          to += 16
-        }
-      }
-      at += HALF
-    }
-  }
-}
-
-/** The matrix of columns turned: panels of B hold for every column 8 taps. */
-function gatherTurned(w: Window, halvesAt: usize, halves: i32, taps: usize, count: i32, shift: usize, to: usize): void {
-  const one = f32x4.splat(1)
-  const panel = scratchAt(PANEL_AT)
-  const panelStep = <usize>halves << 7
-  for (let i = 0; i < halves; i++) {
-    gatherHalf(w, changetype<Half>(halvesAt), taps, taps + <usize>count * TAP, shift, panel, 16)
-    let from = panel
-    let z = to
-    for (let t = 0; t < count; t += NR) {
-      transpose(from, from + 16, from + 32, from + 48, one, z, 32)
-      transpose(from + 64, from + 80, from + 96, from + 112, one, z + 16, 32)
-      from += 128
-      z += panelStep
-    }
-    halvesAt += HALF
-    to += 128
-  }
-}
-
-/** gx += W^T dL/dy, column by column. */
-function spreadBack(w: Window, g: usize, weight: usize, gx: usize): void {
-  const groups = w.groups
-  const places = w.places
-  const columns = w.n * places
-  const cg = w.c / groups
-  const og = w.o / groups
-  const depth = cg * w.taps
-  if (depth == 0 || og == 0) return
-  const zeros = clearZeros()
-  const taps = scratchAt(TAPS_AT)
-  const runs = scratchAt(RUNS_AT)
-  const blockA = scratchAt(A_AT)
-  const blockB = scratchAt(B_AT)
-  const sums = scratchAt(SUMS_AT)
-  const kc = part(depth, BACK_TAPS, MR)
-  const oc = part(og, BACK_ROWS, 1)
-  for (let j = 0; j < columns; j += GRAD_COLUMNS) {
-    const some = min(GRAD_COLUMNS, columns - j)
-    const wide = (some + NR - 1) / NR * NR
-    const count = layRuns(w, j, some, gx, runs)
-    for (let group = 0; group < groups; group++) {
-      for (let k = 0; k < depth; k += kc) {
-        const rows = min(kc, depth - k)
-        const panels = (rows + MR - 1) / MR
-        for (let r = 0; r < og; r += oc) {
-          const few = min(oc, og - r)
-          const row = group * og + r
-          if (oc < og || k == 0) gatherOutputs(w, j, some, few, g + (<usize>(row * places) << 2), blockB)
-          packA(1, rows, panels, few, 1, weight + (<usize>(row * depth + k) << 2), depth, blockA)
-          block(rows, panels, wide, few, blockA, blockB, r == 0 ? zeros : 0, false, sums, GRAD_COLUMNS * 4, -Infinity)
-        }
-        if (kc < depth || j == 0 && group == 0) layTaps(w, k, rows, taps)
-        addColumns(w, runs, count, taps, rows, sums, GRAD_COLUMNS * 4, <usize>(group * cg * w.plane) << 2)
-      }
-    }
-  }
-}
-
-/** Columns first .. first + count - 1 of dL/dy as panels of B: for every channel 8 columns, zeros beyond the last. */
-function gatherOutputs(w: Window, first: i32, count: i32, rows: i32, g: usize, to: usize): void {
-  const places = w.places
-  const step = <usize>places << 2
-  const size = <usize>w.o * step
-  const panelStep = <usize>rows << 5
-  let place = first % places
-  g += <usize>(first / places) * size + (<usize>place << 2)
-  for (let i = 0; i < count;) {
-    const at = to + <usize>(i >> 3) * panelStep + (<usize>(i & 7) << 2)
-    // four columns of one image at once, or one at a time
-    const some = (i & 3) == 0 && count - i >= 4 && places - place >= 4 ? 4 : 1
-    let from = g
-    for (let z = at; z < at + panelStep; z += 32) {
-      if (some == 4) v128.store(z, v128.load(from))
-      else store<f32>(z, load<f32>(from))
-      from += step
-    }
-    i += some
-    place += some
-    g += <usize>some << 2
-    if (place == places) {
-      place = 0
-      g += size - step
-    }
-  }
-  for (let i = count; i & 7; i++) {
-    const at = to + <usize>(i >> 3) * panelStep + (<usize>(i & 7) << 2)
-    for (let z = at; z < at + panelStep; z += 32) store<f32>(z, 0)
   }
 }

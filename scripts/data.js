@@ -10,7 +10,7 @@ import { pipeline } from 'node:stream/promises'
 import { pathToFileURL } from 'node:url'
 import { gunzipSync, gzipSync } from 'node:zlib'
 
-const CIFAR_BATCHES = ['data_batch_1.bin', 'data_batch_2.bin', 'data_batch_3.bin', 'data_batch_4.bin', 'data_batch_5.bin', 'test_batch.bin']
+const CIFAR_BATCHES = [...[1, 2, 3, 4, 5].map(i => `data_batch_${i}.bin`), 'test_batch.bin']
 const CIFAR_BATCH_BYTES = 10000 * 3073
 
 /** Mirrors are tried in order; a file's `unpack` names the members of a .tar.gz that are kept, each as NAME.gz. */
@@ -36,7 +36,10 @@ export const SETS = {
   cifar10: {
     mirrors: ['https://www.cs.toronto.edu/~kriz/'],
     files: [
-      { name: 'cifar-10-binary.tar.gz', md5: 'c32a1d4ab5d03f1284b67883e8d87530', unpack: CIFAR_BATCHES, memberBytes: CIFAR_BATCH_BYTES },
+      {
+        name: 'cifar-10-binary.tar.gz', md5: 'c32a1d4ab5d03f1284b67883e8d87530',
+        unpack: CIFAR_BATCHES, memberBytes: CIFAR_BATCH_BYTES,
+      },
     ],
   },
 }
@@ -77,7 +80,7 @@ async function present({ name, md5 }, folder) {
   if ((await sizeOf(path)) === undefined) return false
   const sum = await md5Of(path)
   if (sum === md5) return true
-  throw new FetchError(`${path}: expected MD5 ${md5}, got ${sum}; it stays as it is: move it away to fetch the published file`)
+  throw new FetchError(`${path}: expected MD5 ${md5}, got ${sum}; move it away to fetch the published file`)
 }
 
 /** Whether all members are there. The published sum covers the archive only, so members are known by their size. */
@@ -93,7 +96,9 @@ async function unpacked({ unpack: members, memberBytes }, folder) {
       bytes = 'a damaged file'
     }
     if (bytes !== memberBytes) {
-      throw new FetchError(`${path}: expected ${memberBytes} bytes when unpacked, got ${bytes}; it stays as it is: move it away to fetch the published file`)
+      throw new FetchError(
+        `${path}: expected ${memberBytes} bytes when unpacked, got ${bytes}; move it away to fetch the published file`,
+      )
     }
     found++
   }
@@ -105,34 +110,36 @@ async function fetchFile({ file, path, mirrors, print, bar, stall, pause }) {
   const reasons = []
   for (const mirror of mirrors) {
     const url = new URL(file.name, mirror.endsWith('/') ? mirror : `${mirror}/`)
-    for (let tries = 0; tries < TRIES;) {
+    for (let failures = 0; failures < TRIES;) {
       const before = (await sizeOf(part)) ?? 0
       try {
-        const complete = await receive(url, part, before, stall, (done, size) => bar(file.name, done, size))
+        const whole = await receive(url, part, before, stall, (done, size) => bar(file.name, done, size))
         const sum = await md5Of(part)
         if (sum === file.md5) return await rename(part, path)
-        await rm(part, { force: true })
+        await rm(part)
         // What an earlier run left may come from another file; only a whole answer condemns the mirror.
-        if (complete) throw new Refusal(`wrong checksum (expected MD5 ${file.md5}, got ${sum})`)
-        print(`${file.name}: the continued file has a wrong checksum, once more from the start`)
-        tries++
+        if (whole) throw new Refusal(`wrong checksum (expected MD5 ${file.md5}, got ${sum})`)
+        failures++
+        print(`${file.name}: wrong checksum after continuing, once more from the start`)
       } catch (error) {
-        if (error instanceof Refusal || !(await sizeOf(dirname(part)))) {
-          reasons.push(`${url.host}: ${error.message}`)
-          break
+        if (LOCAL.has(error.code) && error.syscall !== 'connect') {
+          throw new FetchError(`${part}: expected a file that can be written, got ${error.code}`)
         }
-        if (isLocal(error)) throw new FetchError(`${part}: expected a file that can be written, got ${error.code}`)
-        // A try that brought bytes is progress; only those without count.
-        tries = ((await sizeOf(part)) ?? 0) > before ? 1 : tries + 1
-        if (tries >= TRIES) reasons.push(`${url.host}: ${error.code ?? error.message}`)
+        // A try that brought bytes is progress and starts the count anew.
+        const progress = ((await sizeOf(part)) ?? 0) > before
+        failures = error instanceof Refusal ? TRIES : progress ? 1 : failures + 1
+        if (failures >= TRIES) reasons.push(`${error.code ?? error.message} from ${url.host}`)
         else await new Promise(done => setTimeout(done, pause))
       }
     }
   }
-  throw new FetchError(`${file.name}: expected a mirror that serves it, got ${reasons.join('; ')}`)
+  throw new FetchError(
+    `${file.name}: expected the published file from a mirror, got ${reasons.join('; ') || 'wrong checksums only'}`,
+  )
 }
 
-const isLocal = error => ['open', 'write', 'rename', 'unlink', 'read', 'close'].includes(error.syscall) && error.code !== 'ECONNRESET' && error.path !== undefined || error.code === 'ENOSPC'
+/** Errors of the file system here, not of the network. */
+const LOCAL = new Set(['ENOSPC', 'EDQUOT', 'EACCES', 'EPERM', 'EROFS', 'EISDIR', 'ENOENT', 'ENOTDIR', 'EMFILE', 'EFBIG', 'EIO'])
 
 /** Appends what is missing to `part`, or writes it anew. True where the answer was the whole file. */
 async function receive(url, part, from, stall, progress, redirects = REDIRECTS) {
@@ -183,7 +190,9 @@ async function unpack({ name, unpack: members, memberBytes }, path, folder, prin
   for (const member of members) {
     const bytes = contents.get(member)
     if (bytes?.length !== memberBytes) {
-      throw new FetchError(`${name}: expected ${member} of ${memberBytes} bytes in it, got ${bytes ? `${bytes.length} bytes` : 'no such member'}`)
+      throw new FetchError(
+        `${name}: expected ${member} of ${memberBytes} bytes in it, got ${bytes ? `${bytes.length} bytes` : 'no such member'}`,
+      )
     }
     const target = join(folder, `${member}.gz`)
     await writeFile(`${target}.part`, gzipSync(bytes))
@@ -201,9 +210,12 @@ export function readTar(bytes, wanted) {
     const text = (from, length) => header.toString('latin1', from, from + length).replace(/\0.*$/s, '')
     const size = parseInt(text(124, 12), 8)
     const sum = header.reduce((total, byte, i) => total + (i >= 148 && i < 156 ? 32 : byte), 0)
-    if (sum !== parseInt(text(148, 8), 8) || !(at + 512 + size <= bytes.length)) throw new FetchError(`tar archive: expected a member at byte ${at}, got damaged data`)
+    if (sum !== parseInt(text(148, 8), 8) || !(at + 512 + size <= bytes.length)) {
+      throw new FetchError(`tar archive: expected a member at byte ${at}, got damaged data`)
+    }
     const name = basename(text(0, 100))
-    if (wanted.includes(name) && (header[156] === 48 || header[156] === 0)) found.set(name, bytes.subarray(at + 512, at + 512 + size))
+    const regular = header[156] === 48 || header[156] === 0
+    if (regular && wanted.includes(name)) found.set(name, bytes.subarray(at + 512, at + 512 + size))
     at += 512 + Math.ceil(size / 512) * 512
   }
   return found
@@ -211,7 +223,7 @@ export function readTar(bytes, wanted) {
 
 async function md5Of(path) {
   const hash = createHash('md5')
-  await pipeline(createReadStream(path), hash)
+  for await (const bytes of createReadStream(path)) hash.update(bytes)
   return hash.digest('hex')
 }
 
@@ -227,6 +239,8 @@ npm run data -- SET [DIR] [--mirror URL]
   --help         this text
 `
 
+const shown = word => (word === undefined ? 'none' : JSON.stringify(word))
+
 function parseArguments(argv, env) {
   const words = []
   let mirror
@@ -236,14 +250,20 @@ function parseArguments(argv, env) {
     if (option === '--mirror') {
       mirror = rest.length > 0 ? rest.join('=') : argv[++i]
       if (!/^https?:\/\/./.test(mirror ?? '') || !URL.canParse(mirror)) {
-        throw new FetchError(`--mirror: expected an address that begins with http:// or https://, got ${mirror === undefined ? 'none' : JSON.stringify(mirror)}`)
+        throw new FetchError(
+          `--mirror: expected an address that begins with http:// or https://, got ${shown(mirror)}`,
+        )
       }
     } else if (argv[i].startsWith('-')) throw new FetchError(`${option}: unknown option; npm run data -- --help lists them`)
     else words.push(argv[i])
   }
   const [name, dir, ...more] = words
   const sets = Object.keys(SETS)
-  if (!sets.includes(name)) throw new FetchError(`data: expected a set, ${sets.join(', ')}, got ${name === undefined ? 'none' : JSON.stringify(name)}; npm run data -- --help says more`)
+  if (!sets.includes(name)) {
+    throw new FetchError(
+      `data: expected a set, ${sets.join(', ')}, got ${shown(name)}; npm run data -- --help says more`,
+    )
+  }
   if (more.length > 0) throw new FetchError(`data: expected one set and one folder, got ${JSON.stringify(more[0])} too`)
   return { name, folder: dir ?? join(env.HEBB_DATA || 'data', name), mirrors: mirror ? [mirror] : SETS[name].mirrors }
 }
@@ -257,8 +277,8 @@ function terminalBar(stream) {
     if (Date.now() - drawnAt < 100 && done !== size) return
     drawnAt = Date.now()
     const full = size ? Math.round((done / size) * 24) : 0
-    const text = `${name} ${size ? `${'━'.repeat(full)}${'─'.repeat(24 - full)} ` : ''}${mega(done)}${size ? ` of ${mega(size)}` : ''} MB`
-    stream.write(`\r${text.slice(0, (stream.columns || 80) - 1)}\x1b[K`)
+    const text = size ? `${'━'.repeat(full)}${'─'.repeat(24 - full)} ${mega(done)} of ${mega(size)} MB` : `${mega(done)} MB`
+    stream.write(`\r${`${name} ${text}`.slice(0, (stream.columns || 80) - 1)}\x1b[K`)
   }
   return { bar, clear: () => stream.write('\r\x1b[K') }
 }
@@ -279,7 +299,8 @@ async function main() {
     clear()
   }
   const data = resolve(dirname(folder)) === resolve('data') ? '' : ` --data ${dirname(folder)}`
-  print(basename(resolve(folder)) === name ? `npm start -- --dataset ${name}${data}` : `name the folder ${name} to use it: npm start -- --dataset ${name} --data its parent`)
+  const start = `npm start -- --dataset ${name}`
+  print(basename(resolve(folder)) === name ? `${start}${data}` : `${start} --data DIR   reads it once it is in DIR/${name}`)
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {

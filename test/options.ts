@@ -30,9 +30,14 @@ test('defaults', () => {
 })
 
 test('values, with a space or an equals sign', () => {
-  const recipe = parse('--dataset=fashion --model mlp --epochs 7 --batch=128 --lr 1e-2 --seed 4294967295 --save a=b --resume --report r.html --json --quiet')
-  assert.equal([recipe.dataset, recipe.model, recipe.epochs, recipe.batch, recipe.lr, recipe.seed], ['fashion', 'mlp', 7, 128, 0.01, 4294967295])
-  assert.equal([recipe.save, recipe.resume, recipe.report, recipe.json, recipe.quiet], ['a=b', true, 'r.html', true, true])
+  const recipe = parse(
+    '--dataset=fashion --model mlp --epochs 7 --batch=128 --lr 1e-2 --seed 4294967295 --save a=b --resume --report r --json --quiet',
+  )
+  assert.equal(
+    [recipe.dataset, recipe.model, recipe.epochs, recipe.batch, recipe.lr, recipe.seed],
+    ['fashion', 'mlp', 7, 128, 0.01, 4294967295],
+  )
+  assert.equal([recipe.save, recipe.resume, recipe.report, recipe.json, recipe.quiet], ['a=b', true, 'r', true, true])
   assert.is(parse('--lr .5').lr, 0.5)
   assert.is(parse('--load f --epochs 0').epochs, 0)
 })
@@ -47,7 +52,8 @@ test('help lists every option and default', () => {
   assert.is(parseOptions(['--epochs', '3', '--help'], {}), 'help')
   assert.is(parseOptions(['-h'], {}), 'help')
   const text = helpText()
-  for (const name of 'dataset data model epochs batch lr optimizer seed threads save load resume report json quiet help'.split(' ')) {
+  const names = 'dataset data model epochs batch lr optimizer seed threads save load resume report json quiet help'
+  for (const name of names.split(' ')) {
     assert.match(text, new RegExp(`^  --${name}\\b`, 'm'))
   }
   for (const [name, preset] of Object.entries(PRESETS)) {
@@ -100,16 +106,24 @@ test('wrong values', () => {
 
 test('options at odds', () => {
   refused('--resume', '--resume: expected --save FILE too, the file to continue from')
-  refused('--save a --load b --resume', "--load and --resume: expected one of them, got both\n--load starts a new training from FILE's weights, --resume continues --save's training")
+  refused(
+    '--save a --load b --resume',
+    '--load and --resume: expected one of them, got both\n' +
+      "--load starts a new training from FILE's weights, --resume continues --save's training",
+  )
   refused('--save a --report a', '--save and --report: expected two files, got "a" for both')
 })
 
 test('effective options in lines', () => {
   assert.equal(effectiveOptions(parse('--dataset mnist --data /d --epochs 1 --save s')), [
-    'dataset    mnist from /d', 'model      lenet5', 'training   1 epoch, batch 64', 'optimizer  sgd, lr 0.05, momentum 0.9, cosine decay to 0',
+    'dataset    mnist from /d', 'model      lenet5', 'training   1 epoch, batch 64',
+    'optimizer  sgd, lr 0.05, momentum 0.9, cosine decay to 0',
     'seed       0', 'threads    1', 'save       s', 'report     build/report.html',
   ])
-  assert.equal(effectiveOptions(parse('--load w --epochs 0 --optimizer adam')).slice(1, 4), ['model      convnet, weights from w', 'training   none: test only', 'seed       0'])
+  assert.equal(
+    effectiveOptions(parse('--load w --epochs 0 --optimizer adam')).slice(1, 4),
+    ['model      convnet, weights from w', 'training   none: test only', 'seed       0'],
+  )
   assert.ok(effectiveOptions(parse('--optimizer adam')).includes('optimizer  adam, lr 0.001, cosine decay to 0'))
 })
 

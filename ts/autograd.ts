@@ -260,7 +260,7 @@ export interface BackwardOptions {
 }
 
 /**
- * Adds d(loss)/d(leaf) to the `grad` of every leaf that requires it: parameters and tensors marked with requiresGrad().
+ * Adds d(loss)/d(leaf) to the `grad` of every leaf that requires it: parameters and tensors marked with requiresGradient().
  * Gradients of intermediate results are freed as soon as they are used. The results themselves stay readable until their turn or
  * scope ends; outside any, until the next backward().
  * @throws ShapeError unless loss has one element; Error if it depends on nothing that requires a gradient, or was back-propagated before
@@ -271,7 +271,7 @@ export function backward(loss: Tensor, options: BackwardOptions = {}): void {
     throw new Error(
       loss.requiresGrad
         ? `backward: ${loss.label} is a leaf, nothing was computed from it`
-        : `backward: ${loss.label} ${show(loss.shape)} does not depend on anything that requires a gradient: use parameters or requiresGrad(), outside noGrad()`,
+        : `backward: ${loss.label} ${show(loss.shape)} does not depend on anything that requires a gradient: use parameters or requiresGradient(), outside noGrad()`,
     )
   }
   for (const t of spent) if (!t.kept && !t.owner) t.release('the next backward()')

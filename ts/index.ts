@@ -1,5 +1,7 @@
 // The public face of hebb.
 import { install } from './ops/methods.js'
+// keeps the methods' declarations in reach of whoever imports the types
+export type { Fluent } from './ops/methods.js'
 
 export { Tensor, VERSION, type NestedArray } from './tensor.js'
 export type { DType } from './kernels.js'

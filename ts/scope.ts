@@ -1,4 +1,5 @@
 // scope(f): free everything that f made, except what it returns.
+/// <reference lib="esnext.disposable" preserve="true" />
 
 import { closeScope, currentScope, HOME, openScope } from './memory.js'
 import { Tensor } from './tensor.js'

@@ -1,4 +1,5 @@
 // The tensor: a shape over a buffer of one backend. Who frees it, how its values are read, how it prints.
+/// <reference lib="esnext.disposable" preserve="true" />
 
 import type { Backend, DType } from './kernels.js'
 import { arenaFor, Buffer, currentHome, currentScope, heapOf, recorder, type Owned, type Scope } from './memory.js'
@@ -36,7 +37,7 @@ export type Home = 'turn' | 'module' | Tensor
 
 export class Tensor implements Owned {
   readonly size: number
-  /** Set by parameters, requiresGrad() and ops whose inputs need a gradient */
+  /** Set by parameters, requiresGradient() and ops whose inputs need a gradient */
   requiresGrad = false
   /** Outlives turns and scopes */
   kept = false

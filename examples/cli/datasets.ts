@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { DataError, gunzip, readCifar10, readIdxImages, type ImageSet, type ImageSetOptions, type NamedBytes } from 'hebb'
 import type { Dataset } from './options.js'
+import { whole } from './progress.js'
 
 export interface LoadedData {
   train: ImageSet
@@ -37,10 +38,10 @@ export async function loadDataset(name: Dataset, data: string, digits = DIGITS):
   const names = await list(folder, name)
   const { train, test } = name === 'cifar10' ? await loadCifar(folder, names) : await loadIdx(folder, name)
   const [trainCount, testCount] = PUBLISHED[name]
-  const whole = train.count === trainCount && test.count === testCount
-  const part = (n: number, of: number, what: string) => `${n.toLocaleString('en-US')} of ${of.toLocaleString('en-US')} ${what} images`
-  const note = whole ? undefined : `a subset: ${part(train.count, trainCount, 'training')}, ${part(test.count, testCount, 'test')}`
-  return { train, test, note }
+  const complete = train.count === trainCount && test.count === testCount
+  const part = (n: number, of: number, what: string) => `${whole(n)} of ${whole(of)} ${what} images`
+  const parts = [part(train.count, trainCount, 'training'), part(test.count, testCount, 'test')]
+  return { train, test, note: complete ? undefined : `a subset: ${parts.join(', ')}` }
 }
 
 const fetching = (name: Dataset, folder: string, them = 'it'): string => `npm run data -- ${name} ${folder}   fetches ${them}`

@@ -61,7 +61,12 @@ const OPTIONS = {
   dataset: { value: 'NAME', about: 'digits (ships with hebb), mnist, fashion or cifar10; default digits' },
   data: {
     value: 'DIR',
-    about: `folder of the other sets; default HEBB_DATA, else ${DATA}\nDIR/mnist/train-images-idx3-ubyte.gz, DIR/fashion/... (same names),\nDIR/cifar10/data_batch_*.bin.gz and test_batch.bin.gz\nnpm run data -- mnist   fetches a set`,
+    about: [
+      `folder of the other sets; default HEBB_DATA, else ${DATA}`,
+      'DIR/mnist/train-images-idx3-ubyte.gz, DIR/fashion/... (same names),',
+      'DIR/cifar10/data_batch_*.bin.gz and test_batch.bin.gz',
+      'npm run data -- mnist   fetches a set',
+    ].join('\n'),
   },
   model: { value: 'NAME', about: 'lenet5, mlp, perceptron or convnet' },
   epochs: { value: 'N', about: 'passes over the training images; 0 with --load only tests' },
@@ -86,9 +91,15 @@ export function helpText(): string {
   const left = (name: string, option: Option) => `--${name}${option.value ? ` ${option.value}` : ''}`
   const options = Object.entries<Option>(OPTIONS)
   const width = Math.max(...options.map(([name, option]) => left(name, option).length)) + 2
-  const lines = options.map(([name, option]) => `  ${left(name, option).padEnd(width)}${option.about.replace(/\n/g, `\n${' '.repeat(width + 2)}`)}`)
-  const row = (cells: readonly (string | number)[]) => `  ${cells.map((cell, i) => String(cell).padEnd(i ? 9 : 10)).join('')}`.trimEnd()
-  const presets = DATASETS.map(name => row([name, PRESETS[name].model, PRESETS[name].epochs, PRESETS[name].batch, PRESETS[name].lr]))
+  const margin = ' '.repeat(width + 2)
+  const lines = options.map(([name, option]) => {
+    return `  ${left(name, option).padEnd(width)}${option.about.replaceAll('\n', `\n${margin}`)}`
+  })
+  const row = (...cells: (string | number)[]) => `  ${cells.map((cell, i) => String(cell).padEnd(i ? 9 : 10)).join('')}`.trimEnd()
+  const presets = DATASETS.map(name => {
+    const { model, epochs, batch, lr } = PRESETS[name]
+    return row(name, model, epochs, batch, lr)
+  })
   return [
     'Trains a neural network on images, tests it once, and writes a report.',
     '',
@@ -97,7 +108,7 @@ export function helpText(): string {
     ...lines,
     '',
     'Defaults that depend on the data set:',
-    row(['', 'model', 'epochs', 'batch', 'lr']),
+    row('', 'model', 'epochs', 'batch', 'lr'),
     ...presets,
     '',
   ].join('\n')
@@ -159,11 +170,18 @@ function checkTogether(recipe: Recipe): void {
   const { epochs, threads, save, load, resume, report } = recipe
   if (threads > 1) throw new OptionError(`--threads: expected 1, got ${threads}: this build runs on one thread`)
   if (resume && load !== undefined) {
-    throw new OptionError("--load and --resume: expected one of them, got both\n--load starts a new training from FILE's weights, --resume continues --save's training")
+    throw new OptionError(
+      '--load and --resume: expected one of them, got both\n' +
+        "--load starts a new training from FILE's weights, --resume continues --save's training",
+    )
   }
   if (resume && save === undefined) throw new OptionError('--resume: expected --save FILE too, the file to continue from')
-  if (epochs === 0 && load === undefined) throw new OptionError('--epochs: expected 1 or more, got 0, which only tests and needs --load FILE')
-  if (save !== undefined && save === report) throw new OptionError(`--save and --report: expected two files, got ${JSON.stringify(save)} for both`)
+  if (epochs === 0 && load === undefined) {
+    throw new OptionError('--epochs: expected 1 or more, got 0, which only tests and needs --load FILE')
+  }
+  if (save !== undefined && save === report) {
+    throw new OptionError(`--save and --report: expected two files, got ${JSON.stringify(save)} for both`)
+  }
 }
 
 /** Option names with their values; flags have the value ''. */
@@ -173,13 +191,17 @@ function collect(argv: readonly string[]): Map<OptionName, string> {
     const argument = argv[i] === '-h' ? '--help' : argv[i]!
     if (!argument.startsWith('--') || argument === '--') {
       const set = (DATASETS as readonly string[]).includes(argument) ? `; did you mean --dataset ${argument}?` : ''
-      throw new OptionError(`${JSON.stringify(argument)}: expected an option, which begins with --${set}\nnpm start -- --help   lists them`)
+      throw new OptionError(
+        `${JSON.stringify(argument)}: expected an option, which begins with --${set}\nnpm start -- --help   lists them`,
+      )
     }
     const equals = argument.indexOf('=')
     const name = (equals < 0 ? argument : argument.slice(0, equals)).slice(2)
     if (!Object.hasOwn(OPTIONS, name)) {
       const near = nearest(name, Object.keys(OPTIONS))
-      throw new OptionError(`--${name}: unknown option${near ? `; did you mean --${near}?` : ''}\nnpm start -- --help   lists them`)
+      throw new OptionError(
+        `--${name}: unknown option${near ? `; did you mean --${near}?` : ''}\nnpm start -- --help   lists them`,
+      )
     }
     const key = name as OptionName
     const option: Option = OPTIONS[key]
@@ -206,7 +228,8 @@ export function nearest(word: string, candidates: readonly string[]): string | u
     const d = edits(word.toLowerCase(), candidate)
     if (d < least) [best, least] = [candidate, d]
   }
-  return best ?? (word.length >= 2 ? candidates.find(candidate => candidate.startsWith(word) || word.startsWith(candidate)) : undefined)
+  if (best !== undefined || word.length < 2) return best
+  return candidates.find(candidate => candidate.startsWith(word) || word.startsWith(candidate))
 }
 
 /** Insertions, deletions, substitutions and swaps of neighbours (optimal string alignment). */
@@ -229,12 +252,13 @@ function edits(a: string, b: string): number {
 
 /** The recipe in lines to print: what runs, whether it was asked for or a default. */
 export function effectiveOptions(recipe: Recipe): string[] {
-  const { dataset, model, epochs, batch, lr, optimizer, momentum, schedule, seed, threads, data, save, load, resume, report } = recipe
+  const { dataset, model, epochs, batch, lr, optimizer, seed, threads, data, save, load, resume, report } = recipe
+  const momentum = optimizer === 'sgd' ? `, momentum ${recipe.momentum}` : ''
   const rows: [string, string | undefined][] = [
     ['dataset', dataset === 'digits' ? dataset : `${dataset} from ${data}`],
     ['model', load === undefined ? model : `${model}, weights from ${load}`],
     ['training', epochs === 0 ? 'none: test only' : `${epochs} ${epochs === 1 ? 'epoch' : 'epochs'}, batch ${batch}`],
-    ['optimizer', epochs === 0 ? undefined : `${optimizer}, lr ${lr}${optimizer === 'sgd' ? `, momentum ${momentum}` : ''}, ${schedule} decay to 0`],
+    ['optimizer', epochs === 0 ? undefined : `${optimizer}, lr ${lr}${momentum}, ${recipe.schedule} decay to 0`],
     ['seed', String(seed)],
     ['threads', String(threads)],
     ['save', save === undefined ? undefined : `${save}${resume ? ', resumed from there' : ''}`],

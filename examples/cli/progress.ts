@@ -75,22 +75,25 @@ export interface Reporter {
   batch(event: BatchEvent): void
   epoch(event: EpochEvent): void
   end(event: EndEvent): void
-  /** A line for people, above the live line. */
+  /** A line for people: above the live line, or to the error output where the output is for programs. */
   note(text: string): void
 }
 
 type Env = Readonly<Record<string, string | undefined>>
 
 /** `now` in milliseconds. */
-export function createReporter(recipe: Recipe, sink: Sink = process.stdout, env: Env = process.env, now: () => number = () => performance.now()): Reporter {
+export function createReporter(
+  recipe: Recipe, sink: Sink = process.stdout, env: Env = process.env, now: () => number = () => performance.now(),
+  aside: Sink = process.stderr,
+): Reporter {
   const terminal = sink.isTTY === true && env.TERM !== 'dumb'
-  if (recipe.json) return new JsonReporter(sink, recipe.quiet)
-  if (recipe.quiet) return new QuietReporter(sink)
+  if (recipe.json) return new JsonReporter(sink, aside, recipe.quiet)
+  if (recipe.quiet) return new QuietReporter(sink, aside)
   return new TextReporter(sink, terminal ? new LiveLine(sink, now) : undefined, terminal && !env.NO_COLOR)
 }
 
 class JsonReporter implements Reporter {
-  constructor(private readonly sink: Sink, private readonly quiet: boolean) {}
+  constructor(private readonly sink: Sink, private readonly aside: Sink, private readonly quiet: boolean) {}
   start(event: StartEvent): void {
     if (!this.quiet) this.print('start', event)
   }
@@ -101,21 +104,25 @@ class JsonReporter implements Reporter {
   end(event: EndEvent): void {
     this.print('end', event)
   }
-  note(): void {}
+  note(text: string): void {
+    this.aside.write(`${text}\n`)
+  }
   private print(event: string, fields: object): void {
     this.sink.write(`${JSON.stringify({ event, ...fields })}\n`)
   }
 }
 
 class QuietReporter implements Reporter {
-  constructor(private readonly sink: Sink) {}
+  constructor(private readonly sink: Sink, private readonly aside: Sink) {}
   start(): void {}
   batch(): void {}
   epoch(): void {}
   end(event: EndEvent): void {
     this.sink.write(`${testLine(event)}\n`)
   }
-  note(): void {}
+  note(text: string): void {
+    this.aside.write(`${text}\n`)
+  }
 }
 
 class TextReporter implements Reporter {
@@ -134,9 +141,11 @@ class TextReporter implements Reporter {
   }
 
   epoch({ epoch, epochs, loss, accuracy, validationLoss, validationAccuracy, seconds, imagesPerSecond }: EpochEvent): void {
-    const parts = [`epoch ${String(epoch).padStart(String(epochs).length)}/${epochs}`, `loss ${decimal(loss)}`, `accuracy ${percent(accuracy)}`]
+    const parts = [`epoch ${of(epoch, epochs)}`, `loss ${decimal(loss)}`, `accuracy ${percent(accuracy)}`]
     if (validationLoss !== undefined) parts.push(`validation loss ${decimal(validationLoss)}`)
-    if (validationAccuracy !== undefined) parts.push(`${validationLoss === undefined ? 'validation ' : ''}accuracy ${percent(validationAccuracy)}`)
+    if (validationAccuracy !== undefined) {
+      parts.push(`${validationLoss === undefined ? 'validation ' : ''}accuracy ${percent(validationAccuracy)}`)
+    }
     this.print([...parts, duration(seconds), `${whole(imagesPerSecond)} images/s`].join('  '))
   }
 
@@ -203,13 +212,14 @@ const WIDEST_BAR = 30
 const NARROWEST_BAR = 8
 
 /** The live line in at most `width` cells: the bar shrinks first, then the less telling parts go. */
-export function liveLine(event: BatchEvent, imagesPerSecond: number | undefined, secondsLeft: number | undefined, width: number): string {
+export function liveLine(
+  event: BatchEvent, imagesPerSecond: number | undefined, secondsLeft: number | undefined, width: number,
+): string {
   const { epoch, epochs, batch, batches, loss, accuracy } = event
-  const batchText = `${String(batch).padStart(String(batches).length)}/${batches}`
   const parts: [rank: number, text: string][] = [
-    [0, `epoch ${String(epoch).padStart(String(epochs).length)}/${epochs}`],
+    [0, `epoch ${of(epoch, epochs)}`],
     [3, ''],
-    [2, batchText],
+    [2, of(batch, batches)],
     [5, imagesPerSecond === undefined ? '' : `${whole(imagesPerSecond)} images/s`],
     [1, `loss ${decimal(loss)}`],
     [1, `accuracy ${percent(accuracy)}`],
@@ -234,7 +244,7 @@ function bar(part: number, width: number): string {
 export function confusionTable(counts: readonly (readonly number[])[], classNames?: readonly string[], color = false): string[] {
   const label = (i: number) => (classNames?.[i] !== undefined && classNames[i] !== String(i) ? `${i} ${classNames[i]}` : String(i))
   const left = Math.max(5, ...counts.map((_, i) => label(i).length))
-  const widest = counts.reduce((n, row) => row.reduce((m, x) => Math.max(m, String(x).length), n), String(counts.length - 1).length)
+  const widest = Math.max(...counts.map(row => Math.max(...row.map(x => String(x).length))), String(counts.length - 1).length)
   const paint = (style: number | string, text: string) => (color ? `\x1b[${style}m${text}\x1b[0m` : text)
   const cell = (x: number, right: boolean) => {
     const text = (x === 0 ? '·' : String(x)).padStart(widest + 1)
@@ -245,17 +255,20 @@ export function confusionTable(counts: readonly (readonly number[])[], className
     const share = sum > 0 ? percent(row[i]! / sum, 1) : '–'
     return `${label(i).padStart(left)} ${row.map((x, j) => cell(x, i === j)).join('')}  ${share.padStart(8)}`
   })
-  const head = `${'truth'.padStart(left)} ${counts.map((_, i) => String(i).padStart(widest + 1)).join('')}  ${'correct'.padStart(8)}`
+  const columns = counts.map((_, i) => String(i).padStart(widest + 1)).join('')
+  const head = `${'truth'.padStart(left)} ${columns}  ${'correct'.padStart(8)}`
   return ['confusion matrix: rows are the truth, columns the prediction', paint(2, head), ...rows]
 }
 
 /** Where a training's time went. */
 export function timeTable({ steps, forward, backward, optimizer, total }: Times): string[] {
   const rest = Math.max(0, total - forward - backward - optimizer)
+  const line = (name: string, sum: string, step: string, share: string) =>
+    name.padEnd(20) + sum.padStart(11) + step.padStart(13) + share.padStart(9)
   const row = (name: string, ms: number) =>
-    `${name.padEnd(20)}${`${(ms / 1000).toFixed(2)} s`.padStart(11)}${`${(ms / steps).toFixed(3)} ms`.padStart(13)}${percent(total > 0 ? ms / total : 0, 1).padStart(9)}`
+    line(name, `${(ms / 1000).toFixed(2)} s`, `${(ms / steps).toFixed(3)} ms`, percent(total > 0 ? ms / total : 0, 1))
   return [
-    `${'where the time went'.padEnd(20)}${'total'.padStart(11)}${'per step'.padStart(13)}${'share'.padStart(9)}`,
+    line('where the time went', 'total', 'per step', 'share'),
     row('forward', forward), row('backward', backward), row('optimizer', optimizer), row('data and the rest', rest),
     row(`all of ${whole(steps)} steps`, total),
     `backward / forward  ${forward > 0 ? (backward / forward).toFixed(2).padStart(9) : '–'}`,
@@ -267,6 +280,9 @@ function testLine({ testAccuracy, testCount, testLoss }: EndEvent): string {
   const loss = testLoss === undefined ? '' : `, loss ${decimal(testLoss)}`
   return `test accuracy ${percent(testAccuracy)}: ${whole(right)} of ${whole(testCount)} images${loss}`
 }
+
+/** 3 of 25 as ' 3/25', so that columns stay put. */
+const of = (i: number, n: number): string => `${String(i).padStart(String(n).length)}/${n}`
 
 export const whole = (x: number): string => Math.round(x).toLocaleString('en-US')
 

@@ -29,6 +29,7 @@ export interface ReportData {
 const TITLES = { digits: 'Digits', mnist: 'MNIST', fashion: 'Fashion-MNIST', cifar10: 'CIFAR-10' }
 const MOST_FILTERS = 64
 const MOST_MISTAKES = 30
+const MOST_CONFUSIONS = 8
 
 export function buildReport(data: ReportData): string {
   const { start: { recipe }, end } = data
@@ -48,7 +49,10 @@ export function buildReport(data: ReportData): string {
 <main>
 ${sections.filter(Boolean).join('\n')}
 </main>
-<footer><p>Weights SHA-256 <code>${escapeText(end.weightsHash)}</code></p><p>Written by hebb. The same seed gives the same weights, bit for bit.</p></footer>
+<footer>
+<p>Weights SHA-256 <code>${escapeText(end.weightsHash)}</code></p>
+<p>Written by hebb. The same seed gives the same weights, bit for bit.</p>
+</footer>
 </body>
 </html>
 `
@@ -73,31 +77,35 @@ function summary({ start, end, epochs }: ReportData): string {
     const [, name, value] = /^(\S+)\s+(.*)$/s.exec(line)!
     return [name!, value!] as const
   })
-  const counts = [`${whole(trainCount)} to train`, ...(validationCount > 0 ? [`${whole(validationCount)} to validate`] : []), `${whole(testCount)} to test`]
+  const counts = [[trainCount, 'to train'], [validationCount, 'to validate'], [testCount, 'to test']] as const
+  const images = counts.flatMap(([n, what]) => (n > 0 ? [`${whole(n)} ${what}`] : [])).join(', ')
   return `<header>
 <p class="kicker">${escapeText(TITLES[recipe.dataset])} · ${escapeText(recipe.model)}</p>
-<h1><span class="figure">${percent(end.testAccuracy)}</span> <span class="of">of the test images recognised: ${right} of ${whole(end.testCount)}</span></h1>
+<h1><span class="figure">${percent(end.testAccuracy)}</span>
+<span class="of">of the test images recognised: ${right} of ${whole(end.testCount)}</span></h1>
 <dl class="facts">
 ${definitions(facts)}
 </dl>
 <dl class="recipe">
-${definitions([...rows, ['images', `${counts.join(', ')}${note ? ` (${note})` : ''}`]])}
+${definitions([...rows, ['images', note ? `${images} (${note})` : images]])}
 </dl>
 </header>`
 }
 
 function curves({ epochs }: ReportData): string {
   if (epochs.length === 0) return ''
-  const points = (read: (e: EpochEvent) => number | undefined) =>
+  type Read = (e: EpochEvent) => number | undefined
+  const points = (read: Read) =>
     epochs.flatMap(e => (read(e) === undefined ? [] : [[e.epoch, read(e)!] as const]))
-  const chart = (title: string, train: (e: EpochEvent) => number, validation: (e: EpochEvent) => number | undefined, formatY?: (y: number) => string) => {
+  const chart = (title: string, train: Read, validation: Read, formatY?: (y: number) => string) => {
     const series = [{ name: 'training', points: points(train) }, { name: 'validation', points: points(validation) }]
     return lineChart({ title, x: 'epoch', y: title, wholeX: true, formatY, series: series.filter(s => s.points.length > 0) })
   }
   const cell = (x: number | undefined, write: (x: number) => string) => `<td>${x === undefined ? '–' : write(x)}</td>`
   const rows = epochs.map(e => {
-    const cells = [cell(e.loss, decimal), cell(e.validationLoss, decimal), cell(e.accuracy, percent), cell(e.validationAccuracy, percent), cell(e.seconds, duration)]
-    return `<tr><th scope="row">${e.epoch}</th>${cells.join('')}</tr>`
+    const losses = cell(e.loss, decimal) + cell(e.validationLoss, decimal)
+    const accuracies = cell(e.accuracy, percent) + cell(e.validationAccuracy, percent)
+    return `<tr><th scope="row">${e.epoch}</th>${losses}${accuracies}${cell(e.seconds, duration)}</tr>`
   })
   const heads = ['epoch', 'training loss', 'validation loss', 'training accuracy', 'validation accuracy', 'time']
   return `<section aria-label="Learning curves">
@@ -118,9 +126,15 @@ const accuracyText = (x: number): string => `${Number((100 * x).toFixed(2))} %`
 function confusion(data: ReportData): string {
   const names = labels(data)
   const counts = data.end.confusion
-  const wrong = counts.flatMap((row, i) => row.flatMap((n, j) => (n > 0 && i !== j ? [{ n, i, j }] : []))).sort((a, b) => b.n - a.n)
-  const most = wrong.slice(0, 8).map(({ n, i, j }) => `<li><b>${escapeText(names[i]!)}</b> taken for <b>${escapeText(names[j]!)}</b><span>${whole(n)} ×</span></li>`)
-  const map = heatMap({ title: 'Confusion matrix', counts, rowNames: names, columnNames: names, rows: 'truth', columns: 'prediction', diagonal: true, width: 520 })
+  const wrong = counts.flatMap((row, i) => row.flatMap((n, j) => (n > 0 && i !== j ? [{ n, i, j }] : [])))
+  const most = wrong.sort((a, b) => b.n - a.n).slice(0, MOST_CONFUSIONS).map(({ n, i, j }) => {
+    return `<li><b>${escapeText(names[i]!)}</b> taken for <b>${escapeText(names[j]!)}</b><span>${whole(n)} ×</span></li>`
+  })
+  const list = `<h3>Most frequent confusions</h3>\n<ol class="confusions">\n${most.join('\n')}\n</ol>`
+  const map = heatMap({
+    title: 'Confusion matrix', counts, rowNames: names, columnNames: names, rows: 'truth', columns: 'prediction',
+    diagonal: true, width: 520,
+  })
   const recall = counts.map((row, i) => {
     const sum = row.reduce((a, b) => a + b, 0)
     return { name: names[i]!, value: sum > 0 ? row[i]! / sum : 0, text: sum > 0 ? percent(row[i]! / sum, 1) : 'no image' }
@@ -128,7 +142,7 @@ function confusion(data: ReportData): string {
   return `<section aria-label="Confusion matrix" class="pair">
 <div class="card">${map}</div>
 <div class="card">${barChart({ title: 'Recognised, by class', bars: recall })}
-${most.length > 0 ? `<h3>Most frequent confusions</h3>\n<ol class="confusions">\n${most.join('\n')}\n</ol>` : '<p>No image was taken for another class.</p>'}</div>
+${most.length > 0 ? list : '<p>No image was taken for another class.</p>'}</div>
 </section>`
 }
 
@@ -137,7 +151,9 @@ function filters({ filters }: ReportData): string {
   const [n, channels, height, width] = filters.shape
   const pictures = filterPictures(filters.weights, n, channels, height, width)
   const shown = pictures.slice(0, MOST_FILTERS)
-  const what = channels === 3 ? 'The colours show which red, green and blue a filter answers to.' : 'Red weights are above 0, blue ones below, white ones near 0.'
+  const what = channels === 3
+    ? 'The colours show which red, green and blue a filter answers to.'
+    : 'Red weights are above 0, blue ones below, white ones near 0.'
   const part = shown.length < pictures.length ? ` The first ${shown.length} of ${pictures.length} are shown.` : ''
   const tiles = shown.map((picture, i) => ({ picture, alt: `filter ${i + 1}, ${height}×${width}` }))
   return `<section class="card">
@@ -151,16 +167,21 @@ function mistakes(data: ReportData): string {
   const { image: { channels, height, width, white }, end } = data
   const names = labels(data)
   const wrong = end.testCount - Math.round(end.testAccuracy * end.testCount)
-  if (data.mistakes.length === 0) return `<section class="card"><h2>Worst mistakes</h2><p>${wrong === 0 ? 'None: every test image was recognised.' : 'None were kept.'}</p></section>`
+  if (data.mistakes.length === 0) {
+    const none = wrong === 0 ? 'None: every test image was recognised.' : 'None were kept.'
+    return `<section class="card"><h2>Worst mistakes</h2><p>${none}</p></section>`
+  }
   const shown = data.mistakes.slice(0, MOST_MISTAKES)
   const tiles = shown.map(({ pixels, truth, prediction, confidence }) => ({
     picture: imagePicture(pixels, channels, height, width, white),
     alt: `an image of ${names[truth]}, taken for ${names[prediction]} with ${percent(confidence, 1)} confidence`,
     caption: [`${names[truth]} → ${names[prediction]}`, percent(confidence, 1)],
   }))
-  return `<section class="card mistakes">
+  const all = wrong === 1 ? 'The only' : `All ${whole(wrong)}`
+  const which = shown.length === wrong ? all : `The ${shown.length} surest of all ${whole(wrong)}`
+  return `<section class="card">
 <h2>Worst mistakes</h2>
-<p>${shown.length === wrong ? 'All' : `The ${whole(shown.length)} surest of all`} ${whole(wrong)} ${wrong === 1 ? 'mistake' : 'mistakes'}: truth → prediction, and how sure the model was.</p>
+<p>${which} ${wrong === 1 ? 'mistake' : 'mistakes'}: truth → prediction, and how sure the model was.</p>
 ${imageGrid(tiles, 90)}
 </section>`
 }
@@ -169,26 +190,33 @@ function times({ end: { times: { steps, forward, backward, optimizer, total } } 
   if (steps === 0) return ''
   const rest = Math.max(0, total - forward - backward - optimizer)
   const parts = [['forward', forward], ['backward', backward], ['optimizer', optimizer], ['data and the rest', rest]] as const
-  const row = (name: string, ms: number) =>
-    `<tr><th scope="row">${name}</th><td>${(ms / 1000).toFixed(2)} s</td><td>${(ms / steps).toFixed(3)} ms</td><td>${percent(total > 0 ? ms / total : 0, 1)}</td></tr>`
-  const ratio = forward > 0 ? `<p class="note">Backward takes ${(backward / forward).toFixed(2)} times as long as forward.</p>` : ''
-  const bars = parts.map(([name, ms]) => ({ name, value: ms / steps, text: `${(ms / steps).toFixed(3)} ms` }))
+  const perStep = (ms: number) => `${(ms / steps).toFixed(3)} ms`
+  const row = (name: string, ms: number) => {
+    const cells = [`${(ms / 1000).toFixed(2)} s`, perStep(ms), percent(total > 0 ? ms / total : 0, 1)]
+    return `<tr><th scope="row">${name}</th>${cells.map(text => `<td>${text}</td>`).join('')}</tr>`
+  }
+  const ratio = forward > 0 ? `Backward takes ${(backward / forward).toFixed(2)} times as long as forward.` : ''
+  const bars = parts.map(([name, ms]) => ({ name, value: ms / steps, text: perStep(ms) }))
   return `<section class="card">
 <h2>Where the time went</h2>
 <div class="pair">
-<div class="scroll"><table><thead><tr><td></td><th scope="col">total</th><th scope="col">per step</th><th scope="col">share</th></tr></thead>
+<div class="scroll"><table>
+<thead><tr><td></td><th scope="col">total</th><th scope="col">per step</th><th scope="col">share</th></tr></thead>
 <tbody>${parts.map(([name, ms]) => row(name, ms)).join('\n')}</tbody>
 <tfoot>${row(`all of ${whole(steps)} steps`, total)}</tfoot></table></div>
-<div>${barChart({ title: 'Milliseconds per step', bars })}${ratio}</div>
+<div>${barChart({ title: 'Milliseconds per step', bars })}<p class="note">${ratio}</p></div>
 </div>
 </section>`
 }
 
 const STYLE = `
-:root{color-scheme:light dark;--paper:#f6f5f1;--card:#fff;--ink:#1d2126;--soft:#5d6670;--line:#dfddd6;--accent:#0072b2;--good:#0072b2;--bad:#d55e00;--on-strong:#fff}
-@media (prefers-color-scheme:dark){:root{--paper:#131619;--card:#1c2024;--ink:#e8e6e1;--soft:#9aa3ab;--line:#30363c;--accent:#62b6ec;--good:#3d8fd0;--bad:#ee7b2e;--series-1:#62b6ec;--series-2:#ff9955;--series-3:#3fc79a}}
+:root{color-scheme:light dark;--paper:#f6f5f1;--card:#fff;--ink:#1d2126;--soft:#5d6670;--line:#dfddd6;--accent:#0072b2;
+--good:#0072b2;--bad:#d55e00;--on-strong:#fff}
+@media (prefers-color-scheme:dark){:root{--paper:#131619;--card:#1c2024;--ink:#e8e6e1;--soft:#9aa3ab;--line:#30363c;
+--accent:#62b6ec;--good:#3d8fd0;--bad:#ee7b2e;--series-1:#62b6ec;--series-2:#ff9955;--series-3:#3fc79a}}
 *{box-sizing:border-box}
-body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif}
+body{margin:0;background:var(--paper);color:var(--ink);
+font:16px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif}
 main,footer{max-width:1080px;margin:0 auto;padding:0 20px}
 header{padding:44px 0 8px}
 .kicker{margin:0;color:var(--accent);font-weight:600;letter-spacing:.02em}
@@ -202,7 +230,8 @@ dl{margin:0}dd{margin:0}
 .facts{display:flex;flex-wrap:wrap;gap:10px 36px;margin-bottom:22px}
 .facts dt,.recipe dt{color:var(--soft);font-size:13px}
 .facts dd{font-size:22px;font-weight:600;font-variant-numeric:tabular-nums}
-.recipe{display:grid;grid-template-columns:repeat(auto-fit,minmax(215px,1fr));gap:10px 24px;border-top:1px solid var(--line);padding-top:16px;font-size:14px}
+.recipe{display:grid;grid-template-columns:repeat(auto-fit,minmax(215px,1fr));gap:10px 24px;
+border-top:1px solid var(--line);padding-top:16px;font-size:14px}
 .recipe dd{overflow-wrap:anywhere}
 section{margin:20px 0}
 .card{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:20px;min-width:0}

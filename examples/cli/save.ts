@@ -1,6 +1,8 @@
 // Writes files all or nothing: to a temporary name in the same folder, flushed to the disk, then renamed.
 
-import { accessSync, chmodSync, closeSync, constants, fsyncSync, openSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  accessSync, chmodSync, closeSync, constants, fsyncSync, openSync, realpathSync, renameSync, rmSync, statSync, writeFileSync,
+} from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 
 /** A place that can't be written. The message is one line for the user. */
@@ -21,7 +23,8 @@ const REASONS: Record<string, string> = {
 function refusal(file: string, error: unknown): SaveError {
   const code = (error as NodeJS.ErrnoException).code ?? String(error)
   const folder = dirname(file)
-  const got = code === 'ENOENT' ? `no folder ${folder}` : code === 'ENOTDIR' ? `${folder}, which is no folder` : REASONS[code] ?? code
+  const places: Record<string, string> = { ENOENT: `no folder ${folder}`, ENOTDIR: `${folder}, which is no folder` }
+  const got = places[code] ?? REASONS[code] ?? code
   return new SaveError(`${file}: expected a file that can be written, got ${got}`, { cause: error })
 }
 

@@ -17,7 +17,9 @@ export function readCifar10(files: readonly NamedBytes[], name = 'cifar10'): Ima
   let count = 0
   for (const file of files) {
     if (file.bytes.length === 0 || file.bytes.length % RECORD !== 0) {
-      throw new DataError(`${file.name}: expected records of ${RECORD} bytes (a label and 3×32×32 pixels), got ${file.bytes.length} bytes`)
+      throw new DataError(
+        `${file.name}: expected records of ${RECORD} bytes (a label and 3×32×32 pixels), got ${file.bytes.length} bytes`,
+      )
     }
     count += file.bytes.length / RECORD
   }
@@ -36,6 +38,7 @@ export function readCifar10(files: readonly NamedBytes[], name = 'cifar10'): Ima
     }
   }
   return {
-    name, images, labels, count, channels: 3, height: SIDE, width: SIDE, classes: CIFAR10_CLASSES.length, classNames: CIFAR10_CLASSES,
+    name, images, labels, count, channels: 3, height: SIDE, width: SIDE,
+    classes: CIFAR10_CLASSES.length, classNames: CIFAR10_CLASSES,
   }
 }

@@ -17,17 +17,23 @@ const HIGHEST_RATIO = 1032
 export async function gunzip(bytes: Uint8Array, name: string): Promise<Uint8Array> {
   if (bytes.length < 2 || bytes[0] !== 0x1f || bytes[1] !== 0x8b) {
     const start = Array.from(bytes.subarray(0, 4), b => b.toString(16).padStart(2, '0')).join(' ')
-    throw new DataError(`${name}: expected a gzip file (first bytes 1f 8b), got ${start ? `first bytes ${start}` : 'an empty file'}`)
+    throw new DataError(
+      `${name}: expected a gzip file (first bytes 1f 8b), got ${start ? `first bytes ${start}` : 'an empty file'}`,
+    )
   }
   if (bytes.length < HEADER + TRAILER) {
-    throw new DataError(`${name}: expected a gzip file of at least ${HEADER + TRAILER} bytes, got ${bytes.length}: it is truncated`)
+    throw new DataError(
+      `${name}: expected a gzip file of at least ${HEADER + TRAILER} bytes, got ${bytes.length}: it is truncated`,
+    )
   }
   // Runtimes disagree about bytes after the end (Node 20 skips zeros and unpacks a second member), so the length that the
   // trailer announces is compared here. It also bounds the memory that a damaged or hostile file can ask for.
   const length = new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getUint32(bytes.length - 4, true)
   const damaged = (why: string, cause?: unknown) => new DataError(`${name}: expected an intact gzip file, got ${why}`, { cause })
   if (length > bytes.length * HIGHEST_RATIO) {
-    throw damaged(`a damaged or truncated one: its last bytes announce ${length} bytes of content, more than ${bytes.length} packed bytes can hold`)
+    throw damaged(
+      `a damaged or truncated one: its end announces ${length} bytes of content, more than ${bytes.length} packed ones can hold`,
+    )
   }
   const stream = new DecompressionStream('gzip')
   const writer = stream.writable.getWriter()
@@ -48,11 +54,17 @@ export async function gunzip(bytes: Uint8Array, name: string): Promise<Uint8Arra
     if (!part) break
     if (part.length > length - at) {
       reader.cancel().catch(() => {})
-      throw damaged(`more content than the ${length} bytes that its last bytes announce: something follows its end, or the end is damaged`)
+      throw damaged(
+        `more than the ${length} bytes of content that its end announces: something follows its end, or the end is damaged`,
+      )
     }
     content.set(part, at)
     at += part.length
   }
-  if (at !== length) throw damaged(`${at} bytes of content where its last bytes announce ${length}: something follows its end, or the end is damaged`)
+  if (at !== length) {
+    throw damaged(
+      `${at} bytes of content where its end announces ${length}: something follows its end, or the end is damaged`,
+    )
+  }
   return content
 }

@@ -34,19 +34,26 @@ const hex = (x: number): string => `0x${x.toString(16).padStart(8, '0')}`
  * one is expected. `data` shares the memory of `bytes`. Throws DataError.
  */
 export function parseIdx(bytes: Uint8Array, name: string, rank?: number): Idx {
-  if (bytes.length < 4) throw new DataError(`${name}: expected an IDX file with a magic number of 4 bytes, got ${bytes.length} bytes`)
+  if (bytes.length < 4) {
+    throw new DataError(`${name}: expected an IDX file with a magic number of 4 bytes, got ${bytes.length} bytes`)
+  }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const magic = view.getUint32(0)
   const dims = magic & 0xff
   const type = magic >>> 8
-  const wanted = rank === undefined ? '0x000008RR (unsigned bytes, RR dimensions)' : `${hex(0x800 + rank)} (unsigned bytes, ${rank}-dimensional)`
+  const unsigned = (dims: number) => `${hex(0x800 + dims)} (unsigned bytes, ${dims}-dimensional)`
+  const wanted = rank === undefined ? '0x000008RR (unsigned bytes, RR dimensions)' : unsigned(rank)
   if (type !== 0x08 || dims === 0 || (rank !== undefined && dims !== rank)) {
     const known = ELEMENTS[type]
-    throw new DataError(`${name}: expected IDX magic number ${wanted}, got ${hex(magic)}${known ? ` (${known}, ${dims}-dimensional)` : ''}`)
+    throw new DataError(
+      `${name}: expected IDX magic number ${wanted}, got ${hex(magic)}${known ? ` (${known}, ${dims}-dimensional)` : ''}`,
+    )
   }
   const start = 4 + 4 * dims
   if (bytes.length < start) {
-    throw new DataError(`${name}: expected ${dims} sizes in a header of ${start} bytes, got a file of ${bytes.length} bytes: it is truncated`)
+    throw new DataError(
+      `${name}: expected ${dims} sizes in a header of ${start} bytes, got a file of ${bytes.length} bytes: it is truncated`,
+    )
   }
   const shape = Array.from({ length: dims }, (_, i) => view.getUint32(4 + 4 * i))
   const size = shape.reduce((n, d) => n * d, 1)
@@ -98,7 +105,8 @@ export function readIdxImages(images: NamedBytes, labels: NamedBytes, options: I
     throw new DataError(`${labels.name}: expected ${count} labels, one for each image of ${images.name}, got ${labelled}`)
   }
   const set: ImageSet = {
-    ...options, images: data, labels: labelData, count, channels: channels ? shape[1]! : 1, height: shape.at(-2)!, width: shape.at(-1)!,
+    ...options, images: data, labels: labelData, count,
+    channels: channels ? shape[1]! : 1, height: shape.at(-2)!, width: shape.at(-1)!,
   }
   return checked(set, images.name, labels.name)
 }

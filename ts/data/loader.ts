@@ -26,11 +26,14 @@ export interface LoaderState {
   batch: number
 }
 
+/** x, y and whatever else the data set's examples have */
+export type Batch = [x: Tensor, y: Tensor, ...rest: Tensor[]]
+
 /**
  * for (const [x, y] of loader) { … }: one epoch. Each turn is a scope. The order of an epoch is a function of seed and number of
  * the epoch, so a saved position can be taken up again.
  */
-export class DataLoader implements Iterable<Tensor[]> {
+export class DataLoader implements Iterable<Batch> {
   readonly batchSize: number
   readonly shuffle: boolean
   readonly replacement: boolean
@@ -83,20 +86,20 @@ export class DataLoader implements Iterable<Tensor[]> {
   }
 
   /** The batches that are left of this epoch, without scopes of their own: for loops that open them otherwise. */
-  *batches(): Generator<Tensor[], void, undefined> {
+  *batches(): Generator<Batch, void, undefined> {
     if (recorder) recorder.refuse('a loop over a loader')
     if (this.dataset instanceof TestSet) this.dataset.look()
     const order = this.#order()
     while (this.#batch < this.length) {
       const at = this.#batch++ * this.batchSize
-      yield this.dataset.batch(order.subarray(at, at + this.batchSize))
+      yield this.dataset.batch(order.subarray(at, at + this.batchSize)) as Batch
     }
     this.#epoch++
     this.#batch = 0
   }
 
   /** A loop that breaks off leaves the epoch: the next loop starts a new one. */
-  *[Symbol.iterator](): Generator<Tensor[], void, undefined> {
+  *[Symbol.iterator](): Generator<Batch, void, undefined> {
     const { epoch } = this.state
     try {
       yield* turns('loader', { [Symbol.iterator]: () => this.batches() })
@@ -109,7 +112,7 @@ export class DataLoader implements Iterable<Tensor[]> {
   }
 
   /** The first batch of the epoch that comes next; it belongs to the caller's turn or scope. */
-  first(): Tensor[] {
-    return this.dataset.batch(this.#order().subarray(0, this.batchSize))
+  first(): Batch {
+    return this.dataset.batch(this.#order().subarray(0, this.batchSize)) as Batch
   }
 }

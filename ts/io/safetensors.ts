@@ -87,7 +87,9 @@ export function writeSafetensors(
     if (RESERVED.has(name)) throw fail('expected another name, this one is reserved')
     if (!Object.hasOwn(KINDS, dtype)) throw fail(`expected dtype F32, I32 or U8, got ${dtype}`)
     // instanceof would refuse arrays of another realm (a frame, a vm context).
-    if (Object.prototype.toString.call(data) !== KINDS[dtype]) throw fail(`expected ${KINDS[dtype].slice(8, -1)} for dtype ${dtype}`)
+    if (Object.prototype.toString.call(data) !== KINDS[dtype]) {
+      throw fail(`expected ${KINDS[dtype].slice(8, -1)} for dtype ${dtype}`)
+    }
     if (sizeOf(shape) !== data.length) throw fail(`expected sizes whose product is ${data.length}, got shape [${shape}]`)
   }
   const ranges = new Map<string, [number, number]>()
@@ -97,10 +99,14 @@ export function writeSafetensors(
       if (TYPES[dtype]!.width === width) ranges.set(name, [end, (end += data.length * width)])
     }
   }
-  const fields = list.map(([name, { shape, dtype }]) => `${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: ranges.get(name) })}`)
+  const fields = list.map(([name, { shape, dtype }]) => {
+    return `${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: ranges.get(name) })}`
+  })
   if (metadata && Object.keys(metadata).length > 0) {
     for (const [key, value] of Object.entries(metadata)) {
-      if (typeof value !== 'string') throw new SafetensorsError(`writeSafetensors: metadata ${quote(key)}: expected a string, got ${typeof value}`)
+      if (typeof value !== 'string') {
+        throw new SafetensorsError(`writeSafetensors: metadata ${quote(key)}: expected a string, got ${typeof value}`)
+      }
     }
     fields.unshift(`"__metadata__":${JSON.stringify(metadata)}`)
   }
@@ -127,7 +133,9 @@ export function readSafetensors(bytes: Uint8Array, name = 'safetensors'): Safete
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const length = view.getUint32(0, true) + view.getUint32(4, true) * 0x100000000
   if (length > bytes.length - 8) {
-    throw fail(`expected a safetensors file: its first 8 bytes give the header's length, ${length}, but only ${bytes.length - 8} bytes follow`)
+    throw fail(
+      `expected a safetensors file, whose first 8 bytes give its header's length, got ${length} before ${bytes.length - 8} bytes`,
+    )
   }
   const start = 8 + length
   const header = readHeader(bytes.subarray(8, start), fail)
@@ -149,14 +157,20 @@ export function readSafetensors(bytes: Uint8Array, name = 'safetensors'): Safete
     const type = typeof dtype === 'string' && Object.hasOwn(TYPES, dtype) ? TYPES[dtype]! : undefined
     if (!type) throw wrong(`expected a dtype of ${Object.keys(TYPES).join(', ')}, got ${got(dtype)}`)
     const size = sizeOf(shape)
-    if (!Array.isArray(shape) || !Number.isSafeInteger(size)) throw wrong(`expected a shape of whole numbers ≥ 0, got ${got(shape)}`)
+    if (!Array.isArray(shape) || !Number.isSafeInteger(size)) {
+      throw wrong(`expected a shape of whole numbers ≥ 0, got ${got(shape)}`)
+    }
     const body = bytes.length - start
     const [from, to] = Array.isArray(offsets) && offsets.length === 2 ? (offsets as unknown[]) : []
     if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || (from as number) < 0 || (from as number) > (to as number)) {
       throw wrong(`expected data_offsets [start, end], got ${got(offsets)}`)
     }
     const range = { key, from: from as number, to: to as number }
-    if (range.to > body) throw wrong(`expected data_offsets up to ${body}, the bytes after the header, got [${from},${to}]: the file may be truncated`)
+    if (range.to > body) {
+      throw wrong(
+        `expected data_offsets up to ${body}, the bytes after the header, got [${from},${to}]: the file may be truncated`,
+      )
+    }
     if (range.to - range.from !== size * type.width) {
       throw wrong(`expected ${size * type.width} bytes for ${dtype} of shape [${shape}], got data_offsets [${from},${to}]`)
     }
@@ -223,12 +237,16 @@ function checkKeys(text: string, fail: Fail): void {
   }
 }
 
-function readData(bytes: Uint8Array, view: DataView, from: number, to: number, dtype: string, fail: (text: string) => Error): SafeData {
+function readData(
+  bytes: Uint8Array, view: DataView, from: number, to: number, dtype: string, fail: (text: string) => SafetensorsError,
+): SafeData {
   const { width, as, read } = TYPES[dtype]!
   const count = (to - from) / width
   if (dtype === 'U8' || dtype === 'BOOL') return bytes.subarray(from, to)
   const Numbers = as === 'F32' ? Float32Array : Int32Array
-  if (dtype === as && (bytes.byteOffset + from) % 4 === 0) return new Numbers(bytes.buffer as ArrayBuffer, bytes.byteOffset + from, count)
+  if (dtype === as && (bytes.byteOffset + from) % 4 === 0) {
+    return new Numbers(bytes.buffer as ArrayBuffer, bytes.byteOffset + from, count)
+  }
   const data = new Numbers(count)
   for (let i = 0, at = from; i < count; i++, at += width) {
     const x = read(view, at)

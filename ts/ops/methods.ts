@@ -67,7 +67,7 @@ export const methods = {
 }
 
 /** A function of a tensor first, as a method. */
-type Fluent<O> = { [K in keyof O]: O[K] extends (x: any, ...rest: infer R) => infer Y ? (...rest: R) => Y : never }
+export type Fluent<O> = { [K in keyof O]: O[K] extends (x: any, ...rest: infer R) => infer Y ? (...rest: R) => Y : never }
 
 declare module '../tensor.js' {
   interface Tensor extends Fluent<typeof methods> {}

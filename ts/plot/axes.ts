@@ -3,11 +3,21 @@
 export const escapeText = (text: string): string =>
   text.replace(/[&<>"']/g, c => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' })[c]!)
 
-/** Eight hues that colour-blind readers can tell apart (M. Okabe and K. Ito, Color Universal Design, 2008; the yellow darkened to show on white). */
+/**
+ * Eight hues that colour-blind readers can tell apart (M. Okabe and K. Ito, Color Universal Design, 2008); their yellow is
+ * darkened to show on white.
+ */
 const COLORS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#8a8a00', '#666666']
 
 /** The colour of series i, which a page may set anew by --series-1, --series-2, and so on. */
 export const seriesColor = (i: number): string => `var(--series-${(i % COLORS.length) + 1},${COLORS[i % COLORS.length]})`
+
+/** The beginning of every chart: the <svg> tag and the title. Text takes the colour of the page. */
+export const openChart = (title: string, width: number, height: number): string[] => [
+  `<svg class="chart" viewBox="0 0 ${at(width)} ${at(height)}" role="img" aria-label="${escapeText(title)}" font-size="12"`,
+  ' fill="currentColor" font-family="system-ui,sans-serif">',
+  `<text x="0" y="16" font-size="15" font-weight="600">${escapeText(title)}</text>`,
+]
 
 /** Coordinates for SVG: two decimals suffice and keep the file small. */
 export const at = (x: number): string => String(Math.round(x * 100) / 100)

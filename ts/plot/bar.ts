@@ -1,6 +1,6 @@
 // Horizontal bars with their names and values, as SVG text.
 
-import { at, escapeText, numberText, seriesColor } from './axes.js'
+import { at, escapeText, numberText, openChart, seriesColor } from './axes.js'
 
 export interface Bar {
   name: string
@@ -25,10 +25,7 @@ export function barChart({ title, bars, width = 480 }: BarChartOptions): string 
   const right = 10 + LETTER * Math.max(0, ...texts.map(text => text.length))
   const most = bars.reduce((m, { value }) => (value < Infinity ? Math.max(m, value) : m), 0)
   const height = 30 + ROW * bars.length
-  const out = [
-    `<svg class="chart" viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeText(title)}" font-size="12" fill="currentColor" font-family="system-ui,sans-serif">`,
-    `<text x="0" y="16" font-size="15" font-weight="600">${escapeText(title)}</text>`,
-  ]
+  const out = openChart(title, width, height)
   bars.forEach(({ name, value }, i) => {
     const y = 30 + ROW * i
     const size = most > 0 && value > 0 && value < Infinity ? (value / most) * (width - left - right) : 0

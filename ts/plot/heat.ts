@@ -1,6 +1,6 @@
 // Heat maps of counts, such as confusion matrices, as SVG text.
 
-import { at, escapeText } from './axes.js'
+import { at, escapeText, openChart } from './axes.js'
 
 export interface HeatMapOptions {
   title: string
@@ -36,10 +36,10 @@ export function heatMap(options: HeatMapOptions): string {
   // The last slanted name leans out to the right of the map.
   const lean = slanted ? Math.max(0, LETTER * 0.72 * (columnNames.at(-1)?.length ?? 0) - cell / 2) : 0
   const out = [
-    `<svg class="chart" viewBox="0 0 ${at(width + lean)} ${at(height)}" role="img" aria-label="${escapeText(title)}" font-size="12" fill="currentColor" font-family="system-ui,sans-serif">`,
-    `<text x="0" y="16" font-size="15" font-weight="600">${escapeText(title)}</text>`,
+    ...openChart(title, width + lean, height),
     `<text x="${at(left + (cell * lanes) / 2)}" y="40" text-anchor="middle" fill-opacity=".75">${escapeText(columns)}</text>`,
-    `<text transform="translate(11 ${at(top + (cell * counts.length) / 2)}) rotate(-90)" text-anchor="middle" fill-opacity=".75">${escapeText(rows)}</text>`,
+    `<text transform="translate(11 ${at(top + (cell * counts.length) / 2)}) rotate(-90)" text-anchor="middle" fill-opacity=".75">`,
+    `${escapeText(rows)}</text>`,
   ]
   columnNames.forEach((name, j) => {
     const x = left + cell * (j + 0.5)
@@ -52,21 +52,22 @@ export function heatMap(options: HeatMapOptions): string {
   counts.forEach((row, i) => {
     const sum = row.reduce((a, b) => a + b, 0)
     const y = top + cell * i
-    out.push(`<text x="${at(left - 7)}" y="${at(y + cell / 2 + 4)}" text-anchor="end">${escapeText(rowNames[i] ?? String(i))}</text>`)
+    const rowName = rowNames[i] ?? String(i)
+    out.push(`<text x="${at(left - 7)}" y="${at(y + cell / 2 + 4)}" text-anchor="end">${escapeText(rowName)}</text>`)
     row.forEach((count, j) => {
       const share = sum > 0 ? count / sum : 0
       const strength = Math.sqrt(Math.min(1, Math.max(0, share)))
       const fill = diagonal && i !== j ? BAD : GOOD
-      const name = `${rows} ${rowNames[i] ?? i}, ${columns} ${columnNames[j] ?? j}: ${count}`
+      const name = `${rows} ${rowName}, ${columns} ${columnNames[j] ?? j}: ${count}`
       const size = Math.min(13, (cell - 4) / (0.6 * String(count).length))
       const ink = strength > 0.6 ? ' style="fill:var(--on-strong,#fff)"' : ''
-      const box = `x="${at(left + cell * j + 1)}" y="${at(y + 1)}" width="${at(Math.max(0, cell - 2))}" height="${at(Math.max(0, cell - 2))}" rx="3"`
+      const side = at(Math.max(0, cell - 2))
+      const box = `x="${at(left + cell * j + 1)}" y="${at(y + 1)}" width="${side}" height="${side}" rx="3"`
+      const middle = `x="${at(left + cell * (j + 0.5))}" y="${at(y + cell / 2 + size * 0.36)}" text-anchor="middle"`
       out.push(
         `<g><title>${escapeText(name)}</title><rect ${box} fill-opacity="${count > 0 ? '0' : '.05'}"/>`,
         count > 0 ? `<rect ${box} style="fill:${fill}" fill-opacity="${at(strength)}"/>` : '',
-        count > 0 && size >= 5
-          ? `<text x="${at(left + cell * (j + 0.5))}" y="${at(y + cell / 2 + size * 0.36)}" text-anchor="middle" font-size="${at(size)}"${ink}>${count}</text>`
-          : '',
+        count > 0 && size >= 5 ? `<text ${middle} font-size="${at(size)}"${ink}>${count}</text>` : '',
         '</g>',
       )
     })

@@ -1,6 +1,6 @@
 // Line charts: several series over a common axis, as SVG text.
 
-import { at, axis, escapeText, numberText, seriesColor } from './axes.js'
+import { at, axis, escapeText, numberText, openChart, seriesColor } from './axes.js'
 
 export interface Series {
   name: string
@@ -24,7 +24,7 @@ export interface LineChartOptions {
 /** More points than this carry no mark; every line still goes through all of them. */
 const MOST_MARKS = 60
 const FONT = 12
-/** Mean width of a digit or letter in the font size, of common sans-serif fonts. */
+/** Mean width of a digit or letter of common sans-serif fonts, as a share of the font size. */
 const LETTER = 0.56
 
 /** An <svg> element. Points that are not finite interrupt their line. Text takes the colour of the page. */
@@ -36,10 +36,9 @@ export function lineChart(options: LineChartOptions): string {
   const [top, right, bottom] = [62, 14, 40]
   const toX = (x: number) => left + ((x - xs.from) / (xs.to - xs.from)) * (width - left - right)
   const toY = (y: number) => height - bottom - ((y - ys.from) / (ys.to - ys.from)) * (height - top - bottom)
-  const out = [
-    `<svg class="chart" viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeText(title)}" font-size="${FONT}" fill="currentColor" font-family="system-ui,sans-serif">`,
-    `<text x="0" y="16" font-size="15" font-weight="600">${escapeText(title)}</text>`,
-  ]
+  const out = openChart(title, width, height)
+  const faint = (x: number, y: number, anchor: string, text: string) =>
+    `<text x="${at(x)}" y="${at(y)}" text-anchor="${anchor}" fill-opacity=".75">${escapeText(text)}</text>`
   let x = 0
   series.forEach((s, i) => {
     out.push(
@@ -49,16 +48,14 @@ export function lineChart(options: LineChartOptions): string {
     x += 26 + FONT * LETTER * s.name.length + 18
   })
   for (const y of ys.ticks) {
-    out.push(
-      `<line x1="${at(left)}" x2="${width - right}" y1="${at(toY(y))}" y2="${at(toY(y))}" stroke="currentColor" stroke-opacity=".15"/>`,
-      `<text x="${at(left - 7)}" y="${at(toY(y) + 4)}" text-anchor="end" fill-opacity=".75">${escapeText(formatY(y))}</text>`,
-    )
+    const ends = `x1="${at(left)}" x2="${width - right}" y1="${at(toY(y))}" y2="${at(toY(y))}"`
+    out.push(`<line ${ends} stroke="currentColor" stroke-opacity=".15"/>`, faint(left - 7, toY(y) + 4, 'end', formatY(y)))
   }
-  for (const tick of xs.ticks) {
-    out.push(`<text x="${at(toX(tick))}" y="${height - bottom + 18}" text-anchor="middle" fill-opacity=".75">${numberText(tick)}</text>`)
-  }
-  out.push(`<text x="${at((left + width - right) / 2)}" y="${height - 4}" text-anchor="middle" fill-opacity=".75">${escapeText(options.x)}</text>`)
-  series.forEach((s, i) => out.push(`<path d="${path(s, toX, toY)}" fill="none" ${stroke(s, i)} stroke-linejoin="round" stroke-linecap="round"/>`))
+  for (const tick of xs.ticks) out.push(faint(toX(tick), height - bottom + 18, 'middle', numberText(tick)))
+  out.push(faint((left + width - right) / 2, height - 4, 'middle', options.x))
+  series.forEach((s, i) => {
+    out.push(`<path d="${path(s, toX, toY)}" fill="none" ${stroke(s, i)} stroke-linejoin="round" stroke-linecap="round"/>`)
+  })
   series.forEach((s, i) => {
     const every = Math.ceil(s.points.length / MOST_MARKS)
     s.points.forEach(([px, py], j) => {
@@ -66,16 +63,16 @@ export function lineChart(options: LineChartOptions): string {
       const spot = `cx="${at(toX(px))}" cy="${at(toY(py))}"`
       const text = `${s.name}: ${formatY(py)} (${options.x} ${numberText(px)})`
       // The wide invisible disc is what a pointer finds.
-      out.push(
-        `<g><title>${escapeText(text)}</title>${every === 1 ? `<circle ${spot} r="2.5" style="fill:${seriesColor(i)}"/>` : ''}<circle ${spot} r="9" fill-opacity="0"/></g>`,
-      )
+      const dot = every === 1 ? `<circle ${spot} r="2.5" style="fill:${seriesColor(i)}"/>` : ''
+      out.push(`<g><title>${escapeText(text)}</title>${dot}<circle ${spot} r="9" fill-opacity="0"/></g>`)
     })
   })
   out.push('</svg>')
   return out.join('\n')
 }
 
-const stroke = (s: Series, i: number): string => `style="stroke:${seriesColor(i)}" stroke-width="2"${s.dashed ? ' stroke-dasharray="5 4"' : ''}`
+const stroke = (s: Series, i: number): string =>
+  `style="stroke:${seriesColor(i)}" stroke-width="2"${s.dashed ? ' stroke-dasharray="5 4"' : ''}`
 
 function path({ points }: Series, toX: (x: number) => number, toY: (y: number) => number): string {
   let d = ''

@@ -3,7 +3,10 @@
 import { escapeText } from './axes.js'
 import { pictureAddress, type Picture } from './png.js'
 
-/** A [channels, height, width] image of bytes as a picture; `white` is the value of a fully lit pixel. Channels other than 3 show the first alone. */
+/**
+ * A [channels, height, width] image of bytes as a picture; `white` is the value of a fully lit pixel. Of one, two or more
+ * than three channels the first is shown.
+ */
 export function imagePicture(image: Uint8Array, channels: number, height: number, width: number, white = 255): Picture {
   const plane = height * width
   const shown = channels === 3 ? 3 : 1
@@ -67,8 +70,11 @@ export interface Tile {
 export function imageGrid(tiles: readonly Tile[], size = 72): string {
   const items = tiles.map(({ picture, alt, caption = [] }) => {
     const lines = caption.map(line => `<span style="display:block">${escapeText(line)}</span>`).join('')
-    const image = `<img src="${pictureAddress(picture)}" alt="${escapeText(alt)}" title="${escapeText(alt)}" width="${size}" height="${Math.round((size * picture.height) / picture.width)}" style="display:block;image-rendering:pixelated">`
+    const box = `width="${size}" height="${Math.round((size * picture.height) / picture.width)}"`
+    const words = `alt="${escapeText(alt)}" title="${escapeText(alt)}"`
+    const image = `<img src="${pictureAddress(picture)}" ${words} ${box} style="display:block;image-rendering:pixelated">`
     return `<li style="width:${size}px;overflow-wrap:anywhere">${image}${lines && `<div class="caption">${lines}</div>`}</li>`
   })
-  return `<ul class="tiles" style="display:flex;flex-wrap:wrap;gap:10px;padding:0;margin:0;list-style:none">\n${items.join('\n')}\n</ul>`
+  const row = 'display:flex;flex-wrap:wrap;gap:10px;padding:0;margin:0;list-style:none'
+  return `<ul class="tiles" style="${row}">\n${items.join('\n')}\n</ul>`
 }

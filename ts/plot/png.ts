@@ -74,7 +74,8 @@ export function encodePng({ width, height, channels, pixels }: Picture): Uint8Ar
   const row = width * channels
   const rows = new Uint8Array(height * (row + 1))
   for (let y = 0; y < height; y++) rows.set(pixels.subarray(y * row, (y + 1) * row), y * (row + 1) + 1)
-  const parts = [Uint8Array.of(137, 80, 78, 71, 13, 10, 26, 10), chunk('IHDR', header), chunk('IDAT', stored(rows)), chunk('IEND', new Uint8Array(0))]
+  const signature = Uint8Array.of(137, 80, 78, 71, 13, 10, 26, 10)
+  const parts = [signature, chunk('IHDR', header), chunk('IDAT', stored(rows)), chunk('IEND', new Uint8Array(0))]
   const file = new Uint8Array(parts.reduce((n, part) => n + part.length, 0))
   let at = 0
   for (const part of parts) {

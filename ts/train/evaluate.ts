@@ -29,13 +29,13 @@ export function evaluate(model: Module, set: Dataset, { batchSize = 256 }: Evalu
   let at = 0
   inEvaluation(model, () => {
     for (const [x, y] of new DataLoader(set, { batchSize, seed: 0 })) {
-      const logits = model.forward(x!) as Tensor
-      loss += crossEntropy(logits, y!, { reduction: 'sum' }).item()
+      const logits = model.forward(x) as Tensor
+      loss += crossEntropy(logits, y, { reduction: 'sum' }).item()
       const best = softmax(logits, 1).max(1)
       predictions.set(best.indices.values(), at)
       confidences.set(best.values.values(), at)
-      labels.set(y!.values(), at)
-      for (const end = at + y!.size; at < end; at++) if (predictions[at] === labels[at]) right++
+      labels.set(y.values(), at)
+      for (const end = at + y.size; at < end; at++) if (predictions[at] === labels[at]) right++
     }
   })
   return { loss: loss / length, accuracy: right / length, count: length, predictions, confidences, labels }

@@ -155,7 +155,7 @@ export async function fit(model: Module, loader: DataLoader, options: FitOptions
         done = turn('fit', loader.state.batch, () => {
           const next = batches.next()
           if (next.done) return true
-          const [x, y] = next.value as [Tensor, Tensor]
+          const [x, y] = next.value
           const lr = optimizer.lr
           const [loss, right] = run(x, y)
           times.steps++

@@ -1,7 +1,7 @@
 // The harness of the kernel tests: lays a case's operands between guards in a backend's memory, runs the kernel, and compares
 // every output with reference64.
 
-import type { Backend, Kernels } from '../ts/kernels.js'
+import type { Backend, Kernels } from '../../ts/kernels.js'
 
 export type KernelName = keyof Kernels<number>
 
@@ -154,5 +154,5 @@ export function check(
 ): string | null {
   const expected = run(oracle, c)
   const wrong = compare(c, run(room, c, kernels, tamper), expected)
-  return wrong && `${c.kernel} ${c.what} (${c.args.map(a => (typeof a === 'number' ? a : a.kind[0] + a.values.length)).join(' ')}): ${wrong}`
+  return wrong && `${c.kernel} ${c.what} (${c.args.map(a => (typeof a === 'number' ? a : `${a.kind}[${a.values.length}]`)).join(' ')}): ${wrong}`
 }

@@ -1,0 +1,28 @@
+// Where the parts of a convolution lie in scratch, and the sizes of its blocks.
+
+import { HALF, TAP } from './columns'
+import { FREE } from './microkernel'
+
+/** Most columns whose halves are described at a time, and most taps and rows of a product. */
+export const COLUMNS: i32 = 1024
+export const TAPS: i32 = 288
+export const ROWS: i32 = 192
+/** The same for the gradients: columns at a time, rows of dL/dy. */
+export const GRAD_COLUMNS: i32 = 256
+export const GRAD_ROWS: i32 = 1024
+/** dL/dx: taps at a time, and channels of the output. */
+export const BACK_TAPS: i32 = 160
+export const BACK_ROWS: i32 = 256
+
+export const WINDOW: usize = FREE
+export const FRAME: usize = WINDOW + 128
+export const TAPS_AT: usize = FRAME + 128
+export const STARTS_AT: usize = TAPS_AT + <usize>TAPS * TAP
+export const HALVES_AT: usize = STARTS_AT + ROWS * 32
+/** The way back has runs in place of halves. */
+export const RUNS_AT: usize = HALVES_AT
+export const PANEL_AT: usize = HALVES_AT + (<usize>COLUMNS / 4 * HALF + 64 & ~63)
+export const A_AT: usize = PANEL_AT + TAPS * 32 + 256
+export const B_AT: usize = A_AT + GRAD_ROWS * GRAD_COLUMNS * 4 + 256
+export const SUMS_AT: usize = B_AT + GRAD_COLUMNS * TAPS * 4 + 256
+export const FRAMES_AT: usize = SUMS_AT + BACK_TAPS * GRAD_COLUMNS * 4 + 256

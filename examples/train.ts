@@ -1,0 +1,159 @@
+// The main job, `npm start`: train a network on images, test it once, show and write down what came of it. --help lists the options.
+
+import { readFileSync } from 'node:fs'
+import { isAbsolute, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import {
+  Adam, CosineAnnealingLR, DataLoader, ImageDataset, manualSeed, pixelStatistics, SGD, split, Subset, TestSet, type Dataset, type ImageSet, type Module,
+} from 'hebb'
+import {
+  confusionMatrix, evaluate, fit, loadCheckpoint, newProgress, readStateDict, saveCheckpoint, weightsHash, type Evaluation, type FitResult, type Training,
+} from 'hebb/train'
+import { loadDataset } from './cli/datasets.js'
+import { buildModel, firstFilters } from './cli/models.js'
+import { helpText, OptionError, parseOptions, type Recipe } from './cli/options.js'
+import { createReporter, type EndEvent, type EpochEvent, type StartEvent } from './cli/progress.js'
+import { buildReport, type Mistake } from './cli/report.js'
+import { checkWritable, save } from './cli/save.js'
+
+const BUILD = fileURLToPath(new URL('..', import.meta.url))
+const INTERRUPTED = `${BUILD}interrupted.safetensors`
+const PARTS = [0.7, 0.1, 0.2]
+const WORST = 30
+
+interface Parts {
+  train: Dataset
+  validation: Dataset | undefined
+  test: TestSet
+  note?: string
+  /** The set that the test images are in, and their places there */
+  source: ImageSet
+  places: ArrayLike<number>
+}
+
+/** Training, validation and test images. Pixels are normalised by the mean and deviation of the training images alone. */
+async function prepare({ dataset, data, seed }: Recipe): Promise<Parts> {
+  const { train: set, test, note } = await loadDataset(dataset, data)
+  if (test) {
+    const statistics = pixelStatistics(set)
+    const places = Int32Array.from({ length: test.count }, (_, i) => i)
+    return { train: new ImageDataset(set, statistics), validation: undefined, test: new TestSet(new ImageDataset(test, statistics)), note, source: test, places }
+  }
+  const [forTraining, forValidation, forTest] = split(new ImageDataset(set), PARTS, { seed }) as [Subset, Subset, Subset]
+  const normalised = new ImageDataset(set, pixelStatistics(set, forTraining.indices))
+  const part = ({ indices }: Subset) => new Subset(normalised, indices)
+  return { train: part(forTraining), validation: part(forValidation), test: new TestSet(part(forTest)), note, source: set, places: forTest.indices }
+}
+
+/** The test images that the model was surest about and got wrong. */
+function worstMistakes({ source, places }: Parts, { predictions, labels, confidences }: Evaluation): Mistake[] {
+  const size = source.channels * source.height * source.width
+  const wrong = Array.from(predictions.keys()).filter(i => predictions[i] !== labels[i])
+  return wrong.sort((a, b) => confidences[b]! - confidences[a]!).slice(0, WORST).map(i => ({
+    pixels: source.images.slice(places[i]! * size, (places[i]! + 1) * size),
+    truth: labels[i]!, prediction: predictions[i]!, confidence: confidences[i]!,
+  }))
+}
+
+function read(file: string, option: string): Uint8Array {
+  try {
+    return readFileSync(file)
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code
+    throw new OptionError(`${option} ${file}: expected a file to read, got ${code === 'ENOENT' ? 'nothing there' : code === 'EISDIR' ? 'a folder' : code}`)
+  }
+}
+
+/** What a resumed training must have in common with the one that was saved, for the same bits to come out. */
+const lasting = ({ dataset, model, epochs, batch, lr, optimizer, momentum, schedule, seed }: Recipe) => ({ dataset, model, epochs, batch, lr, optimizer, momentum, schedule, seed })
+
+function resume(recipe: Recipe, training: Training): void {
+  const file = recipe.save!
+  const saved = loadCheckpoint(read(file, '--resume'), training, file) as Partial<Recipe> | null
+  for (const [name, value] of Object.entries(lasting(recipe)) as [keyof Recipe, unknown][]) {
+    if (saved && saved[name] !== value) {
+      throw new OptionError(`--resume: ${file} was trained with --${name} ${String(saved[name])}, expected the same, got ${String(value)}`)
+    }
+  }
+}
+
+/** How to continue an interrupted training, as a command. */
+function resumeCommand(argv: readonly string[], file: string): string {
+  const path = relative(process.cwd(), file)
+  const shown = path.startsWith('..') || isAbsolute(path) ? file : path
+  const kept = argv.filter((argument, i) => argument !== '--resume' && argument !== '--save' && argv[i - 1] !== '--save' && !argument.startsWith('--save='))
+  return ['npm start --', ...kept, '--save', shown, '--resume'].map(word => (/^[\w./:=+-]+( --)?$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)).join(' ')
+}
+
+function train(recipe: Recipe, parts: Parts, training: Training, onEpoch: (event: EpochEvent) => void, reporter: ReturnType<typeof createReporter>): Promise<FitResult> {
+  const stop = new AbortController()
+  const interrupt = () => stop.abort()
+  process.once('SIGINT', interrupt).once('SIGTERM', interrupt)
+  const { model, loader, optimizer, schedule, progress } = training
+  return fit(model, loader, {
+    optimizer, schedule, scheduleEvery: 'batch', epochs: recipe.epochs, validation: parts.validation, signal: stop.signal, progress,
+    onBatch: ({ examples, ...event }) => reporter.batch({ ...event, images: examples }),
+    onEpoch: ({ examplesPerSecond, lr: _, ...event }) => onEpoch({ ...event, imagesPerSecond: examplesPerSecond }),
+    ...(recipe.save !== undefined && { checkpoint: { save: () => save(recipe.save!, saveCheckpoint(training)) } }),
+  }).finally(() => process.off('SIGINT', interrupt).off('SIGTERM', interrupt))
+}
+
+function newTraining(recipe: Recipe, model: Module, set: Dataset): Training {
+  const { lr, momentum, batch, epochs, seed } = recipe
+  const optimizer = recipe.optimizer === 'adam' ? new Adam(model.parameters(), { lr }) : new SGD(model.parameters(), { lr, momentum })
+  const loader = new DataLoader(set, { batchSize: batch, shuffle: true, seed })
+  const schedule = new CosineAnnealingLR(optimizer, { tMax: Math.max(1, loader.length * epochs) })
+  return { model, optimizer, loader, schedule, progress: newProgress(), recipe: lasting(recipe) }
+}
+
+async function main(argv: readonly string[]): Promise<void> {
+  const recipe = parseOptions(argv, process.env)
+  if (recipe === 'help') return void process.stdout.write(helpText())
+  const began = performance.now()
+  for (const file of [recipe.save, recipe.report]) if (file !== undefined) checkWritable(file)
+
+  const parts = await prepare(recipe)
+  manualSeed(recipe.seed)
+  const model = buildModel(recipe, parts.source)
+  if (recipe.load !== undefined) model.loadStateDict(readStateDict(read(recipe.load, '--load'), recipe.load))
+  const training = newTraining(recipe, model, parts.train)
+  if (recipe.resume) resume(recipe, training)
+
+  const reporter = createReporter(recipe)
+  const start: StartEvent = {
+    recipe, parameters: model.parameters().reduce((n, p) => n + p.size, 0),
+    trainCount: parts.train.length, validationCount: parts.validation?.length ?? 0, testCount: parts.test.length, note: parts.note,
+  }
+  reporter.start(start)
+  const epochs: EpochEvent[] = training.progress.history.map(({ examplesPerSecond, ...event }) => ({ ...event, imagesPerSecond: examplesPerSecond }))
+  const result = await train(recipe, parts, training, event => {
+    epochs.push(event)
+    reporter.epoch(event)
+  }, reporter)
+
+  if (result.ended === 'aborted') {
+    const file = recipe.save ?? INTERRUPTED
+    save(file, saveCheckpoint(training))
+    reporter.note(`Interrupted in epoch ${training.loader.state.epoch + 1} of ${recipe.epochs}; saved to ${file}. To go on:\n${resumeCommand(argv, file)}`)
+    process.exitCode = 130
+    return
+  }
+
+  const judged = evaluate(model, parts.test)
+  if (recipe.save !== undefined) save(recipe.save, saveCheckpoint(training))
+  const { source } = parts
+  const end: EndEvent = {
+    testAccuracy: judged.accuracy, testCount: judged.count, testLoss: judged.loss, seconds: (performance.now() - began) / 1000,
+    weightsHash: await weightsHash(model), confusion: confusionMatrix(judged.labels, judged.predictions, source.classes), classNames: source.classNames,
+    times: result.times, report: recipe.report, save: recipe.save,
+  }
+  save(recipe.report, buildReport({ start, epochs, end, image: source, mistakes: worstMistakes(parts, judged), filters: firstFilters(model, source) }))
+  reporter.end(end)
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+  // users get the message; the stack is for those who ask
+  const known = error instanceof Error
+  process.stderr.write(`${process.env.HEBB_DEBUG && known ? error.stack : known ? error.message : String(error)}\n`)
+  process.exitCode = 1
+})
