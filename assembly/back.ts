@@ -37,7 +37,7 @@ export function spreadBack(w: Window, g: usize, weight: usize, gx: usize): void 
           const row = group * og + r
           if (oc < og || k == 0) gatherOutputs(w, j, some, few, g + (<usize>(row * places) << 2), blockB)
           packA(1, rows, panels, few, 1, weight + (<usize>(row * depth + k) << 2), depth, blockA)
-          block(rows, panels, wide, few, blockA, blockB, r == 0 ? zeros : 0, false, sums, GRAD_COLUMNS * 4, -Infinity)
+          block(rows, panels, wide, few, blockA, blockB, r == 0 ? zeros : 0, 0, 0, sums, GRAD_COLUMNS * 4, 4, -Infinity)
         }
         if (kc < depth || j == 0 && group == 0) layTaps(w, k, rows, taps)
         addColumns(w, runs, count, taps, rows, sums, GRAD_COLUMNS * 4, <usize>(group * cg * w.plane) << 2)

@@ -5,7 +5,7 @@
 
 import { Activation, Unary } from './codes'
 import { unary } from './elementwise'
-import { columnProduct, rowProduct } from './gemv'
+import { FEW, rowProducts } from './gemv'
 import { EDGE, FREE, MR, NR, clearZeros, panelRow, scratchAt, tileRows } from './microkernel'
 import { packA, packB } from './pack'
 
@@ -30,8 +30,9 @@ export function gemm(
   const low: f32 = activation == Activation.relu ? 0 : -Infinity
   for (let i = 0; i < batch; i++) {
     if (k <= 0) scaleRows(m, n, beta, bias, low, c)
-    else if (m == 1) rowProduct(transB, n, k, alpha, a, b, beta, bias, 1, low, c)
-    else if (n == 1) columnProduct(transA, m, k, alpha, a, b, beta, bias, low, c)
+    else if (m <= FEW && (m == 1 || !transA)) rowProducts(transB, m, n, k, alpha, a, b, beta, bias, 1, low, c)
+    // one column: the product of one row, b, and the transposed matrix
+    else if (n == 1) rowProducts(1 - transA, 1, m, k, alpha, b, a, beta, bias, 0, low, c)
     else blocked(transA, transB, m, n, k, alpha, a, b, beta, bias, low, c)
     if (activation == Activation.tanh) unary(Unary.tanh, m * n, 0, 0, c, c)
     else if (activation == Activation.sigmoid) unary(Unary.sigmoid, m * n, 0, 0, c, c)
@@ -60,15 +61,44 @@ export function part(total: i32, most: i32, unit: i32): i32 {
   return ((total + parts - 1) / parts + unit - 1) / unit * unit
 }
 
+/** Starting values of the rows of a turned product */
+const STARTS: usize = BLOCK_B + 4 * KC * NC + 256
+/** Products with at most so many columns may be turned. */
+const NARROW: i32 = 20
+
 function blocked(
   transA: i32, transB: i32, m: i32, n: i32, k: i32, alpha: f32, a: usize, b: usize, beta: f32, bias: usize, low: f32, c: usize,
 ): void {
-  let fresh = beta == 0
-  if (!fresh && (beta != 1 || bias != 0)) {
+  if (beta != 0 && (beta != 1 || bias != 0)) {
     scaleRows(m, n, beta, bias, -Infinity, c)
     bias = 0
   }
-  const zeros = clearZeros()
+  const rowStep = <usize>n << 2
+  let start = clearZeros()
+  if (beta != 0) start = 0
+  else if (bias) start = bias
+  // 10 columns fill two panels badly, but 10 rows are tiles of 4 + 3 + 3: then c^T = op(b)^T op(a)^T
+  if (n <= NARROW && (n & 7) > 0 && (n & 7) < 6 && m >= NR) {
+    if (bias) {
+      start = scratchAt(STARTS)
+      for (let j = 0; j < n; j++) {
+        const v = v128.load32_splat(bias + (<usize>j << 2))
+        v128.store(start + (<usize>j << 5), v)
+        v128.store(start + (<usize>j << 5), v, 16)
+      }
+    }
+    multiply(1 - transB, 1 - transA, n, m, k, alpha, b, a, start, bias ? 32 : 0, 0, c, 4, rowStep, low)
+  } else multiply(transA, transB, m, n, k, alpha, a, b, start, 0, bias ? 4 : 0, c, rowStep, 4, low)
+}
+
+/**
+ * c = max(start + alpha op(a) op(b), low). `start` is the address of row 0, column 0 (0: c itself), with bytes from row to row and
+ * from column to column (0 or 4); element i, j of c is at c + i rowStep + j columnStep.
+ */
+function multiply(
+  transA: i32, transB: i32, m: i32, n: i32, k: i32, alpha: f32, a: usize, b: usize, start: usize, startRow: usize, startColumn: usize,
+  c: usize, rowStep: usize, columnStep: usize, low: f32,
+): void {
   const blockA = scratchAt(BLOCK_A)
   const blockB = scratchAt(BLOCK_B)
   const lda = transA ? m : k
@@ -86,21 +116,19 @@ function blocked(
         const rows = min(mc, m - i)
         const panels = (rows + MR - 1) / MR
         packA(transA, rows, panels, depth, alpha, a + (<usize>(transA ? l * lda + i : i * lda + l) << 2), lda, blockA)
-        let start: usize = 0
-        if (fresh && l == 0) start = bias ? bias + (<usize>j << 2) : zeros
-        const corner = c + (<usize>(i * n + j) << 2)
-        block(rows, panels, columns, depth, blockA, blockB, start, start != zeros, corner, <usize>n << 2, floor)
+        let from: usize = 0
+        if (start && l == 0) from = start + <usize>i * startRow + <usize>j * startColumn
+        const corner = c + <usize>i * rowStep + <usize>j * columnStep
+        block(rows, panels, columns, depth, blockA, blockB, from, startRow, startColumn, corner, rowStep, columnStep, floor)
       }
     }
   }
 }
 
-/**
- * The tiles of a block of C, in panels of 8 columns: every panel of B meets all panels of A while it is in the first-level
- * cache. Sums start from `start` (the same for all rows; moves along with the columns if `moves`) or, if it is 0, from C.
- */
+/** The tiles of a block of C: every panel of B meets all panels of A while it is in the first-level cache. Starts and steps as in multiply. */
 export function block(
-  m: i32, panels: i32, n: i32, k: i32, a: usize, b: usize, start: usize, moves: bool, c: usize, cs: usize, low: f32,
+  m: i32, panels: i32, n: i32, k: i32, a: usize, b: usize, start: usize, startRow: usize, startColumn: usize,
+  c: usize, rowStep: usize, columnStep: usize, low: f32,
 ): void {
   const stepA = <usize>k << 4
   const stepB = <usize>k << 5
@@ -110,29 +138,33 @@ export function block(
     for (let p = 0; p < panels; p++) {
       const i = panelRow(m, panels, p)
       const rows = panelRow(m, panels, p + 1) - i
-      const cp = c + <usize>i * cs
-      if (columns == NR) {
-        if (start) tileRows(rows, ap, ap + stepA, b, start, start + 16, 0, cp, cp + 16, cs, low)
-        else tileRows(rows, ap, ap + stepA, b, cp, cp + 16, cs, cp, cp + 16, cs, low)
-      } else edge(rows, columns, ap, ap + stepA, b, start, cp, cs, low)
+      const cp = c + <usize>i * rowStep
+      const from = start + <usize>i * startRow
+      if (columns < NR || columnStep != 4) edge(rows, columns, ap, ap + stepA, b, start ? from : 0, startRow, cp, rowStep, columnStep, low)
+      else if (start) tileRows(rows, ap, ap + stepA, b, from, from + 16, startRow, cp, cp + 16, rowStep, low)
+      else tileRows(rows, ap, ap + stepA, b, cp, cp + 16, rowStep, cp, cp + 16, rowStep, low)
       ap += stepA
     }
     b += stepB
-    c += 32
-    if (moves && start) start += 32
+    c += <usize>NR * columnStep
+    if (start) start += <usize>NR * startColumn
   }
 }
 
-/** A tile of fewer than 8 columns goes through scratch: nothing beyond C is written. */
-function edge(rows: i32, columns: i32, a: usize, ae: usize, b: usize, start: usize, c: usize, cs: usize, low: f32): void {
-  const at = scratchAt(EDGE)
-  if (start == 0) {
+/** A tile of fewer than 8 columns, or one that is stored turned, goes through scratch: nothing beyond C is written. */
+function edge(
+  rows: i32, columns: i32, a: usize, ae: usize, b: usize, start: usize, startRow: usize,
+  c: usize, rowStep: usize, columnStep: usize, low: f32,
+): void {
+  const tile = scratchAt(EDGE)
+  if (start) tileRows(rows, a, ae, b, start, start + 16, startRow, tile, tile + 16, 32, low)
+  else {
     for (let r: usize = 0; r < <usize>rows; r++) {
-      for (let j: usize = 0; j < <usize>columns; j++) store<f32>(at + (r << 5) + (j << 2), load<f32>(c + r * cs + (j << 2)))
+      for (let j: usize = 0; j < <usize>columns; j++) store<f32>(tile + (r << 5) + (j << 2), load<f32>(c + r * rowStep + j * columnStep))
     }
-    tileRows(rows, a, ae, b, at, at + 16, 32, at, at + 16, 32, low)
-  } else tileRows(rows, a, ae, b, start, start + 16, 0, at, at + 16, 32, low)
+    tileRows(rows, a, ae, b, tile, tile + 16, 32, tile, tile + 16, 32, low)
+  }
   for (let r: usize = 0; r < <usize>rows; r++) {
-    for (let j: usize = 0; j < <usize>columns; j++) store<f32>(c + r * cs + (j << 2), load<f32>(at + (r << 5) + (j << 2)))
+    for (let j: usize = 0; j < <usize>columns; j++) store<f32>(c + r * rowStep + j * columnStep, load<f32>(tile + (r << 5) + (j << 2)))
   }
 }

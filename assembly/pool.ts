@@ -6,13 +6,13 @@ const SHORT: i32 = 64
 /** First step i ≥ 0 from which start + i step ≥ 0. */
 @inline
 function firstInside(start: i32, step: i32): i32 {
-  return start < 0 ? (step - 1 - start) / step : 0
+  return start >= 0 ? 0 : step == 1 ? -start : (step - 1 - start) / step
 }
 
 /** First step i, at most count, for which start + i step ≥ size. */
 @inline
 function firstBeyond(start: i32, step: i32, size: i32, count: i32): i32 {
-  return start < size ? min((size - 1 - start) / step + 1, count) : 0
+  return start >= size ? 0 : min(step == 1 ? size - start : (size - 1 - start) / step + 1, count)
 }
 
 /** Four cells, `stride` (1 or 2) apart. */
@@ -27,7 +27,10 @@ export function maxPool(
   sd: i32, sh: i32, sw: i32, pd: i32, ph: i32, pw: i32, dd: i32, dh: i32, dw: i32, x: usize, y: usize, winners: usize,
 ): void {
   const size = <usize>(id * ih * iw) << 2
-  const reach = (kw - 1) * dw
+  // outputs lo..hi - 1 of a row have windows that are inside from left to right
+  const lo = min(firstInside(-pw, sw), ow)
+  const hi = max(firstBeyond((kw - 1) * dw - pw, sw, iw, ow), lo)
+  const wide = sw <= 2 && hi - lo >= 4
   for (let p = 0; p < planes; p++) {
     for (let oz = 0; oz < od; oz++) {
       const z = oz * sd - pd
@@ -37,78 +40,128 @@ export function maxPool(
         const row = oy * sh - ph
         const y0 = firstInside(row, dh)
         const y1 = firstBeyond(row, dh, ih, kh)
-        const rows = z0 < z1 && y0 < y1
-        for (let ox = 0; ox < ow;) {
-          const left = ox * sw - pw
-          if (rows && sw <= 2 && left >= 0) {
-            // the last four of a row overlap the four before
-            const at = min(ox, ow - 4)
-            const column = at * sw - pw
-            if (at >= 0 && column >= 0 && column + 3 * sw + reach < iw) {
-              const back = <usize>(ox - at) << 2
-              maxOfFour(ih, iw, sw, kw, dd, dh, dw, z, z0, z1, row, y0, y1, column, x, y - back, winners - back)
-              const done = at + 4 - ox
-              ox += done
-              y += <usize>done << 2
-              winners += <usize>done << 2
-              continue
-            }
-          }
-          let best: f32 = -Infinity
-          let winner = -1
-          const x0 = firstInside(left, dw)
-          const x1 = firstBeyond(left, dw, iw, kw)
-          for (let i = z0; i < z1; i++) {
-            for (let j = y0; j < y1; j++) {
-              let cell = ((z + i * dd) * ih + row + j * dh) * iw + left + x0 * dw
-              for (let k = x0; k < x1; k++) {
-                const v = load<f32>(x + (<usize>cell << 2))
-                // the first NaN stays: nothing compares greater
-                if (winner < 0 || v > best || v != v && best == best) {
-                  best = v
-                  winner = cell
-                }
-                cell += dw
-              }
-            }
-          }
-          store<f32>(y, best)
-          store<i32>(winners, winner)
-          ox++
-          y += 4
-          winners += 4
-        }
+        if (wide && z0 < z1 && y0 < y1) {
+          const first = ((z + z0 * dd) * ih + row + y0 * dh) * iw
+          const cell = first + lo * sw - pw
+          const offset = <usize>lo << 2
+          if (lo > 0) maxSpan(0, lo, ih, iw, kw, sw, pw, dd, dh, dw, z, z0, z1, row, y0, y1, x, y, winners)
+          if (z1 - z0 == 1 && y1 - y0 == 2 && kw == 2 && sw == 2 && dw == 1) maxPairs(hi - lo, cell, dh * iw, x, y + offset, winners + offset)
+          else maxWide(hi - lo, cell, z1 - z0, dd * ih * iw, y1 - y0, dh * iw, kw, dw, sw, x, y + offset, winners + offset)
+          if (hi < ow) maxSpan(hi, ow, ih, iw, kw, sw, pw, dd, dh, dw, z, z0, z1, row, y0, y1, x, y, winners)
+        } else maxSpan(0, ow, ih, iw, kw, sw, pw, dd, dh, dw, z, z0, z1, row, y0, y1, x, y, winners)
+        y += <usize>ow << 2
+        winners += <usize>ow << 2
       }
     }
     x += size
   }
 }
 
-/** Four outputs whose windows are inside from left to right; rows z0..z1 and y0..y1 of the window are inside too. */
-@inline
-function maxOfFour(
-  ih: i32, iw: i32, sw: i32, kw: i32, dd: i32, dh: i32, dw: i32, z: i32, z0: i32, z1: i32, row: i32, y0: i32, y1: i32,
-  column: i32, x: usize, y: usize, winners: usize,
+/** Outputs from..to - 1 of a row, one by one. */
+function maxSpan(
+  from: i32, to: i32, ih: i32, iw: i32, kw: i32, sw: i32, pw: i32, dd: i32, dh: i32, dw: i32,
+  z: i32, z0: i32, z1: i32, row: i32, y0: i32, y1: i32, x: usize, y: usize, winners: usize,
 ): void {
-  const first = ((z + z0 * dd) * ih + row + y0 * dh) * iw + column
-  const lanes = i32x4.mul(i32x4(0, 1, 2, 3), i32x4.splat(sw))
-  let best = f32x4.splat(-Infinity)
-  let winner = i32x4.add(i32x4.splat(first), lanes)
-  for (let i = z0; i < z1; i++) {
-    for (let j = y0; j < y1; j++) {
-      let cell = ((z + i * dd) * ih + row + j * dh) * iw + column
-      for (let k = 0; k < kw; k++) {
-        const v = loadCells(x + (<usize>cell << 2), sw)
-        // v > best, or v is NaN and best is not
-        const wins = v128.andnot(f32x4.eq(best, best), f32x4.le(v, best))
-        best = v128.bitselect(v, best, wins)
-        winner = v128.bitselect(i32x4.add(i32x4.splat(cell), lanes), winner, wins)
-        cell += dw
+  for (let ox = from; ox < to; ox++) {
+    const left = ox * sw - pw
+    const x0 = firstInside(left, dw)
+    const x1 = firstBeyond(left, dw, iw, kw)
+    let best: f32 = -Infinity
+    let winner = z0 < z1 && y0 < y1 && x0 < x1 ? ((z + z0 * dd) * ih + row + y0 * dh) * iw + left + x0 * dw : -1
+    for (let i = z0; i < z1; i++) {
+      for (let j = y0; j < y1; j++) {
+        let cell = ((z + i * dd) * ih + row + j * dh) * iw + left + x0 * dw
+        for (let k = x0; k < x1; k++) {
+          const v = load<f32>(x + (<usize>cell << 2))
+          // selected, as a branch would be mispredicted; the first NaN stays: nothing compares greater
+          const more = i32(v > best) | (i32(v != v) & i32(best == best))
+          best = select<f32>(v, best, more)
+          winner = select<i32>(cell, winner, more)
+          cell += dw
+        }
       }
     }
+    store<f32>(y + (<usize>ox << 2), best)
+    store<i32>(winners + (<usize>ox << 2), winner)
   }
-  v128.store(y, best)
-  v128.store(winners, winner)
+}
+
+/** Lanes in which v takes the place of best: v > best, or v is NaN and best is not. */
+@inline
+function wins(v: v128, best: v128): v128 {
+  return v128.andnot(f32x4.eq(best, best), f32x4.le(v, best))
+}
+
+/**
+ * n ≥ 4 outputs whose windows are inside; the first cell of the first one is `cell`. Two vectors at once, as each comparison
+ * waits for the one before; the last vectors overlap those before.
+ */
+function maxWide(
+  n: i32, cell: i32, layers: i32, layerStep: i32, rows: i32, rowStep: i32, kw: i32, dw: i32, sw: i32, x: usize, y: usize, winners: usize,
+): void {
+  const lanes = i32x4.mul(i32x4(0, 1, 2, 3), i32x4.splat(sw))
+  for (let ox = 0; ox < n; ox += 8) {
+    const left = min(ox, n - 4)
+    const right = min(ox + 4, n - 4)
+    const corner = cell + left * sw
+    const apart = (right - left) * sw
+    let best = f32x4.splat(-Infinity)
+    let bestRight = best
+    let winner = i32x4.splat(corner)
+    let winnerRight = winner
+    for (let i = 0; i < layers; i++) {
+      for (let j = 0; j < rows; j++) {
+        let c = corner + i * layerStep + j * rowStep
+        for (let k = 0; k < kw; k++) {
+          const at = x + (<usize>c << 2)
+          const here = i32x4.splat(c)
+          const v = loadCells(at, sw)
+          const mask = wins(v, best)
+          best = v128.bitselect(v, best, mask)
+          winner = v128.bitselect(here, winner, mask)
+          const u = loadCells(at + (<usize>apart << 2), sw)
+          const maskRight = wins(u, bestRight)
+          bestRight = v128.bitselect(u, bestRight, maskRight)
+          winnerRight = v128.bitselect(here, winnerRight, maskRight)
+          c += dw
+        }
+      }
+    }
+    v128.store(y + (<usize>left << 2), best)
+    v128.store(winners + (<usize>left << 2), i32x4.add(winner, lanes))
+    v128.store(y + (<usize>right << 2), bestRight)
+    v128.store(winners + (<usize>right << 2), i32x4.add(i32x4.add(winnerRight, i32x4.splat(apart)), lanes))
+  }
+}
+
+/** The same for windows of two rows with two neighbours each, two apart. */
+function maxPairs(n: i32, cell: i32, rowStep: i32, x: usize, y: usize, winners: usize): void {
+  const below = <usize>rowStep << 2
+  const one = i32x4.splat(1)
+  const down = i32x4.splat(rowStep)
+  const lanes = i32x4(0, 2, 4, 6)
+  for (let ox = 0; ox < n; ox += 4) {
+    const at = min(ox, n - 4)
+    const corner = cell + 2 * at
+    const p = x + (<usize>corner << 2)
+    const u0 = v128.load(p)
+    const u1 = v128.load(p, 16)
+    const v0 = v128.load(p + below)
+    const v1 = v128.load(p + below, 16)
+    let best = v128.shuffle<f32>(u0, u1, 0, 2, 4, 6)
+    let other = v128.shuffle<f32>(u0, u1, 1, 3, 5, 7)
+    const right = wins(other, best)
+    best = v128.bitselect(other, best, right)
+    let low = v128.shuffle<f32>(v0, v1, 0, 2, 4, 6)
+    other = v128.shuffle<f32>(v0, v1, 1, 3, 5, 7)
+    const lowRight = wins(other, low)
+    low = v128.bitselect(other, low, lowRight)
+    const lower = wins(low, best)
+    best = v128.bitselect(low, best, lower)
+    const step = v128.bitselect(i32x4.add(down, v128.and(lowRight, one)), v128.and(right, one), lower)
+    v128.store(y + (<usize>at << 2), best)
+    v128.store(winners + (<usize>at << 2), i32x4.add(i32x4.add(i32x4.splat(corner), lanes), step))
+  }
 }
 
 export function maxPoolGrad(planes: i32, inSize: i32, outSize: i32, g: usize, winners: usize, out: usize): void {
@@ -150,7 +203,9 @@ export function avgPool(
   countPad: i32, divisor: i32, x: usize, y: usize,
 ): void {
   const size = <usize>(id * ih * iw) << 2
-  const wide = sw <= 2 && kd * kh * kw <= SHORT
+  const lo = min(firstInside(-pw, sw), ow)
+  const hi = max(firstBeyond(kw - 1 - pw, sw, iw, ow), lo)
+  const wide = sw <= 2 && hi - lo >= 4 && kd * kh * kw <= SHORT
   for (let p = 0; p < planes; p++) {
     for (let oz = 0; oz < od; oz++) {
       const z = oz * sd - pd
@@ -160,50 +215,89 @@ export function avgPool(
         const row = oy * sh - ph
         const y0 = max(row, 0)
         const y1 = min(row + kh, ih)
-        const rows = z0 < z1 && y0 < y1
         const cells = counted(z, kd, id, ad, countPad) * counted(row, kh, ih, ah, countPad)
-        for (let ox = 0; ox < ow;) {
-          const left = ox * sw - pw
-          if (rows && wide && left >= 0) {
-            const at = min(ox, ow - 4)
-            const column = at * sw - pw
-            if (at >= 0 && column >= 0 && column + 3 * sw + kw <= iw) {
-              let sum = f32x4.splat(0)
-              for (let i = z0; i < z1; i++) {
-                for (let j = y0; j < y1; j++) {
-                  let from = x + (<usize>((i * ih + j) * iw + column) << 2)
-                  for (let k = 0; k < kw; k++) {
-                    sum = f32x4.add(sum, loadCells(from, sw))
-                    from += 4
-                  }
-                }
-              }
-              v128.store(y - (<usize>(ox - at) << 2), f32x4.div(sum, f32x4.splat(<f32>(divisor ? divisor : cells * kw))))
-              const done = at + 4 - ox
-              ox += done
-              y += <usize>done << 2
-              continue
-            }
-          }
-          const x0 = max(left, 0)
-          const x1 = min(left + kw, iw)
-          let sum: f64 = 0
-          if (rows && x0 < x1) {
-            for (let i = z0; i < z1; i++) {
-              for (let j = y0; j < y1; j++) {
-                const from = x + (<usize>((i * ih + j) * iw) << 2)
-                for (let k = x0; k < x1; k++) sum += <f64>load<f32>(from + (<usize>k << 2))
-              }
-            }
-            sum /= <f64>(divisor ? divisor : cells * counted(left, kw, iw, aw, countPad))
-          }
-          store<f32>(y, <f32>sum)
-          ox++
-          y += 4
+        const left = wide && z0 < z1 && y0 < y1 ? lo : ow
+        if (left > 0) avgSpan(0, left, ih, iw, kw, sw, pw, aw, z0, z1, y0, y1, cells, countPad, divisor, x, y)
+        if (left < ow) {
+          const corner = x + (<usize>((z0 * ih + y0) * iw + lo * sw - pw) << 2)
+          const by = <f32>(divisor ? divisor : cells * kw)
+          if (z1 - z0 == 1 && y1 - y0 == 2 && kw == 2 && sw == 2) avgPairs(hi - lo, <usize>iw << 2, by, corner, y + (<usize>lo << 2))
+          else avgWide(hi - lo, z1 - z0, <usize>(ih * iw) << 2, y1 - y0, <usize>iw << 2, kw, sw, by, corner, y + (<usize>lo << 2))
+          if (hi < ow) avgSpan(hi, ow, ih, iw, kw, sw, pw, aw, z0, z1, y0, y1, cells, countPad, divisor, x, y)
         }
+        y += <usize>ow << 2
       }
     }
     x += size
+  }
+}
+
+/** Outputs from..to - 1 of a row, one by one; `cells`: what a column of the window counts. */
+function avgSpan(
+  from: i32, to: i32, ih: i32, iw: i32, kw: i32, sw: i32, pw: i32, aw: i32, z0: i32, z1: i32, y0: i32, y1: i32,
+  cells: i32, countPad: i32, divisor: i32, x: usize, y: usize,
+): void {
+  for (let ox = from; ox < to; ox++) {
+    const left = ox * sw - pw
+    const x0 = max(left, 0)
+    const x1 = min(left + kw, iw)
+    let sum: f64 = 0
+    if (z0 < z1 && y0 < y1 && x0 < x1) {
+      for (let i = z0; i < z1; i++) {
+        for (let j = y0; j < y1; j++) {
+          const at = x + (<usize>((i * ih + j) * iw) << 2)
+          for (let k = x0; k < x1; k++) sum += <f64>load<f32>(at + (<usize>k << 2))
+        }
+      }
+      sum /= <f64>(divisor ? divisor : cells * counted(left, kw, iw, aw, countPad))
+    }
+    store<f32>(y + (<usize>ox << 2), <f32>sum)
+  }
+}
+
+/** n ≥ 4 outputs whose windows are inside; x is the first cell of the first one. Vectors as in maxWide. */
+function avgWide(
+  n: i32, layers: i32, layerStep: usize, rows: i32, rowStep: usize, kw: i32, sw: i32, by: f32, x: usize, y: usize,
+): void {
+  const divisor = f32x4.splat(by)
+  for (let ox = 0; ox < n; ox += 8) {
+    const left = min(ox, n - 4)
+    const right = min(ox + 4, n - 4)
+    const apart = <usize>((right - left) * sw) << 2
+    let layer = x + (<usize>(left * sw) << 2)
+    let sum = f32x4.splat(0)
+    let sumRight = sum
+    for (let i = 0; i < layers; i++) {
+      let row = layer
+      for (let j = 0; j < rows; j++) {
+        let cell = row
+        for (let k = 0; k < kw; k++) {
+          sum = f32x4.add(sum, loadCells(cell, sw))
+          sumRight = f32x4.add(sumRight, loadCells(cell + apart, sw))
+          cell += 4
+        }
+        row += rowStep
+      }
+      layer += layerStep
+    }
+    v128.store(y + (<usize>left << 2), f32x4.div(sum, divisor))
+    v128.store(y + (<usize>right << 2), f32x4.div(sumRight, divisor))
+  }
+}
+
+/** The same for windows of two rows with two neighbours each, two apart. */
+function avgPairs(n: i32, rowStep: usize, by: f32, x: usize, y: usize): void {
+  const divisor = f32x4.splat(by)
+  for (let ox = 0; ox < n; ox += 4) {
+    const at = min(ox, n - 4)
+    const p = x + (<usize>at << 3)
+    const u0 = v128.load(p)
+    const u1 = v128.load(p, 16)
+    const v0 = v128.load(p + rowStep)
+    const v1 = v128.load(p + rowStep, 16)
+    const upper = f32x4.add(v128.shuffle<f32>(u0, u1, 0, 2, 4, 6), v128.shuffle<f32>(u0, u1, 1, 3, 5, 7))
+    const lower = f32x4.add(v128.shuffle<f32>(v0, v1, 0, 2, 4, 6), v128.shuffle<f32>(v0, v1, 1, 3, 5, 7))
+    v128.store(y + (<usize>at << 2), f32x4.div(f32x4.add(upper, lower), divisor))
   }
 }
 
@@ -213,6 +307,8 @@ export function avgPoolGrad(
   countPad: i32, divisor: i32, g: usize, out: usize,
 ): void {
   const size = <usize>(id * ih * iw) << 2
+  const lo = min(firstInside(-pw, sw), ow)
+  const hi = max(firstBeyond(kw - 1 - pw, sw, iw, ow), lo)
   const pairs = sw == 2 && kw == 2
   memory.fill(out, 0, <usize>planes * size)
   for (let p = 0; p < planes; p++) {
@@ -225,45 +321,53 @@ export function avgPoolGrad(
         const y0 = max(row, 0)
         const y1 = min(row + kh, ih)
         const cells = counted(z, kd, id, ad, countPad) * counted(row, kh, ih, ah, countPad)
-        for (let ox = 0; ox < ow;) {
-          const left = ox * sw - pw
-          if ((sw == 1 || pairs) && left >= 0 && ox + 4 <= ow && left + 3 * sw + kw <= iw) {
-            const share = f32x4.div(v128.load(g), f32x4.splat(<f32>(divisor ? divisor : cells * kw)))
-            for (let i = z0; i < z1; i++) {
-              for (let j = y0; j < y1; j++) {
-                let to = out + (<usize>((i * ih + j) * iw + left) << 2)
-                if (pairs) {
-                  v128.store(to, f32x4.add(v128.load(to), v128.shuffle<f32>(share, share, 0, 0, 1, 1)))
-                  v128.store(to, f32x4.add(v128.load(to, 16), v128.shuffle<f32>(share, share, 2, 2, 3, 3)), 16)
-                } else {
-                  for (let k = 0; k < kw; k++) {
-                    v128.store(to, f32x4.add(v128.load(to), share))
-                    to += 4
-                  }
-                }
-              }
-            }
-            ox += 4
-            g += 16
-            continue
-          }
-          const x0 = max(left, 0)
-          const x1 = min(left + kw, iw)
-          const share: f32 = load<f32>(g) / <f32>(divisor ? divisor : cells * counted(left, kw, iw, aw, countPad))
+        const done = pairs ? lo + (hi - lo & ~3) : lo
+        if (lo > 0) shareSpan(0, lo, ih, iw, kw, sw, pw, aw, z0, z1, y0, y1, cells, countPad, divisor, g, out)
+        if (done > lo) {
+          const by = <f32>(divisor ? divisor : cells * kw)
           for (let i = z0; i < z1; i++) {
             for (let j = y0; j < y1; j++) {
-              const to = out + (<usize>((i * ih + j) * iw) << 2)
-              for (let k = x0; k < x1; k++) {
-                const at = to + (<usize>k << 2)
-                store<f32>(at, load<f32>(at) + share)
-              }
+              sharePairs(done - lo, by, g + (<usize>lo << 2), out + (<usize>((i * ih + j) * iw + lo * sw - pw) << 2))
             }
           }
-          ox++
-          g += 4
         }
+        if (done < ow) shareSpan(done, ow, ih, iw, kw, sw, pw, aw, z0, z1, y0, y1, cells, countPad, divisor, g, out)
+        g += <usize>ow << 2
       }
     }
     out += size
+  }
+}
+
+/** The cells of outputs from..to - 1 of a row get their shares. */
+function shareSpan(
+  from: i32, to: i32, ih: i32, iw: i32, kw: i32, sw: i32, pw: i32, aw: i32, z0: i32, z1: i32, y0: i32, y1: i32,
+  cells: i32, countPad: i32, divisor: i32, g: usize, out: usize,
+): void {
+  for (let ox = from; ox < to; ox++) {
+    const left = ox * sw - pw
+    const x0 = max(left, 0)
+    const x1 = min(left + kw, iw)
+    const share: f32 = load<f32>(g + (<usize>ox << 2)) / <f32>(divisor ? divisor : cells * counted(left, kw, iw, aw, countPad))
+    for (let i = z0; i < z1; i++) {
+      for (let j = y0; j < y1; j++) {
+        const to = out + (<usize>((i * ih + j) * iw) << 2)
+        for (let k = x0; k < x1; k++) {
+          const at = to + (<usize>k << 2)
+          store<f32>(at, load<f32>(at) + share)
+        }
+      }
+    }
+  }
+}
+
+/** Each of n (a multiple of 4) outputs adds its share to two cells of a row. */
+function sharePairs(n: i32, by: f32, g: usize, out: usize): void {
+  const divisor = f32x4.splat(by)
+  for (const end = g + (<usize>n << 2); g < end; g += 16) {
+    const share = f32x4.div(v128.load(g), divisor)
+    v128.store(out, f32x4.add(v128.load(out), v128.shuffle<f32>(share, share, 0, 0, 1, 1)))
+    v128.store(out, f32x4.add(v128.load(out, 16), v128.shuffle<f32>(share, share, 2, 2, 3, 3)), 16)
+    out += 32
   }
 }

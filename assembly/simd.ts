@@ -33,6 +33,12 @@
   } else if (n & 1) v128.store32_lane(y, v, 0)
 }
 
+/** Stores v, or its first n lanes where n < 4. */
+@inline export function storeUpTo(y: usize, v: v128, n: i32): void {
+  if (n >= 4) v128.store(y, v)
+  else storePart(y, v, n)
+}
+
 function finishPair(y: usize, v0: v128, v1: v128, n: i32): void {
   if (n >= 4) {
     v128.store(y, v0)
@@ -311,9 +317,9 @@ const TWO_OVER_PI: usize = memory.data<u32>([
   0, 0xa2f9836e, 0x4e441529, 0xfc2757d1, 0xf534ddc0, 0xdb629599, 0x3c439041, 0xfe5163ab, 0xdebbc561, 0xb7246e3a,
 ])
 
-@inline function upperHalf(x: v128): v128 { return f64x2.promote_low_f32x4(v128.shuffle<f32>(x, x, 2, 3, 2, 3)) }
-@inline function lowerHalf(x: v128): v128 { return f64x2.promote_low_f32x4(x) }
-@inline function joined(low: v128, high: v128): v128 {
+@inline export function upperHalf(x: v128): v128 { return f64x2.promote_low_f32x4(v128.shuffle<f32>(x, x, 2, 3, 2, 3)) }
+@inline export function lowerHalf(x: v128): v128 { return f64x2.promote_low_f32x4(x) }
+@inline export function joined(low: v128, high: v128): v128 {
   return v128.shuffle<f32>(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 1, 4, 5)
 }
 

@@ -41,7 +41,7 @@ export function addWeights(w: Window, x: usize, g: usize, fresh: i32, gw: usize)
           const step = <usize>depth << 2
           if (og > THIN) {
             gatherTurned(w, halvesAt, halves, taps, some, shift, blockB)
-            block(rows, panels, some, halves * 4, blockA, blockB, first ? zeros : 0, false, to, step, -Infinity)
+            block(rows, panels, some, halves * 4, blockA, blockB, first ? zeros : 0, 0, 0, to, step, 4, -Infinity)
           } else {
             const cells = scratchAt(PANEL_AT)
             thinWeights(w, halvesAt, halves, taps, some, shift, cells, blockB, rows, corner, <usize>places << 2, first, to, step)

@@ -48,9 +48,10 @@ export async function buildPrograms(entryPoints, outdir) {
   })
 }
 
+export const typeChecker = () => ['lib/tsc.js', 'bin/tsc'].map(f => bin('typescript', f)).find(existsSync)
+
 export function buildTypes() {
-  const tsc = ['lib/tsc.js', 'bin/tsc'].map(f => bin('typescript', f)).find(existsSync)
-  run(tsc, '-p', 'ts')
+  run(typeChecker(), '-p', 'ts')
 }
 
 export const sources = folder =>

@@ -59,7 +59,9 @@ test('gunzip refuses what is no intact gzip file, in one line that names it', as
     good.slice(0, 900), good.slice(0, -4), good.slice(0, -1),
     changed(3), changed(900), changed(good.length - 6), changed(good.length - 2),
     joined(good, new Uint8Array(20)), joined(good, noise(9)), joined(good, good), joined(good, Uint8Array.of(0)),
+    joined(good, Uint8Array.of(0, 0x70, 0x17, 0, 0)),
   ]
+  await refused(() => gunzip(changed(good.length - 1), 'f.gz'), /its end announces 4278195080 bytes of content, more than \d+ packed ones/)
   for (const bytes of files) await refused(() => gunzip(bytes, 'f.gz'), /^f\.gz: expected an intact gzip file, got [^\n]+$/)
 })
 

@@ -1,7 +1,9 @@
 // Golden vectors: which cases the library supports, and how each kind is run and judged.
 
 import { backward, gradients, mul, scope, sum, type Tensor } from 'hebb'
-import { compare, read, roleOf, toTensor, type Args, type Case, type Miss, type Result, type Results, type Source, type Stored } from './golden-format.js'
+import {
+  compare, outputsOf, read, roleOf, toTensor, type Args, type Case, type Miss, type Result, type Results, type Source, type Stored,
+} from './golden-format.js'
 import { INITIALISERS, runInitialiser } from './golden-init.js'
 import { NETWORKS, runNetwork } from './golden-nets.js'
 import { OPS, view, type Inputs } from './golden-ops.js'
@@ -80,11 +82,8 @@ function applyOp(c: Case, source: Source, wanted: Record<string, string>): Appli
   return { leaves, outputs: OPS[c.op]!(inputs, c.args) }
 }
 
-function collectOutputs(c: Case, outputs: Record<string, Tensor>): Results {
-  const results: Results = new Map()
-  for (const name of c.outputs ?? []) if (outputs[roleOf(name)]) results.set(name, read(outputs[roleOf(name)]!))
-  return results
-}
+const collectOutputs = (c: Case, outputs: Record<string, Tensor>): Results =>
+  new Map(outputsOf(c, Object.fromEntries(Object.entries(outputs).map(([role, t]) => [role, read(t)]))))
 
 function runOp(c: Case, source: Source): Results {
   const { leaves, outputs } = applyOp(c, source, c.grads ?? {})

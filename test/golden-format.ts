@@ -89,8 +89,15 @@ export function toTensor({ shape, data }: Stored): Tensor {
 export type Source = (name: string) => Stored
 
 /** What a run hands over for comparison: shape and values of each tensor that the case names. */
-export type Results = Map<string, { shape: readonly number[]; data: ArrayLike<number> }>
-export const read = (t: Tensor): { shape: readonly number[]; data: ArrayLike<number> } => ({ shape: t.shape, data: t.values() })
+export interface Values {
+  shape: readonly number[]
+  data: ArrayLike<number>
+}
+export type Results = Map<string, Values>
+export const read = (t: Tensor): Values => ({ shape: t.shape, data: t.values() })
+/** The outputs that a case names, from what a run made, by role. */
+export const outputsOf = (c: Case, made: Record<string, Values>): [string, Values][] =>
+  (c.outputs ?? []).flatMap(name => (Object.hasOwn(made, roleOf(name)) ? [[name, made[roleOf(name)]!] as [string, Values]] : []))
 
 /** |got − expected| over what is allowed; 0 if equal or both NaN. */
 export function share(got: number, expected: number, [rtol, atol]: readonly [number, number]): number {
@@ -100,7 +107,7 @@ export function share(got: number, expected: number, [rtol, atol]: readonly [num
   return deviation / (atol + rtol * Math.abs(expected))
 }
 
-export function compare(name: string, got: { shape: readonly number[]; data: ArrayLike<number> } | undefined, expected: Stored, tolerance: readonly [number, number]): Miss | null {
+export function compare(name: string, got: Values | undefined, expected: Stored, tolerance: readonly [number, number]): Miss | null {
   const { shape, data } = expected
   if (!got) return { tensor: name, index: [], got: 'nothing', expected: `[${shape}]`, share: Infinity }
   if (String(got.shape) !== String(shape)) return { tensor: name, index: [], got: `shape [${got.shape}]`, expected: `shape [${shape}]`, share: Infinity }

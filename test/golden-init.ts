@@ -25,7 +25,7 @@ export function runInitialiser({ args, expected, tolerance }: Case): Miss[] {
   const tensors = INITIALISERS[args['init']]!(args)
   const misses: Miss[] = []
   const miss = (what: string, got: number, wanted: number, by: number) => misses.push({ tensor: what, index: [], got, expected: wanted, share: by })
-  const values = tensors.map(t => t.values())
+  const values = tensors.map(t => Array.from(t.values()))
   const rms = Math.sqrt(values[0]!.reduce((s, w) => s + w * w, 0) / values[0]!.length)
   const { std, bound, rows, cols, gain } = expected!
   const off = share(rms, std, tolerance['std'] ?? [0, 0])

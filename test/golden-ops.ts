@@ -45,7 +45,7 @@ const unary = (f: (x: Tensor, options?: any) => Tensor): Run => out((t, a) => f(
 const binary = (f: (a: Tensor, b: Tensor) => Tensor): Run => out(t => f(t['a']!, t['b']!))
 const reduce = (f: (x: Tensor, dim: any, options: any) => Tensor): Run => out((t, { dim, ...rest }) => f(t['x']!, dim, camelCase(rest)))
 const extreme = (whole: (x: Tensor, dim: null, options: any) => Tensor, along: (x: Tensor, dim: number, options: any) => { values: Tensor; indices: Tensor }): Run =>
-  ({ x }, { dim, keepdim }) => {
+  ({ x }, { dim, keepdim }): Record<string, Tensor> => {
     if (dim === null) return { out: whole(x!, null, { keepdim }) }
     const { values, indices } = along(x!, dim, { keepdim })
     return { out: values, indices }

@@ -1,7 +1,7 @@
 // Golden vectors: optimizers over twenty steps of three problems, with schedules, clipping and parameter groups.
 
 import { Adam, linear, mul, parameter, SGD, sub, sum, type Optimizer, type Tensor } from 'hebb'
-import { roleOf, toTensor, type Args, type Case, type Results, type Source } from './golden-format.js'
+import { outputsOf, read, roleOf, toTensor, type Args, type Case, type Results, type Source, type Values } from './golden-format.js'
 import { camelCase } from './golden-ops.js'
 
 type Make = (params: any, options: any) => Optimizer<any>
@@ -60,11 +60,10 @@ export function runOptimizer(c: Case, source: Source): Results {
   const { optimizer: name, options, steps, lr_schedule, param_groups } = c.args
   const { params, gradients } = problemOf(c, source)
   const optimizer = OPTIMIZERS[name]!(grouped(params, param_groups), { ...(lr_schedule && { lr: lr_schedule[0] }), ...camelCase(options) })
-  const results: Results = new Map()
+  const results: Record<string, Values> = {}
   const losses: number[] = []
   const trajectory: number[] = []
-  const save = (role: string, shape: readonly number[], data: ArrayLike<number>) => results.set(`${c.name}/out.${role}`, { shape, data })
-  const note = (prefix: string) => Object.entries(params).forEach(([p, t]) => save(`${prefix}.${p}`, t.shape, t.values()))
+  const note = (prefix: string) => Object.entries(params).forEach(([p, t]) => (results[`${prefix}.${p}`] = read(t)))
   const { w } = params
   for (let s = 0; s <= steps; s++) {
     optimizer.zeroGrad()
@@ -77,7 +76,7 @@ export function runOptimizer(c: Case, source: Source): Results {
     optimizer.step()
   }
   note('final')
-  save('loss', [losses.length], losses)
-  if (w) save('traj.w', [steps + 1, w.size], trajectory)
-  return results
+  results['loss'] = { shape: [losses.length], data: losses }
+  if (w) results['traj.w'] = { shape: [steps + 1, w.size], data: trajectory }
+  return new Map(outputsOf(c, results))
 }

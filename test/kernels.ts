@@ -9,7 +9,7 @@ import { createWasm, wasmAvailable, wasmRefusal } from '../ts/backends/wasm.js'
 import { Activation, Binary, Reduce, Unary, Update, type Kernels } from '../ts/kernels.js'
 import { CASES } from './kernels/cases.js'
 import { codes, Draw } from './kernels/operands.js'
-import { check, run, Room, type Case, type KernelName, type Outcome } from './kernels/run.js'
+import { check, run, Room, type Case, type KernelName, type Operand, type Outcome } from './kernels/run.js'
 
 const oracle = new Room(createReference(8))
 const rooms = [new Room(createReference(4)), ...(wasmAvailable() ? [new Room(createWasm())] : [])]
@@ -39,8 +39,7 @@ for (const kernel of names) {
         if (message) wrong.push(message)
       }
       assert.ok(count > 10, `${kernel} has only ${count} cases`)
-      const shown = Number(process.env['SHOW'] ?? 5)
-      assert.is(wrong.length, 0, `${wrong.length} of ${count} cases\n${wrong.slice(0, shown).join('\n')}`)
+      assert.ok(wrong.length === 0, `${wrong.length} of ${count} cases\n${wrong.slice(0, 8).join('\n')}`)
     })
   }
 }
@@ -66,6 +65,7 @@ function caught(kernel: KernelName, kernels?: Kernels<number>, tamper?: (o: Outc
 const spoil = <K extends KernelName>(kernel: K, f: (right: Kernels<number>[K]) => Kernels<number>[K]): Kernels<number> =>
   ({ ...sound.backend.kernels, [kernel]: f(sound.backend.kernels[kernel]) })
 const outputsOf = (o: Outcome) => o.operands.filter(p => p.operand.role === 'output' && p.operand.values.length > 0)
+const readOnly = (o: Operand) => o.role === 'input' && o.kind !== 'scalars'
 const dtype = (kind: string) => (kind === 'int' ? 'int32' as const : 'float32' as const)
 
 for (const kernel of names) {
@@ -97,10 +97,10 @@ for (const kernel of names) {
     }
     const changed = caught(kernel, undefined, outcome => {
       for (const { operand, address } of outcome.operands) {
-        if (operand.role === 'input' && operand.kind !== 'scalars' && operand.values.length > 0) backend.write(address, [4321], dtype(operand.kind))
+        if (readOnly(operand) && operand.values.length > 0) backend.write(address, [4321], dtype(operand.kind))
       }
     })
-    const hasInputs = [...casesOf(kernel)].some(c => c.args.some(a => typeof a !== 'number' && a.role === 'input' && a.kind !== 'scalars'))
+    const hasInputs = [...casesOf(kernel)].some(c => c.args.some(a => typeof a !== 'number' && readOnly(a)))
     assert.ok(changed || !hasInputs, 'an input that changes')
   })
 }
@@ -108,7 +108,7 @@ for (const kernel of names) {
 const SLIPS: { [K in KernelName]?: [string, (right: Kernels<number>[K]) => Kernels<number>[K]][] } = {
   unary: [
     ['stops at whole vectors', right => (f, n, a, b, x, y) => right(f, n - (n % 4), a, b, x, y)],
-    ['relu loses NaN', right => (f, n, a, b, x, y) => (f === Unary.relu ? right(Unary.clamp, n, -Infinity, Infinity, x, y) : right(f, n, a, b, x, y))],
+    ['relu lets negative numbers pass', right => (f, ...rest) => right(f === Unary.relu ? Unary.floor : f, ...rest)],
     ['sign for tanh', right => (f, n, a, b, x, y) => right(f === Unary.tanh ? Unary.sign : f, n, a, b, x, y)],
     ['geluTanh for gelu', right => (f, n, a, b, x, y) => right(f === Unary.gelu ? Unary.geluTanh : f, n, a, b, x, y)],
   ],

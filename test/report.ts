@@ -2,7 +2,10 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import {
+  chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, readSync, rmSync, statSync, symlinkSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inflateSync } from 'node:zlib'
@@ -170,6 +173,7 @@ test('axes have round values that hold the data', () => {
   assert.equal(axis([0.13, 1.92]), { from: 0, to: 2, ticks: [0, 0.5, 1, 1.5, 2] })
   assert.equal(axis([0.951, 0.988]), { from: 0.95, to: 0.99, ticks: [0.95, 0.96, 0.97, 0.98, 0.99] })
   assert.equal(axis([1, 25], { tight: true, whole: true, count: 6 }), { from: 1, to: 25, ticks: [5, 10, 15, 20, 25] })
+  assert.equal(axis([0, 9]).ticks, [0, 2, 4, 6, 8, 10])
   assert.equal(axis([1, 2], { tight: true, whole: true }).ticks, [1, 2])
   assert.equal(axis([3], { tight: true, whole: true }), { from: 2.5, to: 3.5, ticks: [3] })
   const cases = [[], [0], [5], [-5], [NaN, Infinity], [1e308, -1e308], [5e-324], [1, 1 + 1e-15], [-3, -1], [1e-9, 2e-9]]
@@ -305,11 +309,17 @@ test('places that cannot be written: named, nothing left, the old file untouched
   assert.equal([readFileSync(file, 'utf8'), readdirSync(dir).sort()], ['kept', ['a.txt', 'folder']])
 }))
 
-test('devices are written in place', () => {
-  if (!existsSync('/dev/null')) return
-  checkWritable('/dev/null')
-  save('/dev/null', 'x')
-  assert.ok(statSync('/dev/null').isCharacterDevice())
-})
+test('pipes and devices are written in place', () => inFolder(dir => {
+  const pipe = join(dir, 'pipe')
+  if (spawnSync('mkfifo', [pipe]).status !== 0) return
+  // Open for both directions, so that neither side waits for the other.
+  const handle = openSync(pipe, 'r+')
+  checkWritable(pipe)
+  save(pipe, 'through')
+  const bytes = new Uint8Array(20)
+  assert.is(readSync(handle, bytes), 7)
+  closeSync(handle)
+  assert.ok(statSync(pipe).isFIFO())
+}))
 
 test.run()

@@ -43,6 +43,11 @@ export class Node<A = any> {
     return input !== undefined && (leading ? leading.has(input) : input.requiresGrad)
   }
 
+  /** Is the gradient of any input wanted? */
+  get leads(): boolean {
+    return this.inputs.some((_, i) => this.needs(i))
+  }
+
   /**
    * Where a fused gradient may write dL/dinput i: the leaf's own gradient if that is empty (saves a pass over the
    * weights), else a new tensor.
@@ -186,7 +191,10 @@ function walkFast(nodes: Node[], wanted: Map<Tensor, Tensor | null> | null, reta
       const g = node.grad
       if (!g) continue
       node.grad = null
-      if (wanted?.has(node.output)) wanted.set(node.output, g)
+      if (wanted?.has(node.output)) {
+        wanted.set(node.output, g)
+        if (!node.leads) continue
+      }
       const gradients = noGrad(() => (node.op.fused ?? node.op.gradient!).call(node.op, g, node))
       for (let i = 0; i < node.inputs.length; i++) {
         const gradient = gradients[i]
@@ -234,7 +242,10 @@ function walkRecorded(nodes: Node[], wanted: Map<Tensor, Tensor | null>, add: (a
     const g = node.grad
     if (!g) continue
     node.grad = null
-    if (wanted.has(node.output)) wanted.set(node.output, g)
+    if (wanted.has(node.output)) {
+      wanted.set(node.output, g)
+      if (!node.leads) continue
+    }
     const gradients = node.op.gradient!(g, node)
     node.inputs.forEach((input, i) => {
       const gradient = gradients[i]
@@ -267,6 +278,8 @@ export interface BackwardOptions {
  */
 export function backward(loss: Tensor, options: BackwardOptions = {}): void {
   if (loss.size !== 1) throw new ShapeError(`backward: a scalar expected, got shape ${show(loss.shape)}: reduce it with mean() or sum()`)
+  // says so if the loss was freed
+  void loss.buffer
   if (!loss.node) {
     throw new Error(
       loss.requiresGrad
@@ -274,9 +287,10 @@ export function backward(loss: Tensor, options: BackwardOptions = {}): void {
         : `backward: ${loss.label} ${show(loss.shape)} does not depend on anything that requires a gradient: use parameters or requiresGradient(), outside noGrad()`,
     )
   }
+  // before anything is freed, so that a loss built on the last graph is told that it is gone
+  const nodes = collect([loss])
   for (const t of spent) if (!t.kept && !t.owner) t.release('the next backward()')
   spent = []
-  const nodes = collect([loss])
   const seed = filled(loss, 1)
   seed.kept = true
   loss.node.grad = seed
@@ -306,10 +320,11 @@ export function gradients(outputs: Tensor | readonly Tensor[], inputs: readonly 
   const roots = outputs instanceof Tensor ? [outputs] : outputs
   const { createGraph = false, retainGraph = createGraph, gradOutputs } = options
   const wanted = new Map<Tensor, Tensor | null>(inputs.map(t => [t, null]))
-  const nodes = collect(roots)
+  const all = collect(roots)
   const was = leading
   const on = new Set<Tensor>(inputs)
-  for (let i = nodes.length - 1; i >= 0; i--) if (nodes[i]!.inputs.some(t => on.has(t))) on.add(nodes[i]!.output)
+  for (let i = all.length - 1; i >= 0; i--) if (all[i]!.inputs.some(t => on.has(t))) on.add(all[i]!.output)
+  const nodes = all.filter(n => on.has(n.output))
   leading = on
   try {
     roots.forEach((root, i) => {
@@ -318,13 +333,14 @@ export function gradients(outputs: Tensor | readonly Tensor[], inputs: readonly 
       if (given && !sameShape(given.shape, root.shape)) {
         throw new ShapeError(`gradients: gradOutputs[${i}] has shape ${show(given.shape)}, the output ${show(root.shape)}`)
       }
+      if (!on.has(root)) return
       const seed = given ? (createGraph ? given : given.alias()) : filled(root, 1)
       if (!createGraph) seed.kept = true
       if (root.node) root.node.grad = root.node.grad ? (createGraph ? addition(root.node.grad, seed) : accumulate(root.node.grad, seed)) : seed
-      else if (wanted.has(root)) wanted.set(root, seed)
+      else wanted.set(root, seed)
     })
     if (createGraph) walkRecorded(nodes, wanted, addition)
-    else walkFast(nodes.filter(n => on.has(n.output)), wanted, retainGraph)
+    else walkFast(nodes, wanted, retainGraph)
     return inputs.map(t => {
       const g = wanted.get(t) ?? filled(t, 0)
       // the walk held it; now it belongs to whoever asked

@@ -2,7 +2,7 @@
 
 import { backward, gradients, type GradientOptions } from './autograd.js'
 import { add, mul } from './ops/arithmetic.js'
-import { like, zeros } from './ops/creation.js'
+import { like } from './ops/creation.js'
 import { reshape, select } from './ops/layout.js'
 import { stack } from './ops/joining.js'
 import { sum } from './ops/reduce.js'
@@ -58,7 +58,8 @@ export function vjp(f: TensorFunction, inputs: readonly Tensor[], v: Tensor, opt
 export function jvp(f: TensorFunction, inputs: readonly Tensor[], vectors: readonly Tensor[]): { value: Tensor; tangent: Tensor } {
   const xs = leaves(inputs)
   const value = f(...xs)
-  const u = zeros(value.shape, { requiresGrad: true })
+  const u = like(value, 0)
+  u.requiresGrad = true
   const products = gradients(value, xs, { gradOutputs: [u], createGraph: true })
   const total = products.map((p, i) => sum(mul(p, vectors[i]!))).reduce((a, b) => add(a, b))
   return { value, tangent: total.node ? gradients(total, [u])[0]! : like(value, 0) }

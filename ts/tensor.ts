@@ -161,6 +161,12 @@ export class Tensor implements Owned {
   moveTo(scope: Scope | null): void {
     this.kept = false
     this.owner = scope
+    // the collector must not free it a second time
+    if (this.#lease) {
+      this.#lease.done = true
+      if (this.#lease.counted) unowned--
+      this.#lease = null
+    }
     if (scope) scope.owned.push(this)
     else this.#leaveToCollector()
   }

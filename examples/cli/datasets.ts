@@ -44,7 +44,8 @@ export async function loadDataset(name: Dataset, data: string, digits = DIGITS):
   return { train, test, note: complete ? undefined : `a subset: ${parts.join(', ')}` }
 }
 
-const fetching = (name: Dataset, folder: string, them = 'it'): string => `npm run data -- ${name} ${folder}   fetches ${them}`
+const fetching = (name: Dataset, folder: string, them = 'it'): string =>
+  `npm run data -- ${name} ${/[^\w./:\\-]/.test(folder) ? JSON.stringify(folder) : folder}   fetches ${them}`
 
 async function loadIdx(folder: string, name: 'mnist' | 'fashion'): Promise<{ train: ImageSet, test: ImageSet }> {
   const options: ImageSetOptions = { name, classes: 10, classNames: name === 'fashion' ? FASHION_CLASSES : undefined }

@@ -11,8 +11,8 @@ interface View {
   offset: number
 }
 function view(what: string, size: number, sizes: number[], strides: number[], offset = 0): View {
-  const pad = 6 - sizes.length
-  return { what, size, sizes: [...Array<number>(pad).fill(1), ...sizes], strides: [...Array<number>(pad).fill(0), ...strides], offset }
+  const six = (list: number[], filler: number) => [...Array<number>(6 - list.length).fill(filler), ...list]
+  return { what, size, sizes: six(sizes, 1), strides: six(strides, 0), offset }
 }
 const VIEWS: View[] = [
   ...SIZES.map(n => view(`all of ${n}`, n, [n], [1])),
@@ -55,7 +55,10 @@ export function* copyTo(d: Draw): Cases {
 }
 
 /** [outer, n, m, inner] for gather and its kin */
-const PICKS = [[1, 1, 1, 1], [1, 5, 0, 3], [1, 7, 4, 1], [3, 4, 5, 1], [2, 5, 3, 16], [1, 67, 33, 17], [2, 3, 17, 4], [0, 3, 2, 2], [5, 10, 1, 3]] as const
+const PICKS = [
+  [1, 1, 1, 1], [1, 5, 0, 3], [1, 7, 4, 1], [3, 4, 5, 1], [2, 5, 3, 16], [1, 67, 33, 17], [2, 3, 17, 4],
+  [0, 3, 2, 2], [5, 10, 1, 3],
+] as const
 const strays = (d: Draw, n: number, count: number) => {
   const index = d.whole(count, 0, n)
   for (let i = 0; i < count; i += 3) index[i] = d.pick([-1, n, 2147483647, -2147483648, 0, n - 1])

@@ -8,10 +8,12 @@ import type { Case, Operand, Tolerance } from './run.js'
 export const SIZES = [0, 1, 3, 4, 5, 15, 16, 17, 33, 64, 67]
 export const FEW = [1, 3, 5, 17]
 export const SPECIAL = [
-  NaN, Infinity, -Infinity, 0, -0, 1, -1, 0.5, -0.5, 2, -3, 2.5, 1e-45, -1e-40, 1.17549435e-38, 3e38, -3e38, 1e4, -1e4, 88.5, -87.5, -103, 1e-7,
+  NaN, Infinity, -Infinity, 0, -0, 1, -1, 0.5, -0.5, 2, -3, 2.5, 1e-45, -1e-40, 1.17549435e-38, 3e38, -3e38, 1e4, -1e4, 88.5,
+  -87.5, -103, 1e-7,
 ].map(Math.fround)
 
-export const codes = <E extends Record<string, string | number>>(e: E) => Object.values(e).filter(v => typeof v === 'number') as number[]
+/** The numbers of an enum */
+export const codes = (e: object) => Object.values(e).filter(v => typeof v === 'number') as number[]
 
 export const input = (values: ArrayLike<number>): Operand => ({ kind: 'float', role: 'input', values: Float32Array.from(values) })
 export const ints = (values: ArrayLike<number>): Operand => ({ kind: 'int', role: 'input', values: Int32Array.from(values) })
@@ -51,7 +53,8 @@ export class Draw {
   }
   /** Magnitudes from 2^low to 2^high, both signs */
   wide(n: number, low: number, high: number): Float32Array {
-    return Float32Array.from({ length: n }, () => (this.random.integer(2) ? 1 : -1) * 2 ** (low + (high - low) * this.random.uniform()))
+    const exponent = () => low + (high - low) * this.random.uniform()
+    return Float32Array.from({ length: n }, () => (this.random.integer(2) ? 1 : -1) * 2 ** exponent())
   }
   /** Whole numbers from low to high - 1 */
   whole(n: number, low: number, high: number): Int32Array {

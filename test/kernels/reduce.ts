@@ -24,7 +24,8 @@ export function* reduce(d: Draw): Cases {
     for (const [outer, n, inner] of f === Reduce.prod ? [] : LONG) {
       // all of one sign and far from zero: one running float32 sum would be 1e-5 off
       const x = d.normal(outer * n * inner, 1, 10)
-      yield one(`${Reduce[f]} long ${[outer, n, inner]}`, [f, outer, n, inner, input(x), output(outer * inner)], extreme ? 'exact' : within(2e-6))
+      const args = [f, outer, n, inner, input(x), output(outer * inner)]
+      yield one(`${Reduce[f]} long ${[outer, n, inner]}`, args, extreme ? 'exact' : within(2e-6))
     }
     for (const n of [2, 5, 17, 40]) {
       for (const v of [NaN, Infinity, -Infinity]) {
@@ -45,8 +46,13 @@ export function* argReduce(d: Draw): Cases {
     for (const [outer, n, inner] of [...RUNS, ...LONG]) {
       if (n === 0) continue
       const size = outer * n * inner
-      const values = [d.whole(size, -3, 4), d.normal(size), ...(size < 9000 ? [d.spiced(size, [NaN, -Infinity, Infinity, 1]), new Float32Array(size).fill(-sign * Infinity)] : [])]
-      for (const x of values) yield one(`sign ${sign} ${[outer, n, inner]}`, [sign, outer, n, inner, input(x), outputInts(outer * inner)])
+      const values = [
+        d.whole(size, -3, 4), d.normal(size), d.spiced(size, [NaN, -Infinity, Infinity, 1]),
+        new Float32Array(size).fill(-sign * Infinity),
+      ]
+      for (const x of values) {
+        yield one(`sign ${sign} ${[outer, n, inner]}`, [sign, outer, n, inner, input(x), outputInts(outer * inner)])
+      }
     }
   }
 }
@@ -55,7 +61,8 @@ export function* moments(d: Draw): Cases {
   for (const [outer, n, inner] of [...RUNS, ...LONG]) {
     for (const shift of [0, 100]) {
       const x = input(d.normal(outer * n * inner, 1, shift))
-      yield one(`${[outer, n, inner]} around ${shift}`, [outer, n, inner, x, output(outer * inner), output(outer * inner)], within(3e-6, 2e-6))
+      const args = [outer, n, inner, x, output(outer * inner), output(outer * inner)]
+      yield one(`${[outer, n, inner]} around ${shift}`, args, within(3e-6, 2e-6))
     }
   }
 }
@@ -80,7 +87,8 @@ export function* cumsum(d: Draw): Cases {
     for (const reverse of [0, 1]) {
       const x = input(d.normal(outer * n * inner))
       const tolerance = within(1e-6, 3e-7 * Math.max(1, Math.sqrt(n) * 2))
-      yield one(`${[outer, n, inner]}${reverse ? ' reverse' : ''}`, [outer, n, inner, reverse, x, output(outer * n * inner)], tolerance)
+      const args = [outer, n, inner, reverse, x, output(outer * n * inner)]
+      yield one(`${[outer, n, inner]}${reverse ? ' reverse' : ''}`, args, tolerance)
     }
   }
 }
@@ -89,10 +97,13 @@ export function* cumsum(d: Draw): Cases {
 
 const CLASSES: [number, number, number][] = [...RUNS, [5, 10, 1], [2, 1000, 1], [3, 21, 25]]
 
+const logits = (d: Draw, size: number) =>
+  [['', d.normal(size, 2)], [' far apart', d.normal(size, 60, -300)], [' masked', d.spiced(size, [-Infinity, 0, 30])]] as const
+
 export function* softmax(d: Draw): Cases {
   for (const [outer, n, inner] of CLASSES) {
     const size = outer * n * inner
-    for (const [what, x] of [['', d.normal(size, 2)], [' far apart', d.normal(size, 60, -300)], [' masked', d.spiced(size, [-Infinity, 0, 30])]] as const) {
+    for (const [what, x] of logits(d, size)) {
       yield one(`${[outer, n, inner]}${what}`, [outer, n, inner, input(x), output(size)], within(2e-6, 1e-7))
     }
   }
@@ -102,7 +113,7 @@ export function* softmax(d: Draw): Cases {
 export function* logSoftmax(d: Draw): Cases {
   for (const [outer, n, inner] of CLASSES) {
     const size = outer * n * inner
-    for (const [what, x] of [['', d.normal(size, 2)], [' far apart', d.normal(size, 60, -300)], [' masked', d.spiced(size, [-Infinity, 0, 30])]] as const) {
+    for (const [what, x] of logits(d, size)) {
       yield one(`${[outer, n, inner]}${what}`, [outer, n, inner, input(x), output(size)], within(1e-6, 1e-6))
     }
   }
@@ -112,14 +123,18 @@ export function* softmaxGrads(d: Draw, log: boolean): Cases {
   for (const [outer, n, inner] of CLASSES) {
     const size = outer * n * inner
     const y = d.normal(size).map(v => (log ? -Math.abs(v) - Math.log(n + 1) : Math.exp(v) / (2 * n)))
-    yield one(`${[outer, n, inner]}`, [outer, n, inner, input(y), input(d.normal(size)), output(size)], within(2e-6, 1e-6 * Math.max(1, Math.sqrt(n) / 2)))
+    const args = [outer, n, inner, input(y), input(d.normal(size)), output(size)]
+    yield one(`${[outer, n, inner]}`, args, within(2e-6, 1e-6 * Math.max(1, Math.sqrt(n) / 2)))
   }
 }
 
 /** weights, smoothing, targets of every kind */
 export function* entropies(d: Draw, gradient: boolean): Cases {
   const tolerance = within(2e-6, 2e-6)
-  for (const [n, c, inner] of [[1, 1, 1], [0, 3, 1], [3, 10, 1], [17, 4, 1], [5, 33, 1], [2, 5, 7], [3, 10, 16], [64, 10, 1], [2, 67, 3], [1, 1000, 1]] as const) {
+  const shapes = [
+    [1, 1, 1], [0, 3, 1], [3, 10, 1], [17, 4, 1], [5, 33, 1], [2, 5, 7], [3, 10, 16], [64, 10, 1], [2, 67, 3], [1, 1000, 1],
+  ] as const
+  for (const [n, c, inner] of shapes) {
     const count = n * inner
     for (const smoothing of [0, 0.25]) {
       for (const weighted of [false, true]) {
@@ -146,6 +161,8 @@ export function* entropies(d: Draw, gradient: boolean): Cases {
   if (gradient) return
   const [loss, lse, used]: Operand[] = [output(6), output(6), { ...output(6), role: 'ignored' }]
   yield one('strays', [3, 4, 2, -100, 0, input(d.normal(24)), ints([0, -100, 3, 4, -1, 1]), 0, loss!, lse!, used!], tolerance)
-  yield one('a class ruled out', [1, 4, 1, -100, 0, input([1, -Infinity, 2, 3]), ints([2]), 0, output(1), output(1), output(1)], tolerance)
-  yield one('logits far apart', [2, 3, 1, -100, 0, input([1e4, 0, -1e4, -500, -501, -502]), ints([1, 0]), 0, output(2), output(2), output(2)], tolerance)
+  const ruledOut = input([1, -Infinity, 2, 3])
+  yield one('a class ruled out', [1, 4, 1, -100, 0, ruledOut, ints([2]), 0, output(1), output(1), output(1)], tolerance)
+  const apart = input([1e4, 0, -1e4, -500, -501, -502])
+  yield one('logits far apart', [2, 3, 1, -100, 0, apart, ints([1, 0]), 0, output(2), output(2), output(2)], tolerance)
 }

@@ -114,9 +114,10 @@ export function compare(c: Case, got: Outcome, expected: Outcome): string | null
     const n = operand.values.length
     const name = `${operand.role} ${k} [${n}]`
     if (operand.kind === 'scalars') continue
+    const intact = (value: number) => same(value, guard) || same(value, Math.fround(guard))
     for (let i = 0; i < GUARD; i++) {
-      if (!same(after[i]!, Math.fround(guard)) && after[i] !== guard) return `${name}: wrote ${GUARD - i} before the start`
-      if (!same(after[GUARD + n + i]!, Math.fround(guard)) && after[GUARD + n + i] !== guard) return `${name}: wrote ${i} past the end`
+      if (!intact(after[i]!)) return `${name}: wrote ${GUARD - i} before the start`
+      if (!intact(after[GUARD + n + i]!)) return `${name}: wrote ${i} past the end`
     }
     for (let i = 0; i < n; i++) {
       const value = after[GUARD + i]!
@@ -139,13 +140,14 @@ export function close(got: number, wanted: number, tolerance: Tolerance): boolea
   return Math.abs(got - wanted) <= tolerance.absolute + tolerance.relative * Math.abs(wanted)
 }
 
-/** How many elements of an output are wrong in all tells a tail from a formula. */
+/** What stood there in inputs of the same size, and the results beside it: got/expected */
 function surroundings(got: Outcome, expected: Outcome, k: number, i: number): string {
   const a = got.operands[k]!.after
   const b = expected.operands[k]!.after
-  const inputs = got.operands.filter(p => p.operand.role === 'input' && p.operand.kind === 'float' && p.operand.values.length === a.length - 2 * GUARD)
-  const from = inputs.map(p => `${p.operand.values[i]}`).join(', ')
-  return ` (${from ? `inputs there ${from}; ` : ''}neighbours ${[-1, 1].map(d => `${a[GUARD + i + d]}/${b[GUARD + i + d]}`).join(', ')})`
+  const inputs = got.operands.map(p => p.operand).filter(o => o.role === 'input' && o.values.length === a.length - 2 * GUARD)
+  const from = inputs.map(o => `${o.values[i]}`).join(', ')
+  const beside = [-1, 1].map(d => `${a[GUARD + i + d]}/${b[GUARD + i + d]}`).join(', ')
+  return ` (${from ? `inputs there ${from}; ` : ''}beside it ${beside})`
 }
 
 /** The message of the first thing wrong with a case on a backend, or null. */
@@ -154,5 +156,6 @@ export function check(
 ): string | null {
   const expected = run(oracle, c)
   const wrong = compare(c, run(room, c, kernels, tamper), expected)
-  return wrong && `${c.kernel} ${c.what} (${c.args.map(a => (typeof a === 'number' ? a : `${a.kind}[${a.values.length}]`)).join(' ')}): ${wrong}`
+  const args = () => c.args.map(a => (typeof a === 'number' ? a : `${a.kind}[${a.values.length}]`)).join(' ')
+  return wrong && `${c.kernel} ${c.what} (${args()}): ${wrong}`
 }

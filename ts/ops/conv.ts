@@ -6,7 +6,7 @@ import { Activation, type Kernels } from '../kernels.js'
 import { padFront, perDim, show, ShapeError, windowCount, type PerDim } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { add, requireFloat } from './arithmetic.js'
-import { reshape } from './layout.js'
+import { reshape, squeeze, unsqueeze } from './layout.js'
 import { sum } from './reduce.js'
 
 /** Everything the kernels need to know, in D, H, W order with leading dimensions of size 1. */
@@ -101,8 +101,9 @@ export interface ConvOptions {
 
 function convolve(name: string, rank: number, x: Tensor, weight: Tensor, bias: Tensor | null | undefined, options: ConvOptions): Tensor {
   requireFloat(name, x, weight)
+  if (x.rank === rank + 1) return squeeze(convolve(name, rank, unsqueeze(x, 0), weight, bias, options), 0)
   const axes = ['w', 'h, w', 'd, h, w'][rank - 1]!
-  if (x.rank !== rank + 2) throw new ShapeError(`${name}: x [n, c, ${axes}] expected, got ${show(x.shape)}${x.rank === rank + 1 ? ': unsqueeze(0) makes a batch of one' : ''}`)
+  if (x.rank !== rank + 2) throw new ShapeError(`${name}: x [n, c, ${axes}], or [c, ${axes}] without a batch, expected, got ${show(x.shape)}`)
   if (weight.rank !== rank + 2) throw new ShapeError(`${name}: weight [out, in / groups, ${axes}] expected, got ${show(weight.shape)}`)
   const { groups = 1 } = options
   const [n, c] = x.shape as [number, number]
@@ -144,7 +145,7 @@ export function conv1d(x: Tensor, weight: Tensor, bias?: Tensor | null, options:
 }
 /**
  * y[n,co,i,j] = bias[co] + Σ x[n, ci, i·s + u·d − p, j·s + v·d − p] weight[co, ci, u, v] (cross-correlation, as everybody's).
- * x: [n, cIn, h, w], weight: [cOut, cIn / groups, kh, kw], bias: [cOut]. Output size ⌊(h + 2p − d(k−1) − 1) / s⌋ + 1.
+ * x: [n, cIn, h, w] or [cIn, h, w], weight: [cOut, cIn / groups, kh, kw], bias: [cOut]. Output size ⌊(h + 2p − d(k−1) − 1) / s⌋ + 1.
  * @throws ShapeError if channels don't fit or the kernel is larger than the padded image
  */
 export function conv2d(x: Tensor, weight: Tensor, bias?: Tensor | null, options: ConvOptions = {}): Tensor {
@@ -166,6 +167,7 @@ export interface ConvTransposeOptions {
 
 function convolveTransposed(name: string, rank: number, x: Tensor, weight: Tensor, bias: Tensor | null | undefined, options: ConvTransposeOptions): Tensor {
   requireFloat(name, x, weight)
+  if (x.rank === rank + 1) return squeeze(convolveTransposed(name, rank, unsqueeze(x, 0), weight, bias, options), 0)
   const { groups = 1 } = options
   if (x.rank !== rank + 2 || weight.rank !== rank + 2 || x.shape[1] !== weight.shape[0] || x.shape[1]! % groups) {
     throw new ShapeError(

@@ -3,6 +3,7 @@
 import { apply, type Op } from '../autograd.js'
 import { around, dimension, show, ShapeError } from '../shape.js'
 import { Tensor } from '../tensor.js'
+import { slice } from './layout.js'
 
 export type Indices = Tensor | ArrayLike<number>
 
@@ -16,6 +17,18 @@ function indexTensor(op: string, index: Indices, beside: Tensor | null): Tensor 
   }
   if (!beside) throw new TypeError(`${op}: an index tensor expected`)
   return new Tensor([index.length], 'int32', beside.backend).set(index)
+}
+
+/**
+ * Refuse indices outside 0..n−1, but for `except`. They are read on the host, where a mistake can be named; a captured step is
+ * checked while it is recorded. @internal
+ */
+export function checkIndices(op: string, what: string, index: Tensor, n: number, except = -1): void {
+  const values = index.backend.read(index.buffer.address, index.size, 'int32')
+  for (let i = 0; i < values.length; i++) {
+    const v = values[i]!
+    if (!(v >= 0 && v < n) && (v !== except || except === -1)) throw new RangeError(`${op}: ${what} 0..${n - 1} expected, got ${v} at position ${i}`)
+  }
 }
 
 interface Along {
@@ -44,13 +57,15 @@ const scatterAddOp: Op<Along> = {
   },
   gradient: (g, { inputs: [, index], attrs }) => [apply(gatherOp, [g, index!], attrs), null],
 }
-/** y[i][j] = x[index[i][j]][j] for dim 0, and so on; index has x's sizes in the other dimensions. */
+/** y[i][j] = x[index[i][j]][j] for dim 0, and so on; y has the index's shape, whose other sizes may be smaller than x's. */
 export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
   const d = dimension('gather', dim, x.rank)
-  if (index.rank !== x.rank || index.shape.some((size, i) => i !== d && size !== x.shape[i])) {
-    throw new ShapeError(`gather: an index with the sizes of x ${show(x.shape)} except in dim ${dim} expected, got ${show(index.shape)}`)
+  if (index.rank !== x.rank || index.shape.some((size, i) => i !== d && size > x.shape[i]!)) {
+    throw new ShapeError(`gather: an index with at most the sizes of x ${show(x.shape)} except in dim ${dim} expected, got ${show(index.shape)}`)
   }
-  return apply(gatherOp, [x, indexTensor('gather', index, x)], { dim: d, n: x.shape[d] ?? 1 })
+  const smaller = index.shape.flatMap((end, i) => (i !== d && end < x.shape[i]! ? [{ dim: i, end }] : []))
+  const from = smaller.length ? slice(x, smaller) : x
+  return apply(gatherOp, [from, indexTensor('gather', index, x)], { dim: d, n: x.shape[d] ?? 1 })
 }
 
 const indexSelectOp: Op<Along> = {

@@ -20,8 +20,9 @@ export interface ReduceOptions {
 const without = (shape: Shape, dims: readonly number[]): number[] => shape.filter((_, i) => !dims.includes(i))
 const withOnes = (shape: Shape, dims: readonly number[]): number[] => shape.map((d, i) => (dims.includes(i) ? 1 : d))
 
-/** Run a reducing kernel over each run of neighbouring dims, the last run first. */
-function overRuns(x: Tensor, dims: readonly number[], run: (outer: number, n: number, inner: number, x: number, y: number) => void): Tensor {
+type Run = (outer: number, n: number, inner: number, x: number, y: number) => void
+/** Run a reducing kernel over each run of neighbouring dims, the last run first; `next` combines the results of the first. */
+function overRuns(x: Tensor, dims: readonly number[], run: Run, next = run): Tensor {
   let from = x
   let shape = x.shape
   if (dims.length === 0) {
@@ -35,7 +36,7 @@ function overRuns(x: Tensor, dims: readonly number[], run: (outer: number, n: nu
     const first = dims[i]!
     const to = shape.filter((_, d) => d < first || d > last)
     const y = new Tensor(to, 'float32', x.backend)
-    run(...around(shape, first, last), from.address, y.address)
+    ;(from === x ? run : next)(...around(shape, first, last), from.address, y.address)
     if (from !== x) from.release('reduce')
     from = y
     shape = to
@@ -54,7 +55,11 @@ const spread = (g: Tensor, x: Tensor, dims: readonly number[]): Tensor => expand
 function reduceOp(name: string, code: Reduce, gradient: (g: Tensor, x: Tensor, y: Tensor, dims: readonly number[]) => Tensor) {
   const op: Op<Attrs> = {
     name,
-    forward: ([x], { dims }) => overRuns(x!, dims, (outer, n, inner, from, to) => x!.backend.kernels.reduce(code, outer, n, inner, from, to)),
+    forward([x], { dims }) {
+      const { kernels } = x!.backend
+      const run = (f: Reduce): Run => (outer, n, inner, from, to) => kernels.reduce(f, outer, n, inner, from, to)
+      return overRuns(x!, dims, run(code), run(code === Reduce.sumAbs || code === Reduce.sumSquares ? Reduce.sum : code))
+    },
     gradient: (g, { inputs: [x], output, attrs: { dims } }) => [gradient(g, x!, output, dims)],
   }
   return (x: Tensor, dim: Dims, { keepdim = false }: ReduceOptions = {}): Tensor => {

@@ -3,12 +3,11 @@
 import { apply, type Op } from '../autograd.js'
 import { around, dimension, sameShape, show, ShapeError, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
-import { add, div, mul, requireFloat, sub } from './arithmetic.js'
-import { int } from './unary.js'
+import { add, div, mul, ne, requireFloat, sub } from './arithmetic.js'
 import { oneHot } from './indexing.js'
 import { expand, permute, reshape, unsqueeze } from './layout.js'
 import { sum } from './reduce.js'
-import { exp, neg } from './unary.js'
+import { exp, float, int, neg } from './unary.js'
 import { reduced, type LossOptions } from './reduction.js'
 
 interface Attrs {
@@ -91,12 +90,12 @@ const crossEntropyOp: Op<CrossEntropy> = {
   gradient(g, { inputs: [x], attrs: q }) {
     const { n, c, inner } = q
     const smooth = q.labelSmoothing
-    // dl_i/dx = a_i (softmax − onehot) w… written out: Σ_j k_ij (softmax_j − …) with k_ij the weight of −lp_j in loss i
+    // loss = −Σ_j k_j lp_j, so dloss/dx_j = softmax_j Σ k − k_j
     const hot = permute(reshape(oneHot(reshape(q.target, [n * inner]), c), [n, inner, c]), [0, 2, 1])
-    const keep = reshape(q.used, [n, 1, inner])
-    const weight = q.weight ? reshape(q.weight, [1, c, 1]) : null
-    let k = mul(weight ? mul(hot, weight) : hot, 1 - smooth)
-    if (smooth > 0) k = add(k, mul(weight ? mul(weight, asMask(keep)) : asMask(keep), smooth / c))
+    let k = mul(hot, 1 - smooth)
+    if (smooth > 0) k = add(k, smooth / c)
+    if (q.weight) k = mul(k, reshape(q.weight, [1, c, 1]))
+    k = mul(k, ne(float(reshape(q.target, [n, 1, inner])), q.ignoreIndex))
     const p = softmax(reshape(x!, [n, c, inner]), 1)
     return [reshape(mul(sub(mul(p, kept(k, 1)), k), reshape(g, [n, 1, inner])), x!.shape)]
   },
@@ -110,9 +109,6 @@ const crossEntropyOp: Op<CrossEntropy> = {
     return [out]
   },
 }
-/** 1 where x is not 0 */
-const asMask = (x: Tensor): Tensor => x.ne(0)
-
 export interface CrossEntropyOptions extends LossOptions {
   /** Weight of each class: [c] */
   weight?: Tensor | null

@@ -3,7 +3,7 @@
 import { apply, type Op } from '../autograd.js'
 import { Unary } from '../kernels.js'
 import { Tensor } from '../tensor.js'
-import { add, ge, gt, le, mul, requireFloat, where } from './arithmetic.js'
+import { add, ge, gt, le, lt, mul, requireFloat, where } from './arithmetic.js'
 import { like } from './creation.js'
 
 interface Attrs {
@@ -44,7 +44,7 @@ export const affine: (x: Tensor, a?: number, b?: number) => Tensor = unaryOp('af
 /** −x */
 export const neg = (x: Tensor): Tensor => affine(x, -1, 0)
 
-const absOp = unaryOp('abs', Unary.abs, (g, x) => mul(g, sign(x)))
+const absOp = unaryOp('abs', Unary.abs, (g, x) => where(gt(x, 0), g, where(lt(x, 0), neg(g), 0)))
 /** |x|; gradient 0 at 0 */
 export const abs = (x: Tensor): Tensor => absOp(x)
 
@@ -88,7 +88,7 @@ const sigmoidOp = unaryOp('sigmoid', Unary.sigmoid, (g, _x, y) => mul(g, mul(y, 
 /** 1 / (1 + e^−x) */
 export const sigmoid = (x: Tensor): Tensor => sigmoidOp(x)
 
-const reluOp = unaryOp('relu', Unary.relu, (g, x) => mul(g, gt(x, 0)))
+const reluOp = unaryOp('relu', Unary.relu, (g, x) => where(le(x, 0), 0, g))
 /** max(0, x); gradient 0 at 0 */
 export const relu = (x: Tensor): Tensor => reluOp(x)
 

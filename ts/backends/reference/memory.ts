@@ -5,7 +5,7 @@ export type Floats = Float32Array | Float64Array
 /** int32 elements: whole numbers in float64 where the width is 8. */
 export type Ints = Int32Array | Float64Array
 
-const LARGEST = 2 ** 31
+const LARGEST = 2147483648
 /** Address 0 means "none", so the first 64 bytes are never handed out. */
 const FIRST = 64
 
@@ -27,7 +27,7 @@ export class Memory {
   reserve(bytes: number): number {
     const address = this.#top
     const top = address + bytes
-    if (top > LARGEST) throw new RangeError(`the end of the ${LARGEST / 2 ** 30} GB of the reference backend`)
+    if (top > LARGEST) throw new RangeError(`the end of the 2 GB of the reference backend`)
     if (top > this.#buffer.byteLength) {
       const grown = new ArrayBuffer(Math.min(LARGEST, Math.max(top, 2 * this.#buffer.byteLength)))
       new Uint8Array(grown).set(new Uint8Array(this.#buffer))

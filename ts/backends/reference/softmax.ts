@@ -110,9 +110,12 @@ export const softmax = (memory: Memory): Softmax => ({
       const start = Math.floor(p / inner) * c * inner + (p % inner)
       const t = targets[p]!
       const own = (1 - smoothing) * (t >= 0 && t < c ? (weight ? weights[t]! : 1) : NaN)
+      // rounded to float32, the log-sum of large logits is too coarse: what it shifts is normalised again
+      let total = 0
+      for (let j = 0; j < c; j++) total += exp(xs[start + j * inner]! - lses[p]!)
       for (let j = 0; j < c; j++) {
         const k = start + j * inner
-        const probability = exp(xs[k]! - lses[p]!)
+        const probability = exp(xs[k]! - lses[p]!) / total
         const smooth = (smoothing / c) * (sum * probability - (weight ? weights[j]! : 1))
         to[k] = t === ignore ? 0 : gs[p]! * (own * (probability - (j === t ? 1 : 0)) + smooth)
       }

@@ -1,0 +1,132 @@
+// npm test: builds what is out of date, type-checks, runs test/*.ts, each file in a process of its own. npm test -- NAME … runs
+// the files whose names contain a NAME.
+import { spawn } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
+import { buildKernels, buildLibrary, buildPrograms, buildTypes, root, sources, typeChecker } from './build.js'
+
+const MINUTES = 10
+const AT_ONCE = 2
+
+/** Newest change below the paths, in ms; 0 where nothing is. */
+function changed(...paths) {
+  let newest = 0
+  for (const path of paths.map(p => join(root, p)).filter(existsSync)) {
+    const stats = statSync(path)
+    const inside = stats.isDirectory() ? readdirSync(path, { recursive: true, withFileTypes: true }).filter(f => f.isFile()) : []
+    newest = Math.max(newest, stats.isFile() ? stats.mtimeMs : 0, ...inside.map(f => statSync(join(f.parentPath ?? f.path, f.name)).mtimeMs))
+  }
+  return newest
+}
+const outdated = (result, ...paths) => !existsSync(join(root, result)) || changed(result) < changed('scripts/build.js', ...paths)
+
+const typesOutdated = () => outdated('build/types/ts/index.d.ts', 'ts', 'assembly/codes.ts')
+
+async function buildWhatIsOutdated() {
+  if (outdated('build/wasm/simd.wasm', 'assembly', 'asconfig.json')) buildKernels()
+  if (outdated('build/dist/hebb.js', 'ts', 'assembly/codes.ts', 'build/wasm/simd.wasm')) await buildLibrary()
+  if (outdated('build/examples/train.js', 'examples')) await buildPrograms(['examples/train.ts'], 'build/examples')
+}
+
+/** Runs a program of Node to its end, or kills it after MINUTES. */
+function execute(...args) {
+  return new Promise(resolve => {
+    const start = performance.now()
+    const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', text => (output += text))
+    const end = reason => {
+      clearTimeout(timer)
+      resolve({ output, reason, seconds: (performance.now() - start) / 1000 })
+    }
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL')
+      end(`no end after ${MINUTES} minutes`)
+    }, MINUTES * 60000)
+    child.on('error', error => end(error.message))
+    child.on('close', (code, signal) => end(code === 0 ? null : signal ? `killed by ${signal}` : `exit code ${code}`))
+  })
+}
+
+/** Counts of a test file, from the summary that uvu prints at its end. */
+async function runFile(file) {
+  const name = file.replace(/^.*[\\/]|\.ts$/g, '')
+  const { output, reason, seconds } = await execute(join('build/test', `${name}.js`))
+  const [, total, passed, skipped] = [...stripVTControlCharacters(output).matchAll(/Total: +(\d+)\s+Passed: +(\d+)\s+Skipped: +(\d+)/g)].at(-1)?.map(Number) ?? []
+  const problems = reason && !(total > passed) ? [reason] : []
+  if (total === undefined) problems.push('it ended without a result')
+  else if (total + skipped === 0) problems.push('no tests in it')
+  // a skipped test looks like a passed one: only missing data excuses it
+  if (skipped > 0 && (process.env.HEBB_DATA || !readFileSync(join(root, file), 'utf8').includes('HEBB_DATA'))) problems.push(`${skipped} tests skipped without need`)
+  const failed = Math.max((total ?? 0) - (passed ?? 0), problems.length > 0 ? 1 : 0)
+  return { name, passed: passed ?? 0, failed, skipped: skipped ?? 0, seconds, output, problems }
+}
+
+/** One test: everything type-checks. The declarations are made by the way. */
+async function runTypeCheck() {
+  let { output, reason, seconds } = await execute(typeChecker(), '-p', '.')
+  if (!reason && typesOutdated()) {
+    const made = await execute(typeChecker(), '-p', 'ts')
+    output += made.output
+    reason = made.reason
+    seconds += made.seconds
+  }
+  return { name: 'types', passed: reason ? 0 : 1, failed: reason ? 1 : 0, skipped: 0, seconds, output, problems: reason ? [`tsc: ${reason}`] : [] }
+}
+
+const all = []
+function report(result) {
+  const { name, passed, failed, skipped, seconds, output, problems } = result
+  all.push(result)
+  if (failed > 0) console.log(`\n${output.trimEnd()}\n`)
+  const counts = `${passed} passed${failed ? `, ${failed} failed` : ''}${skipped ? `, ${skipped} skipped` : ''}`
+  console.log(`${name.padEnd(16)} ${counts.padEnd(30)} ${seconds.toFixed(1).padStart(6)} s${problems.map(p => `  ${p}`).join(';')}`)
+  return failed === 0
+}
+
+async function runAll(files, atOnce) {
+  const queue = [...files]
+  await Promise.all(Array.from({ length: atOnce }, async () => {
+    for (let file = queue.shift(); file; file = queue.shift()) report(await runFile(file))
+  }))
+}
+
+async function main() {
+  const wanted = process.argv.slice(2)
+  const matches = name => wanted.length === 0 || wanted.some(part => name.includes(part))
+  const text = file => readFileSync(join(root, file), 'utf8')
+  const files = sources('test').filter(file => matches(file.slice(5, -3)) && text(file).includes('test.run()'))
+  if (files.length === 0 && !matches('types')) {
+    console.error(`npm test: names of files in test/ expected, got ${wanted.join(' ')}`)
+    process.exitCode = 1
+    return
+  }
+  try {
+    await buildWhatIsOutdated()
+    await buildPrograms(files, 'build/test')
+    if (!matches('types') && typesOutdated()) buildTypes()
+  } catch (error) {
+    // the compiler has said what is wrong
+    console.error(`npm test: the build failed: ${error.message.split('\n')[0]}`)
+    process.exitCode = 1
+    return
+  }
+  if (matches('types')) report(await runTypeCheck())
+  const isFirst = file => /\btiny\.ts$/.test(file)
+  // what measures time must not share the processor
+  const isTimed = file => text(file).includes('performance.now()')
+  const first = files.filter(isFirst)
+  await runAll(first, 1)
+  if (all.every(r => r.name === 'types' || r.failed === 0)) {
+    const rest = files.filter(f => !isFirst(f))
+    await runAll(rest.filter(f => !isTimed(f)), AT_ONCE)
+    await runAll(rest.filter(isTimed), 1)
+  } else console.log('tiny failed: the other files were not run')
+  const sum = key => all.reduce((n, r) => n + r[key], 0)
+  const [passed, failed, skipped] = ['passed', 'failed', 'skipped'].map(sum)
+  console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
+  process.exitCode = failed > 0 ? 1 : 0
+}
+
+await main()

@@ -1,0 +1,574 @@
+// Who frees what: turns, scopes, kept and disposed tensors, the collector, the limit; and the arenas below.
+
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { spawnSync } from 'node:child_process'
+import { setTimeout as wait } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import {
+  Adam, ArrayDataset, BatchNorm1d, configure, crossEntropy, DataLoader, dropout, Dropout, engine, info, Linear, manualSeed, MemoryError, mseLoss, noGrad,
+  parameter, rand, ReLU, scope, Sequential, SGD, steps, tensor, Tensor, zeros, type Module,
+} from 'hebb'
+import { createReference } from '../ts/backends/reference/index.js'
+import { createWasm, wasmAvailable } from '../ts/backends/wasm.js'
+import { Arena, Buffer, sizeClass } from '../ts/memory.js'
+
+const live = () => info().memory.buffers
+const state = () => {
+  const { buffers, bytes, reserved } = info().memory
+  return { buffers, bytes, reserved }
+}
+
+const ROWS = 24
+const data = new ArrayDataset(
+  { values: Float32Array.from({ length: ROWS * 3 }, (_, i) => (i % 7) / 7), shape: [3] },
+  { values: Int32Array.from({ length: ROWS }, (_, i) => i % 2), shape: [] },
+)
+const batches = (batchSize = 4) => new DataLoader(data, { batchSize, seed: 1 })
+const net = () => new Sequential(new Linear(3, 5), new ReLU(), new Dropout(0.2), new Linear(5, 2))
+
+/** One training step */
+function learn(model: Module, optimizer: SGD | Adam, x: Tensor, y: Tensor): Tensor {
+  const loss = crossEntropy(model.forward(x), y)
+  optimizer.zeroGrad()
+  loss.backward()
+  optimizer.step()
+  return loss
+}
+
+/** What the test made lives in a scope, so that the next one begins with as many buffers. */
+const leaves = (extra: number, f: () => void) => () => {
+  const before = live()
+  scope(() => {
+    f()
+    assert.is(live(), before + extra, 'live buffers after, against before')
+  })
+  assert.is(live(), before, 'live buffers after the scope')
+}
+
+// ---- turns -------------------------------------------------------------------------------------------------------------
+
+test('training over a loader leaves parameters, gradients and the optimizer\'s state', leaves(4 * 4, () => {
+  const model = net()
+  const optimizer = new SGD(model.parameters(), { lr: 0.1, momentum: 0.9 })
+  let total = 0
+  for (const [x, y] of batches()) total += learn(model, optimizer, x!, y!).item()
+  const first = state()
+  for (let epoch = 0; epoch < 3; epoch++) for (const [x, y] of batches()) total += learn(model, optimizer, x!, y!).item()
+  assert.equal(state(), first)
+  assert.ok(Number.isFinite(total))
+}))
+
+test('evaluation over a loader, with and without noGrad, leaves the parameters', leaves(4, () => {
+  const model = net()
+  const epoch = () => {
+    let right = 0
+    for (const [x, y] of batches()) right += model.forward(x!).argmax(1).float().eq(y!.float()).sum().item()
+    return right
+  }
+  epoch()
+  const first = state()
+  assert.is(noGrad(epoch) >= 0 && epoch() <= ROWS, true)
+  assert.equal(state(), first)
+}))
+
+test('steps(n) counts and frees every turn', leaves(1, () => {
+  const w = parameter([3])
+  const seen: number[] = []
+  const counts = new Set<number>()
+  for (const i of steps(5)) {
+    seen.push(i)
+    w.mul(i).square().sum()
+    counts.add(live())
+  }
+  assert.equal(seen, [0, 1, 2, 3, 4])
+  assert.is(counts.size, 1, 'the same number alive in every turn')
+  assert.equal([...steps(0)], [])
+  for (const n of [-1, 0.5, NaN]) assert.throws(() => [...steps(n)], `steps: a whole number of steps ≥ 0 expected, got ${n}`)
+}))
+
+test('break, continue, return and throw end a turn', leaves(0, () => {
+  const x = tensor([1, 2])
+  for (const _ of steps(9)) {
+    x.mul(2)
+    break
+  }
+  let turn = 0
+  for (const _ of steps(3)) {
+    x.mul(2)
+    if (turn++ === 1) continue
+    x.mul(3)
+  }
+  const early = () => {
+    for (const [a] of batches()) {
+      a!.mul(2)
+      return a!.sum().item()
+    }
+    return NaN
+  }
+  assert.ok(early() > 0)
+  assert.throws(() => {
+    for (const [a] of batches()) {
+      a!.mul(2)
+      throw new Error('in a turn')
+    }
+  }, 'in a turn')
+  for (const i of steps(Infinity)) if (x.mul(i).sum().item() > 30) break
+  x.dispose()
+}))
+
+test('a loop that breaks off is over: the next one starts a new epoch', () => {
+  const loader = new DataLoader(data, { batchSize: 4, shuffle: true, seed: 3 })
+  for (const _ of loader) break
+  assert.equal(loader.state, { seed: 3, epoch: 1, batch: 0 })
+  let count = 0
+  for (const _ of loader) count++
+  assert.is(count, 6)
+  assert.equal(loader.state, { seed: 3, epoch: 2, batch: 0 })
+})
+
+test('nested loops: each turn owns what is made in it', leaves(0, () => {
+  const counts: number[] = []
+  for (const i of steps(3)) {
+    const outer = tensor([i])
+    for (const [x] of batches(8)) {
+      const sum = x!.sum()
+      for (const _ of steps(2)) assert.ok(sum.add(outer).item() >= i)
+      assert.is(sum.freed, false)
+    }
+    assert.is(outer.item(), i)
+    counts.push(live())
+  }
+  assert.equal(counts, counts.map(() => counts[0]))
+}))
+
+/** Pairs, ending with the shorter of the two */
+function* zip<A, B>(a: Iterable<A>, b: Iterable<B>): Generator<[A, B]> {
+  const second = b[Symbol.iterator]()
+  try {
+    for (const x of a) {
+      const { value, done } = second.next()
+      if (done) return
+      yield [x, value]
+    }
+  } finally {
+    second.return?.()
+  }
+}
+
+test('two zipped loaders, of one length and of different lengths', leaves(0, () => {
+  for (const [first, second] of [[4, 4], [4, 8], [8, 4]] as const) {
+    const counts = new Set<number>()
+    for (const [[x], [y]] of zip(batches(first), batches(second))) {
+      assert.is(x!.sum().add(y!.sum()).freed, false)
+      assert.is(Number.isFinite(x!.sum().item() + y!.sum().item()), true)
+      counts.add(live())
+    }
+    assert.is(counts.size, 1, 'the same number alive in every turn')
+  }
+  for (const [[x], [y]] of zip(batches(), batches())) {
+    x!.sum().add(y!.sum())
+    break
+  }
+}))
+
+test('the batch belongs to its turn, loader.first() to the caller', leaves(2, () => {
+  let kept: Tensor | undefined
+  for (const [x] of batches()) kept = x
+  assert.ok(kept!.freed)
+  const [x, y] = batches().first()
+  assert.equal([x!.shape, y!.shape], [[4, 3], [4]])
+}))
+
+test('a plain for loop that trains stays bounded', async () => {
+  manualSeed(0)
+  const [x, y] = batches(8).first() as [Tensor, Tensor]
+  const model = new Sequential(new Linear(3, 8), new BatchNorm1d(8), new ReLU(), new Dropout(0.5), new Linear(8, 2))
+  const optimizer = new Adam(model.parameters())
+  for (let i = 0; i < 3; i++) learn(model, optimizer, x, y)
+  const early = state()
+  for (let i = 0; i < 200; i++) learn(model, optimizer, x, y)
+  assert.equal(state(), early)
+  assert.throws(() => {
+    const old = mseLoss(x.sum(1), x.sum(1).detach().add(model.forward(x).sum(1)))
+    old.backward()
+    learn(model, optimizer, x, y)
+    old.item()
+  }, /^mean \[\] was freed by the next backward\(\): /)
+  for (const t of [x, y]) t.dispose()
+  model.dispose()
+})
+
+// ---- use after the end ---------------------------------------------------------------------------------------------------
+
+test('a freed tensor says what freed it and what to do', () => {
+  let last!: Tensor
+  for (const i of steps(3)) last = tensor([1, 2]).mul(i)
+  const advice = ': read it before that with item() or array(), or keep() it to let it live on'
+  assert.throws(() => last.values(), (e: Error) => e.message === `mul [2] was freed by turn 2 of steps(3)${advice}`)
+  assert.throws(() => last.add(1), (e: Error) => e.message === `mul [2] was freed by turn 2 of steps(3)${advice}`)
+  assert.throws(() => last.keep(), (e: Error) => e.message === `mul [2] was freed by turn 2 of steps(3)${advice}`)
+  assert.is(String(last), 'tensor(freed by turn 2 of steps(3), shape [2])')
+  for (const [x] of batches(24)) last = x!.mean()
+  assert.throws(() => last.item(), (e: Error) => e.message === `mean [] was freed by turn 0 of loader${advice}`)
+  scope(() => void (last = tensor(1)))
+  assert.throws(() => last.item(), (e: Error) => e.message === `tensor [] was freed by scope()${advice}`)
+  last = tensor([1])
+  last.dispose()
+  last.dispose()
+  assert.throws(() => last.array(), (e: Error) => e.message === `tensor [1] was freed by dispose()${advice}`)
+  assert.ok(last.freed)
+})
+
+test('spread and destructuring end the turn at once, with the same error', () => {
+  const [[x]] = batches() as Iterable<Tensor[]> as [[Tensor]]
+  assert.throws(() => x.values(), /^tensor \[4,3\] was freed by turn 0 of loader/)
+})
+
+// ---- keep, dispose, scope, using -------------------------------------------------------------------------------------------
+
+test('keep() lets a tensor outlive its turn, dispose() ends it', leaves(0, () => {
+  const kept: Tensor[] = []
+  for (const i of steps(3)) kept.push(tensor([i]).mul(2).keep().keep())
+  assert.equal(kept.map(t => t.item()), [0, 2, 4])
+  for (const t of kept) t.dispose()
+  const outer = tensor([1]).keep()
+  scope(() => outer.mul(2))
+  assert.is(outer.item(), 1)
+  outer.dispose()
+}))
+
+test('a kept loss can be back-propagated after its turn only if its graph was kept too', leaves(2, () => {
+  const w = parameter([2])
+  let loss!: Tensor
+  for (const _ of steps(1)) loss = w.mul(3).sum().keep()
+  assert.is(loss.item(), 6)
+  assert.throws(() => loss.square().backward(), /was freed by turn 0 of steps\(1\)/)
+  for (const _ of steps(1)) w.mul(3).sum().backward()
+  loss.dispose()
+}))
+
+test('scope(f) frees parameters too; what it returns survives, alone and in arrays and objects', leaves(3, () => {
+  const before = live()
+  let model!: Linear
+  const one = scope(() => {
+    model = new Linear(2, 2)
+    return model.forward(tensor([[1, 1]]))
+  })
+  assert.ok(model.weight.freed && model.bias!.freed)
+  assert.is(live(), before + 1)
+  const { list: [two], deep } = scope(() => ({ list: [one.mul(2)], deep: { three: one.mul(3), number: 4 }, dropped: one.mul(5).item() }))
+  assert.is(live(), before + 3)
+  assert.equal([two!.shape, deep.three.shape], [[1, 2], [1, 2]])
+  assert.is(scope(() => scope(() => one)), one, 'a tensor from outside stays where it is')
+  const w = scope(() => parameter([7]).keep())
+  assert.is(w.item(), 7)
+  w.dispose()
+}))
+
+test('what scope(f) returns belongs to the turn around', leaves(0, () => {
+  let inner!: Tensor
+  for (const _ of steps(2)) {
+    inner = scope(() => tensor([1]).mul(2))
+    assert.is(inner.item(), 2)
+  }
+  assert.throws(() => inner.item(), /^mul \[1\] was freed by turn 1 of steps\(2\)/)
+}))
+
+test('a throw in scope(f) frees what it made, and a promise is refused', leaves(0, () => {
+  assert.throws(() => scope(() => {
+    tensor([1]).mul(2)
+    throw new Error('in a scope')
+  }), 'in a scope')
+  assert.throws(() => scope(async () => tensor([1]).mul(2)), (e: Error) =>
+    e instanceof TypeError && e.message === 'scope: a synchronous function expected, got one that returns a promise: await outside, scope() the parts between')
+}))
+
+test('using: a scope for a block, a handle for a tensor', leaves(0, () => {
+  const before = live()
+  let inside!: Tensor
+  {
+    using _ = scope()
+    inside = new Linear(2, 2).forward(tensor([[1, 2]]))
+    assert.is(live(), before + 4)
+  }
+  assert.throws(() => inside.values(), /^linear \[1,2\] was freed by scope\(\)/)
+  {
+    using x = tensor([1, 2])
+    using y = x.mul(2)
+    assert.equal([...y.values()], [2, 4])
+  }
+  assert.is(live(), before)
+  assert.is(Tensor.prototype[Symbol.dispose], Tensor.prototype.dispose)
+  const handle = scope()
+  const x = tensor([1])
+  handle.end()
+  assert.ok(x.freed)
+}))
+
+test('closing a scope that isn\'t on top frees its own and leaves the other', leaves(0, () => {
+  const [first, a] = [scope(), tensor([1])]
+  const [second, b] = [scope(), tensor([2])]
+  first.end()
+  assert.equal([a.freed, b.freed], [true, false])
+  const c = tensor([3])
+  second.end()
+  assert.equal([b.freed, c.freed], [true, true])
+  second.end()
+}))
+
+// ---- buffers --------------------------------------------------------------------------------------------------------------
+
+test('a reshape shares the buffer, which lives as long as either', leaves(0, () => {
+  const before = live()
+  const x = tensor([[1, 2], [3, 4]])
+  const flat = x.reshape([4])
+  assert.is(live(), before + 1)
+  x.dispose()
+  assert.equal([...flat.values()], [1, 2, 3, 4])
+  flat.dispose()
+  assert.is(live(), before)
+}))
+
+test('gradients and an optimizer\'s state live as long as the parameter', leaves(0, () => {
+  const before = live()
+  const w = parameter([1, 2])
+  const optimizer = new Adam([w], { amsgrad: true })
+  for (const _ of steps(2)) {
+    w.square().sum().backward()
+    optimizer.step()
+    optimizer.zeroGrad()
+  }
+  assert.is(w.grad, null)
+  assert.is(live(), before + 6, 'w, gradient, m, v, vMax, scalars')
+  w.dispose()
+  assert.is(live(), before)
+  assert.throws(() => w.add(1), /^parameter \[2\] was freed by dispose\(\)/)
+}))
+
+test('a throw inside forward or backward leaves nothing behind', leaves(2, () => {
+  const w = parameter([1, 2])
+  const broken = (where: string) => (x: Tensor) => engine.apply({
+    name: 'broken',
+    forward([t], _, saved) {
+      const y = new Tensor(t!.shape, 'float32', t!.backend)
+      saved.push(new Tensor([5], 'float32', t!.backend))
+      if (where === 'forward') throw new Error(where)
+      return y
+    },
+    gradient(g) {
+      g.mul(2)
+      throw new Error(where)
+    },
+  }, [x], undefined)
+  for (const where of ['forward', 'backward']) {
+    for (let i = 0; i < 3; i++) {
+      assert.throws(() => {
+        for (const _ of steps(1)) {
+          const y = broken(where)(w.mul(2))
+          y.add(w).mul(w).sum().backward()
+        }
+      }, where)
+    }
+  }
+  w.zeroGrad()
+  for (const _ of steps(1)) w.sum().backward()
+  assert.equal([...w.grad!.values()], [1, 1])
+}))
+
+const gc = (() => {
+  setFlagsFromString('--expose-gc')
+  return runInNewContext('gc') as () => void
+})()
+async function collected(wanted: number): Promise<void> {
+  for (let i = 0; i < 100 && live() > wanted; i++) {
+    gc()
+    await wait(5)
+  }
+  assert.is(live(), wanted)
+}
+
+test('the collector frees what nothing owns: tensors, kept ones, models with gradients and state', async () => {
+  const before = live()
+  for (let i = 0; i < 20; i++) tensor([i]).mul(2).keep()
+  ;(() => {
+    const model = net()
+    const optimizer = new Adam(model.parameters())
+    for (const [x, y] of batches()) learn(model, optimizer, x!, y!)
+    assert.ok(live() >= before + 40 + 20)
+  })()
+  await collected(before)
+})
+
+test('memory that was freed is used again', leaves(0, () => {
+  const turn = () => {
+    for (const n of [1, 100, 5000]) rand([n]).mul(2).add(1)
+  }
+  for (const _ of steps(1)) turn()
+  const { reserved } = info().memory
+  for (const _ of steps(50)) turn()
+  assert.is(info().memory.reserved, reserved)
+}))
+
+test('info() counts buffers and bytes; the peak is the most alive at once', () => {
+  const before = info().memory
+  const big = zeros([1 << 16])
+  const during = info().memory
+  assert.is(during.buffers, before.buffers + 1)
+  assert.is(during.bytes, before.bytes + (1 << 16) * (during.bytes - before.bytes > 1 << 18 ? 8 : 4))
+  big.dispose()
+  const after = info().memory
+  assert.is(after.bytes, before.bytes)
+  assert.ok(after.peak >= during.bytes && after.reserved >= after.peak)
+})
+
+test('size classes: multiples of 64 to 4 KiB, then eighths of a power of two, never more than an eighth too much', () => {
+  assert.equal([0, 1, 64, 65, 4096, 4097, 4608, 8192, 8193, 2 ** 30 + 1].map(sizeClass), [64, 64, 64, 128, 4096, 4608, 4608, 8192, 9216, 2 ** 30 + 2 ** 27])
+  let last = 0
+  for (let bytes = 1; bytes < 3e9; bytes = bytes < 9000 ? bytes + 1 : Math.ceil(bytes * 1.013)) {
+    const size = sizeClass(bytes)
+    assert.ok(size >= bytes && size % 64 === 0 && size >= last && sizeClass(size) === size, `${bytes} gave ${size} after ${last}`)
+    if (bytes > 4096) assert.ok(size < bytes * 1.125, `${bytes} gave ${size}`)
+    last = size
+  }
+})
+
+test('an arena hands freed ranges out again, the last first, and adopts those of another', () => {
+  const backend = createReference(4)
+  const [arena, other] = [new Arena(backend), new Arena(backend)]
+  const [a, b, c] = [new Buffer(arena, 100), new Buffer(arena, 100), new Buffer(arena, 1000)]
+  assert.equal([a.bytes, arena.live, arena.liveBytes, arena.reserved], [128, 3, 1280, 1280])
+  a.release()
+  b.release()
+  const [d, e] = [new Buffer(arena, 128), new Buffer(arena, 65)]
+  assert.equal([d.address, e.address], [b.address, a.address])
+  e.retain().release()
+  assert.is(arena.live, 3)
+  for (const buffer of [c, d, e]) buffer.release()
+  assert.equal([arena.live, arena.liveBytes, arena.peakBytes, arena.reserved], [0, 0, 1280, 1280])
+  arena.drainInto(other)
+  assert.equal([arena.reserved, other.reserved, other.live, other.liveBytes], [0, 1280, 0, 0])
+  assert.is(new Buffer(other, 1000).address, c.address)
+  assert.is(backend.bytes, 1280)
+})
+
+for (const make of [() => createReference(4), () => createReference(8), ...(wasmAvailable() ? [createWasm] : [])]) {
+  const backend = make()
+  test(`${backend.name}: values stay readable and writable after the memory has grown`, () => {
+    const [x, y] = [backend.reserve(64), backend.reserve(64)]
+    backend.write(x, [1, 2, 3], 'float32')
+    const copy = backend.read(x, 3, 'float32')
+    for (let i = 0; i < 4; i++) {
+      const far = backend.reserve(1 << 22)
+      assert.equal([...backend.read(x, 3, 'float32')], [1, 2, 3])
+      backend.kernels.copy(3, x, y)
+      backend.write(far + (1 << 21), [i], 'int32')
+      assert.is(backend.readOne(far + (1 << 21), 'int32'), i)
+      assert.is(backend.readOne(y + 2 * backend.width, 'float32'), 3)
+      backend.writeScalars(y, [0.1])
+      assert.equal([...backend.readWords(y, 2)], [...new Int32Array(Float64Array.of(0.1).buffer)])
+    }
+    assert.equal([...copy], [1, 2, 3], 'values() is a copy')
+    assert.ok(x > 0 && x % 64 === 0 && y % 64 === 0)
+  })
+}
+
+// ---- engines of their own -----------------------------------------------------------------------------------------------------
+
+const programs: Record<string, () => void> = {
+  warning() {
+    for (const _ of steps(1500)) tensor([1])
+    scope(() => {
+      for (let i = 0; i < 1500; i++) tensor([1])
+    })
+    const x = tensor([1, 2])
+    const w = parameter([1, 2])
+    for (let i = 0; i < 1500; i++) dropout(w.mul(x), { p: 0.5 }).sum().backward()
+    for (let i = 0; i < 1500; i++) tensor([i]).dispose()
+    for (let i = 0; i < 1500; i++) tensor([i]).keep()
+    console.warn('so far none')
+    for (let i = 0; i < 3000; i++) tensor([i])
+  },
+  limit() {
+    const limit = 1 << 20
+    configure({ memory: { limit } })
+    const first = zeros([1000])
+    const rows: Tensor[] = []
+    let error: unknown
+    try {
+      for (;;) rows.push(zeros([10000]))
+    } catch (caught) {
+      error = caught
+    }
+    assert.instance(error, MemoryError)
+    assert.match((error as Error).message, /^memory: 0\.0 MB more wanted, 1\.0 MB reserved of which 1\.0 MB are in use, and the limit of 1\.0 MB is reached: use smaller batches, /)
+    assert.ok(rows.length > 15 && info().memory.reserved <= limit)
+    for (const t of rows) t.dispose()
+    // ranges of another size are cut from what was freed
+    for (const _ of steps(100)) for (let i = 0; i < 20; i++) assert.is(first.add(i).mean().item(), i)
+    const model = new Linear(50, 20)
+    const optimizer = new Adam(model.parameters())
+    for (const _ of steps(20)) {
+      model.forward(rand([10, 50])).square().mean().backward()
+      optimizer.step()
+      optimizer.zeroGrad()
+    }
+    const before = live()
+    for (const size of [300, 3000, 300000]) {
+      const w = parameter(new Float32Array(size))
+      let refused = 0
+      for (const _ of steps(3)) {
+        try {
+          const parts = [w]
+          for (let i = 0; i < (size > 1e4 ? 3 : 40); i++) parts.push(parts.at(-1)!.mul(1))
+          parts.at(-1)!.sum().backward()
+        } catch (caught) {
+          assert.instance(caught, MemoryError)
+          refused++
+        }
+      }
+      w.dispose()
+      console.log(size, refused)
+    }
+    assert.is(live(), before, 'nothing is left after running out of memory in the middle of a step')
+  },
+  late() {
+    tensor([1])
+    assert.throws(() => configure({ strict: true }), 'configure: tensors exist already: call it before the first tensor is made')
+    console.log(info().strict)
+  },
+  settings() {
+    assert.throws(() => configure({ memory: { limit: 0 } }), 'configure: memory.limit must be a number of bytes > 0, got 0')
+    assert.throws(() => configure({ backend: 'cuda' as 'wasm' }), 'configure: backend must be wasm, reference or reference64, got cuda')
+    assert.throws(() => configure({ threads: 2 } as object), 'configure: backend, strict, precise, memory expected, got threads')
+    configure({ backend: 'reference64', strict: true, memory: { limit: 1e6 } })
+    tensor([1])
+    const { backend, strict, memory } = info()
+    console.log(backend, strict, memory.limit)
+  },
+}
+function alone(name: string): { out: string; err: string } {
+  const { stdout, stderr, status } = spawnSync(process.execPath, [process.argv[1]!, name], { encoding: 'utf8', timeout: 60000 })
+  assert.is(status, 0, `${name}: ${stdout}${stderr}`)
+  return { out: stdout, err: stderr }
+}
+
+test('the 1,000th tensor that nothing owns is told of, once; tensors of turns, scopes and graphs are not', () => {
+  assert.is(
+    alone('warning').err,
+    'so far none\nhebb: 1,000 tensors wait for the garbage collector, which never runs inside a synchronous loop. ' +
+      'Write the loop as `for (const i of steps(n))` or over a DataLoader, or put its body into scope(() => ...).\n',
+  )
+})
+
+test('at the limit a MemoryError says so, and the engine goes on once tensors are freed', () => assert.match(alone('limit').out, /^300 0\n3000 [0-3]\n300000 3\n$/))
+
+test('configure() comes before the first tensor and knows its settings', () => {
+  assert.is(alone('late').out, 'false\n')
+  assert.is(alone('settings').out, 'reference64 true 1000000\n')
+})
+
+const program = process.argv[2]
+if (program) programs[program]!()
+else test.run()
