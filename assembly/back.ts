@@ -1,7 +1,7 @@
 // The gradient of a convolution with respect to its image, column by column: weights times dL/dy, added to the cells that the
 // column read (col2im).
 
-import { A_AT, BACK_ROWS, BACK_TAPS, B_AT, GRAD_COLUMNS, RUNS_AT, SUMS_AT, TAPS_AT } from './blocks'
+import { A_AT, B_AT, BACK_ROWS, BACK_TAPS, GRAD_COLUMNS, RUNS_AT, SUMS_AT, TAPS_AT } from './blocks'
 import { TAP, Tap, Window, layTaps } from './columns'
 import { block, part } from './gemm'
 import { MR, NR, clearZeros, scratchAt } from './microkernel'

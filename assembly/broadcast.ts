@@ -1,7 +1,7 @@
 // Elementwise functions of several operands that may be broadcast. A formula is a class with one inline method, which the loops
 // take as a type parameter; a new one needs its class and a case in `line`.
 import { Binary } from './codes'
-import { add, choose, div, maxNaN, minNaN, mul, one, pow4, storePart, storeQuad, sub } from './simd'
+import { add, choose, div, maxNaN, minNaN, mul, pow4, splat, storePair, storeUpTo, sub } from './simd'
 
 @unmanaged class Add {
   @inline of(a: v128, b: v128): v128 { return add(a, b) }
@@ -22,16 +22,16 @@ import { add, choose, div, maxNaN, minNaN, mul, one, pow4, storePart, storeQuad,
   @inline of(a: v128, b: v128): v128 { return minNaN(a, b) }
 }
 @unmanaged class Eq {
-  @inline of(a: v128, b: v128): v128 { return v128.and(f32x4.eq(a, b), one()) }
+  @inline of(a: v128, b: v128): v128 { return v128.and(f32x4.eq(a, b), splat(1)) }
 }
 @unmanaged class Ne {
-  @inline of(a: v128, b: v128): v128 { return v128.and(f32x4.ne(a, b), one()) }
+  @inline of(a: v128, b: v128): v128 { return v128.and(f32x4.ne(a, b), splat(1)) }
 }
 @unmanaged class Lt {
-  @inline of(a: v128, b: v128): v128 { return v128.and(f32x4.lt(a, b), one()) }
+  @inline of(a: v128, b: v128): v128 { return v128.and(f32x4.lt(a, b), splat(1)) }
 }
 @unmanaged class Le {
-  @inline of(a: v128, b: v128): v128 { return v128.and(f32x4.le(a, b), one()) }
+  @inline of(a: v128, b: v128): v128 { return v128.and(f32x4.le(a, b), splat(1)) }
 }
 
 // How an operand is read in a row: one element after another, or the same one again and again.
@@ -46,7 +46,7 @@ import { add, choose, div, maxNaN, minNaN, mul, one, pow4, storePart, storeQuad,
 
 function vectors<F, A, B>(n: i32, a: usize, b: usize, y: usize): void {
   const f = changetype<F>(0), ra = changetype<A>(0), rb = changetype<B>(0)
-  for (; n >= 16; n -= 16) {
+  if (n >= 16) do {
     const v0 = f.of(ra.vector(a, 0), rb.vector(b, 0)), v1 = f.of(ra.vector(a, 1), rb.vector(b, 1))
     const v2 = f.of(ra.vector(a, 2), rb.vector(b, 2)), v3 = f.of(ra.vector(a, 3), rb.vector(b, 3))
     v128.store(y, v0)
@@ -56,14 +56,16 @@ function vectors<F, A, B>(n: i32, a: usize, b: usize, y: usize): void {
     a += 4 * ra.step()
     b += 4 * rb.step()
     y += 64
-  }
-  for (; n > 0; n -= 4) {
+    n -= 16
+  } while (n >= 16)
+  if (n > 0) while (true) {
     const v = f.of(ra.vector(a, 0), rb.vector(b, 0))
-    if (n < 4) return storePart(y, v, n)
+    if (n <= 4) return storeUpTo(y, v, n)
     v128.store(y, v)
     a += ra.step()
     b += rb.step()
     y += 16
+    n -= 4
   }
 }
 
@@ -86,25 +88,27 @@ function row<F>(n: i32, aStride: i32, bStride: i32, a: usize, b: usize, y: usize
   if (aStride == 1 && bStride == 0) return vectors<F, Run, Repeat>(n, a, b, y)
   if (aStride == 0 && bStride == 1) return vectors<F, Repeat, Run>(n, a, b, y)
   const f = changetype<F>(0)
-  for (; n > 0; n -= 4) {
+  if (n > 0) while (true) {
     const v = f.of(next(a, aStride, n), next(b, bStride, n))
-    if (n < 4) return storePart(y, v, n)
+    if (n <= 4) return storeUpTo(y, v, n)
     v128.store(y, v)
     a += <usize>aStride << 4
     b += <usize>bStride << 4
     y += 16
+    n -= 4
   }
 }
 
 /** Powers take so long that reading the operands does not count. */
 function rowOfPowers(n: i32, aStride: i32, bStride: i32, a: usize, b: usize, y: usize): void {
-  for (; n > 0; n -= 4) {
+  if (n > 0) while (true) {
     const v = pow4(next(a, aStride, n), next(b, bStride, n))
-    if (n < 4) return storePart(y, v, n)
+    if (n <= 4) return storeUpTo(y, v, n)
     v128.store(y, v)
     a += <usize>aStride << 4
     b += <usize>bStride << 4
     y += 16
+    n -= 4
   }
 }
 
@@ -145,14 +149,15 @@ export function binary(
 
 function choices<A, B>(n: i32, c: usize, a: usize, b: usize, y: usize): void {
   const ra = changetype<A>(0), rb = changetype<B>(0)
-  for (; n > 0; n -= 4) {
-    const v = choose(f32x4.ne(v128.load(c), f32x4.splat(0)), ra.vector(a, 0), rb.vector(b, 0))
-    if (n < 4) return storePart(y, v, n)
+  if (n > 0) while (true) {
+    const v = choose(f32x4.ne(v128.load(c), splat(0)), ra.vector(a, 0), rb.vector(b, 0))
+    if (n <= 4) return storeUpTo(y, v, n)
     v128.store(y, v)
     c += 16
     a += ra.step()
     b += rb.step()
     y += 16
+    n -= 4
   }
 }
 
@@ -160,14 +165,15 @@ function rowOfChoices(n: i32, cStride: i32, aStride: i32, bStride: i32, c: usize
   if (cStride == 1 && aStride == 1 && bStride == 1) return choices<Run, Run>(n, c, a, b, y)
   if (cStride == 1 && aStride == 1 && bStride == 0) return choices<Run, Repeat>(n, c, a, b, y)
   if (cStride == 1 && aStride == 0 && bStride == 1) return choices<Repeat, Run>(n, c, a, b, y)
-  for (; n > 0; n -= 4) {
-    const v = choose(f32x4.ne(next(c, cStride, n), f32x4.splat(0)), next(a, aStride, n), next(b, bStride, n))
-    if (n < 4) return storePart(y, v, n)
+  if (n > 0) while (true) {
+    const v = choose(f32x4.ne(next(c, cStride, n), splat(0)), next(a, aStride, n), next(b, bStride, n))
+    if (n <= 4) return storeUpTo(y, v, n)
     v128.store(y, v)
     c += <usize>cStride << 4
     a += <usize>aStride << 4
     b += <usize>bStride << 4
     y += 16
+    n -= 4
   }
 }
 
@@ -188,29 +194,24 @@ export function where(
 }
 
 export function axpby(n: i32, a: f32, x: usize, b: f32, y: usize): void {
-  const av = f32x4.splat(a), bv = f32x4.splat(b)
-  if (b == 0) {
-    for (; n > 0; n -= 16) {
-      const v0 = mul(av, v128.load(x)), v1 = mul(av, v128.load(x, 16)), v2 = mul(av, v128.load(x, 32)), v3 = mul(av, v128.load(x, 48))
-      if (n < 16) return storeQuad(y, v0, v1, v2, v3, n)
-      v128.store(y, v0)
-      v128.store(y, v1, 16)
-      v128.store(y, v2, 32)
-      v128.store(y, v3, 48)
-      x += 64
-      y += 64
-    }
-    return
-  }
-  for (; n > 0; n -= 16) {
-    const v0 = add(mul(av, v128.load(x)), mul(bv, v128.load(y))), v1 = add(mul(av, v128.load(x, 16)), mul(bv, v128.load(y, 16)))
-    const v2 = add(mul(av, v128.load(x, 32)), mul(bv, v128.load(y, 32))), v3 = add(mul(av, v128.load(x, 48)), mul(bv, v128.load(y, 48)))
-    if (n < 16) return storeQuad(y, v0, v1, v2, v3, n)
+  const av = splat(a), bv = splat(b)
+  if (n <= 0) return
+  if (b == 0) while (true) {
+    const v0 = mul(av, v128.load(x)), v1 = mul(av, v128.load(x, 16))
+    if (n <= 8) return storePair(y, v0, v1, n)
     v128.store(y, v0)
     v128.store(y, v1, 16)
-    v128.store(y, v2, 32)
-    v128.store(y, v3, 48)
-    x += 64
-    y += 64
+    x += 32
+    y += 32
+    n -= 8
+  }
+  while (true) {
+    const v0 = add(mul(av, v128.load(x)), mul(bv, v128.load(y))), v1 = add(mul(av, v128.load(x, 16)), mul(bv, v128.load(y, 16)))
+    if (n <= 8) return storePair(y, v0, v1, n)
+    v128.store(y, v0)
+    v128.store(y, v1, 16)
+    x += 32
+    y += 32
+    n -= 8
   }
 }

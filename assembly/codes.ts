@@ -68,5 +68,10 @@ export enum Activation {
 /** Parameter updates; the formulas stand at `update` in ts/kernels.ts. */
 export enum Update {
   sgd,
-  adam,
+  adam, // also AdamW, NAdam, RAdam
+  rms, // Adagrad, RMSprop
+  adadelta,
+  adamax,
+  rprop,
+  lion,
 }

@@ -1,4 +1,4 @@
-// Matrix products: c = activation(alpha op(a) op(b) + beta c + bias), blocked so that every operand of the register tile is in cache.
+// Matrix products: c = activation(alpha op(a) op(b) + beta c + bias), in blocks, so that the tile's operands are in cache.
 //
 // After K. Goto and R. van de Geijn, Anatomy of high-performance matrix multiplication (2008): a block of A (MC x KC) stays in
 // the second-level cache, a panel of B (KC x 8) in the first.
@@ -92,12 +92,12 @@ function blocked(
 }
 
 /**
- * c = max(start + alpha op(a) op(b), low). `start` is the address of row 0, column 0 (0: c itself), with bytes from row to row and
- * from column to column (0 or 4); element i, j of c is at c + i rowStep + j columnStep.
+ * c = max(start + alpha op(a) op(b), low). `start` is the address of row 0, column 0 (0: c itself), with bytes from row to row
+ * and from column to column (0 or 4); element i, j of c is at c + i rowStep + j columnStep.
  */
 function multiply(
-  transA: i32, transB: i32, m: i32, n: i32, k: i32, alpha: f32, a: usize, b: usize, start: usize, startRow: usize, startColumn: usize,
-  c: usize, rowStep: usize, columnStep: usize, low: f32,
+  transA: i32, transB: i32, m: i32, n: i32, k: i32, alpha: f32, a: usize, b: usize,
+  start: usize, startRow: usize, startColumn: usize, c: usize, rowStep: usize, columnStep: usize, low: f32,
 ): void {
   const blockA = scratchAt(BLOCK_A)
   const blockB = scratchAt(BLOCK_B)
@@ -125,7 +125,7 @@ function multiply(
   }
 }
 
-/** The tiles of a block of C: every panel of B meets all panels of A while it is in the first-level cache. Starts and steps as in multiply. */
+/** The tiles of a block of C: a panel of B meets all panels of A while it is in first-level cache. Starts and steps as above. */
 export function block(
   m: i32, panels: i32, n: i32, k: i32, a: usize, b: usize, start: usize, startRow: usize, startColumn: usize,
   c: usize, rowStep: usize, columnStep: usize, low: f32,
@@ -140,10 +140,11 @@ export function block(
       const rows = panelRow(m, panels, p + 1) - i
       const cp = c + <usize>i * rowStep
       const from = start + <usize>i * startRow
-      if (columns < NR || columnStep != 4) edge(rows, columns, ap, ap + stepA, b, start ? from : 0, startRow, cp, rowStep, columnStep, low)
-      else if (start) tileRows(rows, ap, ap + stepA, b, from, from + 16, startRow, cp, cp + 16, rowStep, low)
-      else tileRows(rows, ap, ap + stepA, b, cp, cp + 16, rowStep, cp, cp + 16, rowStep, low)
-      ap += stepA
+      const ae = ap + stepA
+      if (columns < NR || columnStep != 4) edge(rows, columns, ap, ae, b, start ? from : 0, startRow, cp, rowStep, columnStep, low)
+      else if (start) tileRows(rows, ap, ae, b, from, from + 16, startRow, cp, cp + 16, rowStep, low)
+      else tileRows(rows, ap, ae, b, cp, cp + 16, rowStep, cp, cp + 16, rowStep, low)
+      ap = ae
     }
     b += stepB
     c += <usize>NR * columnStep
@@ -160,11 +161,13 @@ function edge(
   if (start) tileRows(rows, a, ae, b, start, start + 16, startRow, tile, tile + 16, 32, low)
   else {
     for (let r: usize = 0; r < <usize>rows; r++) {
-      for (let j: usize = 0; j < <usize>columns; j++) store<f32>(tile + (r << 5) + (j << 2), load<f32>(c + r * rowStep + j * columnStep))
+      const to = tile + (r << 5)
+      for (let j: usize = 0; j < <usize>columns; j++) store<f32>(to + (j << 2), load<f32>(c + r * rowStep + j * columnStep))
     }
     tileRows(rows, a, ae, b, tile, tile + 16, 32, tile, tile + 16, 32, low)
   }
   for (let r: usize = 0; r < <usize>rows; r++) {
-    for (let j: usize = 0; j < <usize>columns; j++) store<f32>(c + r * rowStep + j * columnStep, load<f32>(tile + (r << 5) + (j << 2)))
+    const from = tile + (r << 5)
+    for (let j: usize = 0; j < <usize>columns; j++) store<f32>(c + r * rowStep + j * columnStep, load<f32>(from + (j << 2)))
   }
 }

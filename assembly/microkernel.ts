@@ -51,20 +51,33 @@ function madd(x: v128, y: v128, sum: v128): v128 {
 function tile(
   rows: i32, a: usize, ae: usize, b: usize, s0: usize, s1: usize, ss: usize, c0: usize, c1: usize, cs: usize, low: f32,
 ): void {
+  const zero = f32x4.splat(0)
   let t00 = v128.load(s0)
   let t01 = v128.load(s1)
-  s0 += ss
-  s1 += ss
-  let t10 = v128.load(s0)
-  let t11 = v128.load(s1)
-  s0 += ss
-  s1 += ss
-  let t20 = v128.load(s0)
-  let t21 = v128.load(s1)
-  s0 += ss
-  s1 += ss
-  let t30 = v128.load(s0)
-  let t31 = v128.load(s1)
+  let t10 = zero
+  let t11 = zero
+  let t20 = zero
+  let t21 = zero
+  let t30 = zero
+  let t31 = zero
+  if (rows > 1) {
+    s0 += ss
+    s1 += ss
+    t10 = v128.load(s0)
+    t11 = v128.load(s1)
+  }
+  if (rows > 2) {
+    s0 += ss
+    s1 += ss
+    t20 = v128.load(s0)
+    t21 = v128.load(s1)
+  }
+  if (rows > 3) {
+    s0 += ss
+    s1 += ss
+    t30 = v128.load(s0)
+    t31 = v128.load(s1)
+  }
   // the odd k come first: then the end `ae` serves both loops
   for (let odd = <i32>((ae - a) >> 4) & 3; odd; odd--) {
     const b0 = v128.load(b)
@@ -246,9 +259,7 @@ export function panelRow(m: i32, q: i32, p: i32): i32 {
   return p * (m / q) + min(p, m % q)
 }
 
-/**
- * Stores the transpose of the 4 x 4 block with rows at r0, r1, r2, r3, times scale: its columns go to y, y + step, y + 2 step, y + 3 step.
- */
+/** Stores the transpose of the 4 x 4 block with rows at r0, r1, r2, r3, times scale: its columns go to y, y + step, ... */
 @inline
 export function transpose(r0: usize, r1: usize, r2: usize, r3: usize, scale: v128, y: usize, step: usize): void {
   const x0 = v128.load(r0)

@@ -1,4 +1,4 @@
-// Pooling over windows of up to three dimensions. Four neighbouring outputs at once wherever a row of the window is inside the image.
+// Pooling over windows of up to three dimensions, four neighbouring outputs at once where their windows are inside the image.
 
 /** Most cells of a window whose sum may run in float32. */
 const SHORT: i32 = 64
@@ -45,8 +45,11 @@ export function maxPool(
           const cell = first + lo * sw - pw
           const offset = <usize>lo << 2
           if (lo > 0) maxSpan(0, lo, ih, iw, kw, sw, pw, dd, dh, dw, z, z0, z1, row, y0, y1, x, y, winners)
-          if (z1 - z0 == 1 && y1 - y0 == 2 && kw == 2 && sw == 2 && dw == 1) maxPairs(hi - lo, cell, dh * iw, x, y + offset, winners + offset)
-          else maxWide(hi - lo, cell, z1 - z0, dd * ih * iw, y1 - y0, dh * iw, kw, dw, sw, x, y + offset, winners + offset)
+          const layers = z1 - z0
+          const rows = y1 - y0
+          const pairs = layers == 1 && rows == 2 && kw == 2 && sw == 2 && dw == 1
+          if (pairs) maxPairs(hi - lo, cell, dh * iw, x, y + offset, winners + offset)
+          else maxWide(hi - lo, cell, layers, dd * ih * iw, rows, dh * iw, kw, dw, sw, x, y + offset, winners + offset)
           if (hi < ow) maxSpan(hi, ow, ih, iw, kw, sw, pw, dd, dh, dw, z, z0, z1, row, y0, y1, x, y, winners)
         } else maxSpan(0, ow, ih, iw, kw, sw, pw, dd, dh, dw, z, z0, z1, row, y0, y1, x, y, winners)
         y += <usize>ow << 2
@@ -73,10 +76,11 @@ function maxSpan(
         let cell = ((z + i * dd) * ih + row + j * dh) * iw + left + x0 * dw
         for (let k = x0; k < x1; k++) {
           const v = load<f32>(x + (<usize>cell << 2))
-          // selected, as a branch would be mispredicted; the first NaN stays: nothing compares greater
-          const more = i32(v > best) | (i32(v != v) & i32(best == best))
-          best = select<f32>(v, best, more)
-          winner = select<i32>(cell, winner, more)
+          // the first NaN stays: nothing compares greater
+          if (v > best || v != v && best == best) {
+            best = v
+            winner = cell
+          }
           cell += dw
         }
       }
@@ -97,7 +101,8 @@ function wins(v: v128, best: v128): v128 {
  * waits for the one before; the last vectors overlap those before.
  */
 function maxWide(
-  n: i32, cell: i32, layers: i32, layerStep: i32, rows: i32, rowStep: i32, kw: i32, dw: i32, sw: i32, x: usize, y: usize, winners: usize,
+  n: i32, cell: i32, layers: i32, layerStep: i32, rows: i32, rowStep: i32, kw: i32, dw: i32, sw: i32,
+  x: usize, y: usize, winners: usize,
 ): void {
   const lanes = i32x4.mul(i32x4(0, 1, 2, 3), i32x4.splat(sw))
   for (let ox = 0; ox < n; ox += 8) {
@@ -221,8 +226,9 @@ export function avgPool(
         if (left < ow) {
           const corner = x + (<usize>((z0 * ih + y0) * iw + lo * sw - pw) << 2)
           const by = <f32>(divisor ? divisor : cells * kw)
-          if (z1 - z0 == 1 && y1 - y0 == 2 && kw == 2 && sw == 2) avgPairs(hi - lo, <usize>iw << 2, by, corner, y + (<usize>lo << 2))
-          else avgWide(hi - lo, z1 - z0, <usize>(ih * iw) << 2, y1 - y0, <usize>iw << 2, kw, sw, by, corner, y + (<usize>lo << 2))
+          const to = y + (<usize>lo << 2)
+          if (z1 - z0 == 1 && y1 - y0 == 2 && kw == 2 && sw == 2) avgPairs(hi - lo, <usize>iw << 2, by, corner, to)
+          else avgWide(hi - lo, z1 - z0, <usize>(ih * iw) << 2, y1 - y0, <usize>iw << 2, kw, sw, by, corner, to)
           if (hi < ow) avgSpan(hi, ow, ih, iw, kw, sw, pw, aw, z0, z1, y0, y1, cells, countPad, divisor, x, y)
         }
         y += <usize>ow << 2

@@ -113,7 +113,9 @@ export function thinWeights(
   rows: i32, g: usize, gs: usize, fresh: bool, gw: usize, gwStep: usize,
 ): void {
   for (; rows > 0; rows--) {
-    for (let t = 0; t < count; t += 4) dotFour(halvesAt, halves, taps + <usize>t * TAP, count - t, shift, g, sums + (<usize>t << 4))
+    for (let t = 0; t < count; t += 4) {
+      dotFour(halvesAt, halves, taps + <usize>t * TAP, count - t, shift, g, sums + (<usize>t << 4))
+    }
     let at = halvesAt
     for (let i = 0; i < halves; i++) {
       const half = changetype<Half>(at)

@@ -1,6 +1,6 @@
 // The gradient of a convolution with respect to its weights: dL/dy times the turned matrix of columns, summed over all columns.
 
-import { COLUMNS, A_AT, B_AT, GRAD_COLUMNS, GRAD_ROWS, HALVES_AT, PANEL_AT, TAPS, TAPS_AT } from './blocks'
+import { A_AT, B_AT, COLUMNS, GRAD_COLUMNS, GRAD_ROWS, HALVES_AT, PANEL_AT, TAPS, TAPS_AT } from './blocks'
 import { HALF, Half, TAP, Window, gatherHalf, layHalves, layTaps } from './columns'
 import { block, part } from './gemm'
 import { MR, NR, clearZeros, panelRow, scratchAt, transpose } from './microkernel'

@@ -3,6 +3,7 @@
 import * as hebb from 'hebb'
 import { batchNorm, type Tensor } from 'hebb'
 import type { Args } from './golden-format.js'
+import { clipped } from './golden-optim.js'
 
 /** Tensors by role; an optional one may be missing. */
 export type Inputs = Record<string, Tensor>
@@ -75,6 +76,20 @@ const batchNormSequence: Run = (t, { steps, momentum, eps }) => {
   return outputs
 }
 
+const multiHeadAttentionCase: Run = out((t, { num_heads, causal }) => {
+  const weights = { inProjWeight: t['in_proj_weight']!, inProjBias: t['in_proj_bias'], outProjWeight: t['out_proj.weight']!, outProjBias: t['out_proj.bias'] }
+  return hebb.multiHeadAttention(t['x']!, weights, { numHeads: num_heads, causal })
+})
+
+type Recurrent = (x: Tensor, state: hebb.RecurrentState, layers: hebb.CellWeights[], options: hebb.RecurrentOptions) => hebb.Recurrence & { c?: Tensor }
+const recurrent = (f: Recurrent): Run => (t, { num_layers, bidirectional, batch_first }): Record<string, Tensor> => {
+  const weights = Array.from({ length: num_layers }, (_, l) => (bidirectional ? [`l${l}`, `l${l}_reverse`] : [`l${l}`])).flat().map(s => ({
+    weightIh: t[`weight_ih_${s}`]!, weightHh: t[`weight_hh_${s}`]!, biasIh: t[`bias_ih_${s}`], biasHh: t[`bias_hh_${s}`],
+  }))
+  const { output, h, c } = f(t['x']!, { h: t['h0'], c: t['c0'] }, weights, { bidirectional, batchFirst: batch_first })
+  return { output, h_n: h, ...(c && { c_n: c }) }
+}
+
 /** mean over rows of (‖df/dx‖ − 1)², f = Σ tanh(x w1ᵀ + b1) · w2 */
 const gradientPenalty: Run = out(({ x, w1, b1, w2 }) => {
   const f = x!.linear(w1!, b1).tanh().matmul(w2!).sum()
@@ -126,10 +141,23 @@ export const OPS: Record<string, Run> = {
   adaptive_avg_pool1d: out(({ x }, { output_size }) => hebb.adaptiveAvgPool1d(x!, output_size)),
   adaptive_avg_pool2d: out(({ x }, { output_size }) => hebb.adaptiveAvgPool2d(x!, output_size)),
 
+  interpolate: unary(hebb.interpolate),
+  layer_norm: out(({ x, weight, bias }, { normalized_shape, eps }) => hebb.layerNorm(x!, normalized_shape, weight, bias, { eps })),
+  group_norm: out(({ x, weight, bias }, { num_groups, eps }) => hebb.groupNorm(x!, num_groups, weight, bias, { eps })),
+  local_response_norm: out(({ x }, { size, ...rest }) => hebb.localResponseNorm(x!, size, rest)),
+  embedding: out(({ index, weight }, { padding_idx }) => hebb.embedding(index!, weight!, { paddingIdx: padding_idx })),
+  scaled_dot_product_attention: out(({ q, k, v }, { causal }) => hebb.scaledDotProductAttention(q!, k!, v!, { causal })),
+  multi_head_attention: multiHeadAttentionCase,
+  rnn_tanh: recurrent(hebb.rnnTanh), gru: recurrent(hebb.gru), lstm: recurrent(hebb.lstm),
   batch_norm: batchNormCase, batch_norm_sequence: batchNormSequence,
   softmax: reduce(hebb.softmax), log_softmax: reduce(hebb.logSoftmax),
 
   mse_loss: loss(hebb.mseLoss), l1_loss: loss(hebb.l1Loss), cross_entropy: loss(hebb.crossEntropy), bce_with_logits_loss: loss(hebb.bceWithLogits),
+  bce_loss: loss(hebb.bceLoss), smooth_l1_loss: loss(hebb.smoothL1Loss), huber_loss: loss(hebb.huberLoss), nll_loss: loss(hebb.nllLoss),
+  hinge_embedding_loss: loss(hebb.hingeEmbeddingLoss), hinge_loss: loss(hebb.hingeLoss), multi_margin_loss: loss(hebb.multiMarginLoss),
+  kl_div: loss(hebb.klDiv),
 
   gradient_penalty: gradientPenalty,
+  clip_grad_norm: (t, { max_norm, norm_type }) => clipped(t, params => hebb.clipGradNorm(params, max_norm, camelCase({ norm_type }))),
+  clip_grad_value: (t, { clip_value }) => clipped(t, params => hebb.clipGradValue(params, clip_value)),
 }

@@ -211,8 +211,8 @@ test(`float32 on ${float32}: gradients agree with differences to 1e-2`, () => as
 /** Largest |a − b| / (1 + |b|) */
 function distance(a: Tensor, b: Tensor): number {
   assert.equal(a.shape, b.shape)
-  const [p, q] = [a.values(), b.values()]
-  return p.reduce((worst: number, v, i) => (Object.is(v, q[i]) ? worst : Math.max(worst, Math.abs(v - q[i]!) / (1 + Math.abs(q[i]!)))), 0)
+  const [p, q] = [Float64Array.from(a.values()), Float64Array.from(b.values())]
+  return p.reduce((worst, v, i) => (Object.is(v, q[i]) ? worst : Math.max(worst, Math.abs(v - q[i]!) / (1 + Math.abs(q[i]!)))), 0)
 }
 
 /** The kernels of backward(), for all inputs and for each alone, against the formula in ops. */

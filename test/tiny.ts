@@ -49,17 +49,17 @@ test('a plain loop, a captured step and fit() learn XOR, the first two with the 
     }
     const step = captured ? capture(once) : once
     let last = Infinity
-    for (const _ of steps(200)) last = step().item()
-    assert.ok(last < 1e-3, `loss ${last} after 200 steps`)
+    for (const _ of steps(300)) last = step().item()
+    assert.ok(last < 0.01, `loss ${last} after 300 steps`)
     return model.parameters().map(p => [...p.values()])
   })
   assert.equal(weights[1], weights[0])
 
   const { model, optimizer } = learner()
   const data = new ArrayDataset({ values: XOR.x.flat(), shape: [2] }, { values: XOR.y.flat(), shape: [1] })
-  const { history, ended } = await fit(model, new DataLoader(data, { batchSize: 4 }), { optimizer, epochs: 200, loss: (output, target) => output.mseLoss(target) })
+  const { history, ended } = await fit(model, new DataLoader(data, { batchSize: 4 }), { optimizer, epochs: 300, loss: (output, target) => output.mseLoss(target) })
   assert.is(ended, 'done')
-  assert.ok(history.at(-1)!.loss < 1e-3, `loss ${history.at(-1)!.loss}`)
+  assert.ok(history.at(-1)!.loss < 0.01, `loss ${history.at(-1)!.loss}`)
 })
 
 test('SGD moves against the gradient', () => {

@@ -87,7 +87,9 @@ export function noGrad<T>(f: () => T): T {
 
 /** Apply an op, recording it if an input requires a gradient. */
 export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
-  const { backend } = inputs[0]!
+  const [first] = inputs
+  if (!(first instanceof Tensor)) throw foreign(op.name, first)
+  const { backend } = first
   let differentiable = false
   for (let i = 0; i < inputs.length; i++) {
     const input = inputs[i]!
@@ -116,6 +118,13 @@ export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor
   return output
 }
 
+/** Free `scratch`, which an op made for itself on the way to y, together with y's graph; at once if there is none. Returns y. */
+export function freeWith(y: Tensor, ...scratch: Tensor[]): Tensor {
+  if (y.node && y.node !== SPENT) (y.node.saved as Tensor[]).push(...scratch)
+  else for (const t of scratch) t.release(y.label)
+  return y
+}
+
 /** The error for an input that isn't a tensor of this engine. */
 export function foreign(op: string, value: unknown): Error {
   const other = (value as { constructor?: { engineVersion?: string } } | null)?.constructor?.engineVersion
@@ -141,6 +150,10 @@ function collect(roots: readonly Tensor[]): Node[] {
   const found: Node[] = []
   const visit = (t: Tensor) => {
     const { node } = t
+    // a freed result has lost its node: it must not pass for a leaf
+    if (t.requiresGrad && t.freed) {
+      throw new Error(`backward: ${t.label} ${show(t.shape)} was freed before its gradient was computed: call backward() in the turn or scope of the forward pass`)
+    }
     if (!node || node.mark === mark) return
     if (node === SPENT) {
       throw new Error(
@@ -186,16 +199,17 @@ function deliver(leaf: Tensor, g: Tensor): void {
 /** Gradients of ops run unrecorded; every tensor they make but don't return is freed at once. */
 function walkFast(nodes: Node[], wanted: Map<Tensor, Tensor | null> | null, retain: boolean): void {
   const frame = openScope('backward()', FRAME)
+  let g: Tensor | null = null
   try {
     for (const node of nodes) {
-      const g = node.grad
+      g = node.grad
       if (!g) continue
       node.grad = null
       if (wanted?.has(node.output)) {
         wanted.set(node.output, g)
         if (!node.leads) continue
       }
-      const gradients = noGrad(() => (node.op.fused ?? node.op.gradient!).call(node.op, g, node))
+      const gradients = noGrad(() => (node.op.fused ?? node.op.gradient!).call(node.op, g!, node))
       for (let i = 0; i < node.inputs.length; i++) {
         const gradient = gradients[i]
         if (gradient && node.needs(i)) send(node, node.inputs[i]!, gradient, frame, wanted)
@@ -205,11 +219,16 @@ function walkFast(nodes: Node[], wanted: Map<Tensor, Tensor | null> | null, reta
       frame.owned.length = 0
       if (!retain) spend(node)
     }
-  } finally {
+  } catch (error) {
+    // what the walk holds is nobody else's
+    g?.release('backward()')
+    if (wanted) for (const t of wanted.values()) t?.release('backward()')
     for (const node of nodes) {
       node.grad?.release('backward()')
       node.grad = null
     }
+    throw error
+  } finally {
     closeScope(frame)
   }
 }

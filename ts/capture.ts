@@ -3,7 +3,7 @@
 
 import { currentBackend } from './backends/current.js'
 import type { Backend, DType, Kernels } from './kernels.js'
-import { Arena, type Buffer, closeScope, FRAME, heapOf, openScope, recorder as active, setRecorder, type Recorder } from './memory.js'
+import { Arena, type Buffer, closeScope, FRAME, heapOf, openScope, recorder as active, setRecorder, type Owned, type Recorder } from './memory.js'
 import { show } from './shape.js'
 import { Tensor } from './tensor.js'
 
@@ -35,6 +35,7 @@ class Program implements Recorder {
   readonly #arguments: number[][] = []
   readonly #work: (() => void)[] = []
   readonly #held = new Set<Buffer>()
+  readonly #owned: Owned[] = []
   readonly #leaves = new Map<object, LeafState>()
   inputs: Tensor[] = []
   outputs: Outputs = undefined
@@ -45,6 +46,10 @@ class Program implements Recorder {
 
   hold(buffer: Buffer): void {
     if (buffer.arena !== this.arena && !this.#held.has(buffer)) this.#held.add(buffer.retain())
+  }
+  own(thing: Owned): void {
+    thing.kept = true
+    this.#owned.push(thing)
   }
   before(work: () => void): void {
     this.#work.push(work)
@@ -121,7 +126,7 @@ class Program implements Recorder {
   }
 
   dispose(): void {
-    for (const t of [...this.inputs, ...tensorsIn(this.outputs)]) t.release('dispose() of the captured step')
+    for (const thing of [...this.inputs, ...tensorsIn(this.outputs), ...this.#owned]) thing.release('dispose() of the captured step')
     for (const buffer of this.#held) buffer.release()
     this.#held.clear()
     // the memory goes back to the engine: nothing else knows its addresses
@@ -150,7 +155,7 @@ export function capture<A extends readonly Tensor[], R extends Outputs>(step: (.
   let last: Program | null = null
   const run = (...inputs: A): R => {
     if (active) return step(...inputs)
-    const key = inputs.map(x => x.dtype + show(x.shape)).join()
+    const key = inputs.map(x => x.backend.name + x.dtype + show(x.shape)).join()
     const program = programs.get(key)
     if (program && program.fits) {
       last = program

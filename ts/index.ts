@@ -25,15 +25,23 @@ export {
   chunk, expand, flatten, flip, narrow, pad, permute, reshape, select, slice, split as splitTensor, squeeze, transpose, tril, triu, unsqueeze,
 } from './ops/layout.js'
 export { cat, stack } from './ops/joining.js'
-export { gather, indexSelect, oneHot } from './ops/indexing.js'
+export { embedding, gather, indexSelect, oneHot, type EmbeddingOptions } from './ops/indexing.js'
 export { linear, matmul } from './ops/matmul.js'
 export { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose3d, type ConvOptions } from './ops/conv.js'
 export {
   adaptiveAvgPool1d, adaptiveAvgPool2d, avgPool1d, avgPool2d, avgPool3d, maxPool1d, maxPool2d, maxPool3d, type AvgPoolOptions, type MaxPoolOptions,
 } from './ops/pool.js'
-export { batchNorm, type BatchNormOptions } from './ops/norm.js'
+export {
+  batchNorm, groupNorm, layerNorm, localResponseNorm, type BatchNormOptions, type LayerNormOptions, type LocalResponseNormOptions,
+} from './ops/norm.js'
+export { interpolate, type InterpolateOptions } from './ops/interpolate.js'
+export { multiHeadAttention, scaledDotProductAttention, type AttentionOptions, type MultiHeadWeights } from './ops/attention.js'
+export { gru, lstm, rnnTanh, type CellWeights, type LstmRecurrence, type Recurrence, type RecurrentOptions, type RecurrentState } from './ops/recurrent.js'
 export { crossEntropy, logSoftmax, softmax, type CrossEntropyOptions } from './ops/softmax.js'
-export { bceWithLogits, l1Loss, mseLoss } from './ops/loss.js'
+export {
+  bceLoss, bceWithLogits, hingeEmbeddingLoss, hingeLoss, huberLoss, klDiv, l1Loss, mseLoss, multiMarginLoss, nllLoss, smoothL1Loss,
+  type BceWithLogitsOptions, type KlDivOptions, type MarginOptions, type MultiMarginOptions, type NllOptions, type WeightedLossOptions,
+} from './ops/loss.js'
 export type { LossOptions, Reduction } from './ops/reduction.js'
 
 export * from './nn/index.js'

@@ -209,9 +209,21 @@ export interface Kernels<B> {
    * them change; arithmetic per element is in the backend's float.
    * sgd   scalars lr, weightDecay, decay, gain, momentum, nesterov (0/1):
    *       g += weightDecay w; if s1: s1 = decay s1 + gain g, g = nesterov ? g + momentum s1 : s1; w −= lr g
-   * adam  scalars stepSize, beta1, beta2, eps, rootCorrection, weightDecay, shrink:
-   *       w ·= shrink; g += weightDecay w; s1 = beta1 s1 + (1−beta1) g; s2 = beta2 s2 + (1−beta2) g²;
-   *       v = s3 ? (s3 = max(s3, s2)) : s2; w −= stepSize s1 / (sqrt(v) / rootCorrection + eps)
+   * adam  scalars stepSize, beta1, beta2, eps, rootCorrection, weightDecay, shrink, gradStep:
+   *       w ·= shrink; g += weightDecay w; s1 = beta1 s1 + (1−beta1) g; s2 = beta2 s2 + (1−beta2) g²; v = s3 ? (s3 = max(s3, s2)) : s2;
+   *       w −= (stepSize s1 + gradStep g) / (sqrt(v) / rootCorrection + eps)
+   * rms   scalars lr, decay, gain, eps, weightDecay, momentum:
+   *       g += weightDecay w; s1 = decay s1 + gain g²; v = s2 ? (s2 = decay s2 + gain g, s1 − s2²) : s1; g /= sqrt(v) + eps;
+   *       if s3: g = s3 = momentum s3 + g; w −= lr g
+   * adadelta  scalars lr, rho, eps, weightDecay:
+   *       g += weightDecay w; s1 = rho s1 + (1−rho) g²; d = sqrt(s2 + eps) / sqrt(s1 + eps) g; s2 = rho s2 + (1−rho) d²; w −= lr d
+   * adamax    scalars stepSize, beta1, beta2, eps, weightDecay:
+   *       g += weightDecay w; s1 = beta1 s1 + (1−beta1) g; s2 = max(beta2 s2, |g| + eps); w −= stepSize s1 / s2
+   * rprop     scalars shrink, grow, smallest, largest:
+   *       s1 = s1 · (g s2 > 0 ? grow : g s2 < 0 ? shrink : 1), kept in smallest..largest; where g s2 < 0: g = 0; w −= sign(g) s1; s2 = g
+   * lion      scalars lr, beta1, beta2, shrink:
+   *       w ·= shrink; w −= lr sign(beta1 s1 + (1−beta1) g); s1 = beta2 s1 + (1−beta2) g
+   * 1 − beta and the like are taken in float64: in float32 1 − 0.999 is wrong by 5e-5.
    */
   update(f: Update, n: number, scalars: B, w: B, g: B, s1: B, s2: B, s3: B): void
 

@@ -8,7 +8,7 @@ const ALIGN = 64
 /** Round up to a size class: multiples of 64 bytes up to 4 KiB, then eighths of a power of two (12.5 % waste at most). */
 export function sizeClass(bytes: number): number {
   if (bytes <= 4096) return bytes <= ALIGN ? ALIGN : Math.ceil(bytes / ALIGN) * ALIGN
-  const step = 2 ** (28 - Math.clz32(bytes - 1))
+  const step = 1 << (28 - Math.clz32(bytes - 1))
   return Math.ceil(bytes / step) * step
 }
 
@@ -151,18 +151,18 @@ export function openScope(label: string, turn: number): Scope {
   const scope = new Scope(label, turn)
   open.push(scope)
   current = scope
-  if (turn >= 0 && !sweeping) {
+  if (turn !== FRAME && !sweeping) {
     sweeping = true
-    later(leaveTurns)
+    later(leaveOpenScopes)
   }
   return scope
 }
 
 /**
- * A turn belongs to the code that runs until its first `await`: when control comes back to the event loop the turns
+ * A turn or scope belongs to the code that runs until its first `await`: when control comes back to the event loop those
  * still open leave the stack, so that what other tasks make is not theirs. They free what they own when they end.
  */
-function leaveTurns(): void {
+function leaveOpenScopes(): void {
   sweeping = false
   open.length = 0
   current = null
@@ -228,6 +228,8 @@ export interface Recorder {
   readonly arena: Arena
   /** A buffer from outside is used: it must live as long as the program. */
   hold(buffer: Buffer): void
+  /** This must live as long as the program, which then frees it. */
+  own(thing: Owned): void
   /** The state of this leaf's gradient (empty or not) is about to be used or changed. */
   gradient(leaf: { stale: boolean }): void
   /** Host work to repeat before each replay, such as the scalars of an optimizer. */

@@ -25,16 +25,23 @@ export function sameShape(a: Shape, b: Shape): boolean {
 
 /** A shape that a user gave: whole numbers ≥ 0. */
 export function checkShape(op: string, shape: Shape): Shape {
+  requireList(op, 'a shape', shape, '[2, 3]')
   for (const d of shape) {
     if (!Number.isInteger(d) || d < 0) throw new ShapeError(`${op}: sizes must be whole numbers ≥ 0, got shape ${show(shape)}`)
   }
   return shape
 }
 
+/** Shapes and lists of dimensions stand in brackets: zeros([2, 3]), not zeros(2, 3). */
+export function requireList(op: string, what: string, list: unknown, example: string): void {
+  if (!Array.isArray(list)) throw new ShapeError(`${op}: ${what} in brackets expected, ${op}(${example}) for instance, got ${String(list)}`)
+}
+
 /** Dimension `dim` of a tensor of rank `rank`; negative ones count from the end. A scalar takes 0 and -1. */
 export function dimension(op: string, dim: number, rank: number): number {
   const most = Math.max(rank, 1)
-  if (!Number.isInteger(dim) || dim < -most || dim >= most) {
+  if (!Number.isInteger(dim)) throw new ShapeError(`${op}: a whole number as dim expected, ${-most}..${most - 1} for a tensor of rank ${rank}, got ${dim}`)
+  if (dim < -most || dim >= most) {
     throw new ShapeError(`${op}: dim ${dim} is outside ${-most}..${most - 1}, the dimensions of a tensor of rank ${rank}`)
   }
   return dim < 0 ? dim + most : dim
@@ -60,8 +67,11 @@ export function stridesOf(shape: Shape): number[] {
   return strides
 }
 
-/** Shape of the result of an elementwise op (NumPy's rule: sizes agree from the right, or one of them is 1). */
-export function broadcastShapes(op: string, a: Shape, b: Shape): Shape {
+/**
+ * Shape of the result of an elementwise op (NumPy's rule: sizes agree from the right, or one of them is 1). `which` names the shapes
+ * in the error.
+ */
+export function broadcastShapes(op: string, a: Shape, b: Shape, which = (): string => `shapes ${show(a)} and ${show(b)}`): Shape {
   if (sameShape(a, b)) return a
   const rank = Math.max(a.length, b.length)
   const out = new Array<number>(rank)
@@ -70,7 +80,7 @@ export function broadcastShapes(op: string, a: Shape, b: Shape): Shape {
     const y = b[b.length - rank + i] ?? 1
     if (x !== y && x !== 1 && y !== 1) {
       throw new ShapeError(
-        `${op}: shapes ${show(a)} and ${show(b)} don't broadcast: from the right, ${x} meets ${y}; sizes must agree or be 1 (see unsqueeze, reshape)`,
+        `${op}: ${which()} don't broadcast: from the right, ${x} meets ${y}; sizes must agree or be 1 (see unsqueeze, reshape)`,
       )
     }
     out[i] = x === 1 ? y : x
@@ -163,10 +173,10 @@ export function around(shape: Shape, first: number, last: number): [number, numb
 export type PerDim = number | readonly number[]
 
 export function perDim(op: string, role: string, value: PerDim, rank: number, least: number): number[] {
-  const list = typeof value === 'number' ? new Array<number>(rank).fill(value) : [...value]
+  const list = typeof value === 'number' ? new Array<number>(rank).fill(value) : Array.isArray(value) ? [...(value as number[])] : []
   if (list.length !== rank || list.some(v => !Number.isInteger(v) || v < least)) {
     throw new ShapeError(
-      `${op}: ${role} must be a whole number ≥ ${least}${rank > 1 ? `, or ${rank} of them` : ''}, got ${typeof value === 'number' ? value : show(value)}`,
+      `${op}: ${role} must be a whole number ≥ ${least}${rank > 1 ? `, or ${rank} of them` : ''}, got ${Array.isArray(value) ? show(value) : String(value)}`,
     )
   }
   return list

@@ -69,8 +69,11 @@ export class Tensor implements Owned {
     } else {
       this.#buffer = buffer ?? new Buffer(heapOf(backend), this.size * backend.width)
       this.kept = true
-      if (home !== 'module') home.adopt(this)
-      else if (currentHome()) {
+      if (home !== 'module') {
+        home.adopt(this)
+        // the collector doesn't tell the tensor it lives with
+        this.#leaveToCollector()
+      } else if (currentHome()) {
         const scope = currentHome()!
         this.kept = false
         this.owner = scope
@@ -128,6 +131,7 @@ export class Tensor implements Owned {
 
   /** The gradient that backward() accumulated, or null. */
   get grad(): Tensor | null {
+    recorder?.gradient(this)
     return this.stale ? null : this.gradient
   }
 

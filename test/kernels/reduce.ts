@@ -139,7 +139,8 @@ export function* entropies(d: Draw, gradient: boolean): Cases {
     for (const smoothing of [0, 0.25]) {
       for (const weighted of [false, true]) {
         for (const ignore of [-100, Math.min(1, c - 1)]) {
-          const x = d.normal(n * c * inner, 3)
+          // far from zero the rounding of lse is coarse
+          const x = d.normal(n * c * inner, 3, weighted ? 1000 : 0)
           const targets = d.whole(count, 0, c)
           if (ignore < 0) for (let i = 1; i < count; i += 5) targets[i] = ignore
           const weight = weighted ? input(d.normal(c).map(Math.abs)) : 0
@@ -148,9 +149,10 @@ export function* entropies(d: Draw, gradient: boolean): Cases {
           if (!gradient) yield one(what, [...head, output(count), output(count), output(count)], tolerance)
           else {
             const lse = Float32Array.from({ length: count }, (_, p) => {
+              const start = Math.floor(p / inner) * c * inner + (p % inner)
               let sum = 0
-              for (let j = 0; j < c; j++) sum += Math.exp(x[(Math.floor(p / inner) * c + j) * inner + (p % inner)]!)
-              return Math.log(sum)
+              for (let j = 0; j < c; j++) sum += Math.exp(x[start + j * inner]! - x[start]!)
+              return x[start]! + Math.log(sum)
             })
             yield one(what, [...head, input(lse), input(d.normal(count)), output(n * c * inner)], tolerance)
           }

@@ -2,6 +2,7 @@
 
 import { Update } from '../../ts/kernels.js'
 import { Draw, inout, input, one, output, scalars, SIZES, within, words, type Cases } from './operands.js'
+import type { Operand } from './run.js'
 
 /** [n, c, inner] */
 const CHANNELS = [
@@ -62,23 +63,37 @@ export function* drawing(attributes: [number, number][]): Cases {
 }
 
 export function* update(d: Draw): Cases {
-  const tolerance = within(1e-6, 5e-7)
   for (const n of SIZES) {
-    const w = () => inout(d.normal(n))
-    const square = () => inout(d.normal(n).map(v => v * v))
-    for (const weightDecay of [0, 0.125]) {
-      yield one('sgd', [Update.sgd, n, scalars([0.1, weightDecay]), w(), input(d.normal(n)), 0, 0, 0], tolerance)
-      for (const nesterov of [0, 1]) {
-        const block = scalars([0.1, weightDecay, 0.875, 0.5, 0.75, nesterov])
-        yield one(`momentum, nesterov ${nesterov}`, [Update.sgd, n, block, w(), input(d.normal(n)), w(), 0, 0], tolerance)
-      }
-      for (const shrink of [1, 0.96875]) {
-        const block = scalars([0.01, 0.9, 0.999, 1e-8, 0.3, weightDecay, shrink])
-        yield one(`adam, shrink ${shrink}`, [Update.adam, n, block, w(), input(d.normal(n)), w(), square(), 0], tolerance)
-        const amsgrad = [Update.adam, n, block, w(), input(d.normal(n)), w(), square(), square()]
-        yield one(`amsgrad, shrink ${shrink}`, amsgrad, tolerance)
-      }
+    const state = (scale = 1) => inout(d.normal(n, scale))
+    const square = (shift = 0) => inout(d.normal(n).map(v => v * v + shift))
+    const step = (what: string, f: Update, block: number[], ...states: (Operand | 0)[]) => {
+      const [s1 = 0, s2 = 0, s3 = 0] = states
+      return one(what, [f, n, scalars(block), state(), input(d.normal(n)), s1, s2, s3], within(1e-6, 1e-6))
     }
+    for (const weightDecay of [0, 0.125]) {
+      yield step('sgd', Update.sgd, [0.1, weightDecay])
+      for (const nesterov of [0, 1]) {
+        yield step(`momentum, nesterov ${nesterov}`, Update.sgd, [0.1, weightDecay, 0.875, 0.5, 0.75, nesterov], state())
+      }
+      for (const [shrink, gradStep] of [[1, 0], [0.96875, 0.02]] as const) {
+        const block = [0.01, 0.9, 0.999, 1e-8, 0.3, weightDecay, shrink, gradStep]
+        // small second moments would divide one rounding error by another
+        yield step(`adam, shrink ${shrink}`, Update.adam, block, state(), square(0.1))
+        yield step(`amsgrad, shrink ${shrink}`, Update.adam, block, state(), square(0.1), square(0.1))
+      }
+      for (const momentum of [0, 0.9]) {
+        const block = [0.01, 0.99, 0.01, 1e-8, weightDecay, momentum]
+        const velocity = () => (momentum ? state() : 0)
+        yield step(`rms, momentum ${momentum}`, Update.rms, block, square(0.1), 0, velocity())
+        yield step(`centred rms, momentum ${momentum}`, Update.rms, block, square(2), state(0.25), velocity())
+      }
+      yield step('adagrad', Update.rms, [0.01, 1, 1, 1e-10, weightDecay, 0], square(0.1))
+      yield step('adadelta', Update.adadelta, [1, 0.9, 1e-6, weightDecay], square(0.1), square(0.01))
+      yield step('adamax', Update.adamax, [0.002, 0.9, 0.999, 1e-8, weightDecay], state(), square(0.1))
+    }
+    const previous = inout(d.normal(n).map((v, i) => (i % 4 === 0 ? 0 : v)))
+    yield step('rprop', Update.rprop, [0.5, 1.25, 0.25, 2], square(0.125), previous)
+    for (const shrink of [1, 0.96875]) yield step(`lion, shrink ${shrink}`, Update.lion, [0.01, 0.9, 0.99, shrink], state())
   }
 }
 

@@ -6,6 +6,7 @@ import { createReference } from './reference/index.js'
 import { createWasm, wasmAvailable, wasmRefusal } from './wasm.js'
 
 export type BackendName = 'wasm' | 'reference' | 'reference64'
+const NAMES: readonly BackendName[] = ['wasm', 'reference', 'reference64']
 
 export interface Settings {
   /** wasm, or the plain-TypeScript reference in float32 or float64 (default wasm where WebAssembly SIMD is available) */
@@ -27,6 +28,7 @@ let preferred: BackendName | null = null
 export function backendNamed(name: BackendName): Backend {
   const before = made.get(name)
   if (before) return before
+  if (!NAMES.includes(name)) throw new Error(`backend: ${NAMES.join(', ')} expected, got ${String(name)}`)
   const backend = name === 'wasm' ? createWasm() : createReference(name === 'reference' ? 4 : 8)
   made.set(name, backend)
   return backend
@@ -57,9 +59,7 @@ export function configure(wanted: Settings): void {
   const known = ['backend', 'strict', 'precise', 'memory']
   for (const key of Object.keys(wanted)) if (!known.includes(key)) throw new Error(`configure: ${known.join(', ')} expected, got ${key}`)
   if (wanted.backend !== undefined) {
-    if (!['wasm', 'reference', 'reference64'].includes(wanted.backend)) {
-      throw new Error(`configure: backend must be wasm, reference or reference64, got ${String(wanted.backend)}`)
-    }
+    if (!NAMES.includes(wanted.backend)) throw new Error(`configure: backend must be one of ${NAMES.join(', ')}, got ${String(wanted.backend)}`)
     preferred = wanted.backend
   }
   settings.strict = wanted.strict ?? settings.strict

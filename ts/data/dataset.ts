@@ -94,7 +94,11 @@ export class ImageDataset implements Dataset {
 
 /** Some examples of another set. */
 export class Subset implements Dataset {
-  constructor(readonly source: Dataset, readonly indices: Int32Array) {}
+  /** @throws RangeError for an index outside the set */
+  constructor(readonly source: Dataset, readonly indices: Int32Array) {
+    const wrong = indices.findIndex(i => !(i >= 0 && i < source.length))
+    if (wrong >= 0) throw new RangeError(`Subset: indices 0..${source.length - 1} expected, got ${indices[wrong]} at position ${wrong}`)
+  }
   get length(): number {
     return this.indices.length
   }
@@ -109,8 +113,9 @@ export class Subset implements Dataset {
  */
 export function split(set: Dataset, parts: readonly number[], { seed }: { seed?: number } = {}): Subset[] {
   const total = parts.reduce((n, p) => n + p, 0)
-  const fractions = parts.every(p => p <= 1) && Math.abs(total - 1) < 1e-9 && set.length !== 1
-  if (!fractions && (total !== set.length || parts.some(p => !Number.isInteger(p) || p < 0))) {
+  const counts = total === set.length && parts.every(p => Number.isInteger(p) && p >= 0)
+  const fractions = !counts && Math.abs(total - 1) < 1e-9 && parts.every(p => p >= 0)
+  if (!counts && !fractions) {
     throw new RangeError(`split: fractions that add up to 1 or counts that add up to ${set.length} expected, got [${parts}]`)
   }
   const order = Int32Array.from({ length: set.length }, (_, i) => i)

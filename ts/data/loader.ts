@@ -1,7 +1,7 @@
 // The loader: batches of a data set in an order that its seed decides; every turn of a loop over it frees what it made.
 
 import { turns, recorder } from '../memory.js'
-import { Generator as Random } from '../random.js'
+import { Generator as Random, seedWords } from '../random.js'
 import { hostGenerator } from '../ops/random.js'
 import type { Tensor } from '../tensor.js'
 import { TestSet, type Dataset } from './dataset.js'
@@ -44,12 +44,15 @@ export class DataLoader implements Iterable<Batch> {
 
   constructor(readonly dataset: Dataset, options: LoaderOptions = {}) {
     const { batchSize = 32, shuffle = false, replacement = false, dropLast = false, seed } = options
+    if (typeof dataset?.batch !== 'function') throw new TypeError(`DataLoader: a data set with length and batch() expected, got ${Array.isArray(dataset) ? 'an array: ArrayDataset makes one of it' : typeof dataset}`)
     if (!Number.isInteger(batchSize) || batchSize < 1) throw new RangeError(`DataLoader: a whole batchSize ≥ 1 expected, got ${batchSize}`)
     if (dataset.length === 0) throw new RangeError('DataLoader: a data set with examples expected, got an empty one')
     this.batchSize = batchSize
     this.shuffle = shuffle
     this.replacement = replacement
     this.dropLast = dropLast
+    if (this.length === 0) throw new RangeError(`DataLoader: dropLast leaves no batch of ${batchSize}, as the data set has ${dataset.length} examples`)
+    if (seed !== undefined) seedWords(seed)
     this.#seed = seed ?? hostGenerator().integer(2 ** 31)
   }
 
@@ -68,7 +71,8 @@ export class DataLoader implements Iterable<Batch> {
     return { seed: this.#seed, epoch: this.#epoch, batch: this.#batch }
   }
   set state({ seed, epoch, batch }: LoaderState) {
-    if (!(batch >= 0 && batch <= this.length)) throw new RangeError(`DataLoader: a position of at most ${this.length} batches expected, got ${batch}: was it another batch size or data set?`)
+    if (!(Number.isInteger(epoch) && epoch >= 0)) throw new RangeError(`DataLoader: a whole number of epochs ≥ 0 expected, got ${epoch}`)
+    if (!(Number.isInteger(batch) && batch >= 0 && batch <= this.length)) throw new RangeError(`DataLoader: a position of at most ${this.length} batches expected, got ${batch}: was it another batch size or data set?`)
     this.#seed = seed
     this.#epoch = epoch
     this.#batch = batch

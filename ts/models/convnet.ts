@@ -17,7 +17,7 @@ export interface ConvNetOptions {
 export class ConvNet extends Sequential {
   constructor({ channels = 1, size = 8, classes = 10, widths = [16, 32, 64], pools = 1 }: ConvNetOptions = {}) {
     const [first, second, hidden] = widths
-    const side = size / 2 ** pools
+    const side = size / (2 * pools)
     if (!Number.isInteger(side)) throw new RangeError(`ConvNet: a size that ${pools === 1 ? '2' : '4'} divides expected, got ${size}`)
     super(
       new Conv2d(channels, first, 3, { padding: 1 }), new ReLU(),

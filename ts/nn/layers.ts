@@ -184,7 +184,7 @@ abstract class BatchNorm extends Module {
     this.numBatchesTracked = trackRunningStats ? new Tensor([], 'int32', this.runningMean!.backend, null, 'module').set([0]) : null
   }
   forward(x: Tensor): Tensor {
-    if (!this.ranks.includes(x.rank)) {
+    if (!this.ranks.includes(x.rank) || x.shape[1] !== this.numFeatures) {
       throw new ShapeError(`${this.constructor.name}: x of rank ${this.ranks.join(' or ')} with ${this.numFeatures} channels expected, got ${show(x.shape)}`)
     }
     const { runningMean: mean, runningVar: variance, numBatchesTracked: count } = this

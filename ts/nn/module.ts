@@ -18,6 +18,7 @@ export abstract class Module {
   /** Set by train() and eval(): dropout and batch normalisation behave differently. */
   training = true
   #hooks: ForwardHook[] = []
+  #unhook: () => unknown = () => {}
 
   abstract forward(...inputs: any[]): any
 
@@ -100,16 +101,21 @@ export abstract class Module {
     if (this.#hooks.length === 0) {
       // an instance property hides the class's forward for as long as there are hooks
       const plain = this.forward
+      const own = Object.getOwnPropertyDescriptor(this, 'forward')
+      this.#unhook = () => (own ? Object.defineProperty(this, 'forward', own) : delete (this as { forward?: unknown }).forward)
       Object.defineProperty(this, 'forward', {
         configurable: true,
         enumerable: false,
         value: (...inputs: unknown[]) => this.#hooks.reduce((y, h) => h(this, inputs, y) ?? y, plain.apply(this, inputs)),
       })
     }
-    this.#hooks.push(hook)
+    // a copy, so that a hook registered twice is taken off once
+    const entry: ForwardHook = (...about) => hook(...about)
+    this.#hooks.push(entry)
     return () => {
-      this.#hooks = this.#hooks.filter(h => h !== hook)
-      if (this.#hooks.length === 0) delete (this as { forward?: unknown }).forward
+      if (!this.#hooks.includes(entry)) return
+      this.#hooks = this.#hooks.filter(h => h !== entry)
+      if (this.#hooks.length === 0) this.#unhook()
     }
   }
 
@@ -140,7 +146,9 @@ export class Sequential extends Module {
     super()
     this.layers = layers
     layers.forEach((layer, i) => {
-      if (!(layer instanceof Module)) throw new TypeError(`Sequential: modules expected, got ${typeof layer} at position ${i}: is \`new\` missing?`)
+      if (layer instanceof Module) return
+      const got = Array.isArray(layer) ? 'an array: write the modules without brackets around' : typeof layer === 'function' ? `${(layer as Function).name}: is \`new\` missing?` : typeof layer
+      throw new TypeError(`Sequential: modules expected, at position ${i} got ${got}`)
     })
   }
   override *namedChildren(): Generator<[string, Module]> {

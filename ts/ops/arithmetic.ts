@@ -1,17 +1,20 @@
 // Elementwise arithmetic of two tensors with broadcasting, comparisons, and the sums that take gradients back to the operands' shapes.
 
-import { apply, useAddition, type Op } from '../autograd.js'
+import { apply, foreign, freeWith, useAddition, type Op } from '../autograd.js'
 import { Binary } from '../kernels.js'
 import { broadcastShapes, broadcastStrides, nested, sameShape, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
-import { affine, log, neg } from './unary.js'
+import { affineAs, log, neg } from './unary.js'
 import { reshape } from './layout.js'
 import { sum } from './reduce.js'
 
 export type Operand = Tensor | number
 
 export function requireFloat(op: string, ...inputs: readonly Tensor[]): void {
-  for (const t of inputs) if (t.dtype === 'int32') throw new TypeError(`${op}: float32 expected, got int32 of shape [${t.shape}]: convert it with .float()`)
+  for (const t of inputs) {
+    if (!(t instanceof Tensor)) throw foreign(op, t)
+    if (t.dtype === 'int32') throw new TypeError(`${op}: float32 expected, got int32 of shape [${t.shape}]: convert it with .float()`)
+  }
 }
 
 function compute(code: Binary, name: string, a: Tensor, b: Tensor): Tensor {
@@ -64,19 +67,21 @@ function scalar(value: number, other: Tensor): Tensor {
 }
 
 function combine(op: Op, a: Operand, b: Operand): Tensor {
+  let constant: Tensor | null = null
   if (typeof a === 'number') {
     if (typeof b === 'number') throw new TypeError(`${op.name}: a tensor and a number or two tensors expected, got two numbers`)
-    a = scalar(a, b)
-  } else if (typeof b === 'number') b = scalar(b, a)
+    a = constant = scalar(a, b)
+  } else if (typeof b === 'number') b = constant = scalar(b, a)
   if (a instanceof Tensor && b instanceof Tensor && (a.dtype !== 'float32' || b.dtype !== 'float32')) requireFloat(op.name, a, b)
-  return apply(op, [a, b], undefined)
+  const y = apply(op, [a, b], undefined)
+  return constant ? freeWith(y, constant) : y
 }
 
 const addOp = binaryOp('add', Binary.add, g => [g, g])
 /** a + b, broadcast */
 export function add(a: Operand, b: Operand): Tensor {
-  if (typeof b === 'number' && a instanceof Tensor) return affine(a, 1, b)
-  if (typeof a === 'number' && b instanceof Tensor) return affine(b, 1, a)
+  if (typeof b === 'number' && a instanceof Tensor) return affineAs('add', a, 1, b)
+  if (typeof a === 'number' && b instanceof Tensor) return affineAs('add', b, 1, a)
   return combine(addOp, a, b)
 }
 useAddition(add)
@@ -84,16 +89,16 @@ useAddition(add)
 const subOp = binaryOp('sub', Binary.sub, (g, _a, _b, _y, needs) => [g, needs(1) ? neg(g) : null])
 /** a − b, broadcast */
 export function sub(a: Operand, b: Operand): Tensor {
-  if (typeof b === 'number' && a instanceof Tensor) return affine(a, 1, -b)
-  if (typeof a === 'number' && b instanceof Tensor) return affine(b, -1, a)
+  if (typeof b === 'number' && a instanceof Tensor) return affineAs('sub', a, 1, -b)
+  if (typeof a === 'number' && b instanceof Tensor) return affineAs('sub', b, -1, a)
   return combine(subOp, a, b)
 }
 
 const mulOp = binaryOp('mul', Binary.mul, (g, a, b, _y, needs) => [needs(0) ? mul(g, b) : null, needs(1) ? mul(g, a) : null])
 /** a · b elementwise, broadcast */
 export function mul(a: Operand, b: Operand): Tensor {
-  if (typeof b === 'number' && a instanceof Tensor) return affine(a, b, 0)
-  if (typeof a === 'number' && b instanceof Tensor) return affine(b, a, 0)
+  if (typeof b === 'number' && a instanceof Tensor) return affineAs('mul', a, b, 0)
+  if (typeof a === 'number' && b instanceof Tensor) return affineAs('mul', b, a, 0)
   return combine(mulOp, a, b)
 }
 
@@ -173,7 +178,7 @@ const whereOp: Op = {
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   const [x, y] = [a, b].map(v => (typeof v === 'number' ? scalar(v, condition) : v)) as [Tensor, Tensor]
   requireFloat('where', condition, x, y)
-  return apply(whereOp, [condition, x, y], undefined)
+  return freeWith(apply(whereOp, [condition, x, y], undefined), ...[x, y].filter(t => t !== a && t !== b))
 }
 
 /** x with `value` where the mask is not 0 */

@@ -112,9 +112,9 @@ function convolve(name: string, rank: number, x: Tensor, weight: Tensor, bias: T
     throw new ShapeError(`${name}: groups must divide the ${c} channels of x ${show(x.shape)} and the ${o} of weight ${show(weight.shape)}, got ${groups}`)
   }
   if (weight.shape[1] !== c / groups) {
-    throw new ShapeError(
-      `${name}: x ${show(x.shape)} has ${c} channels${groups > 1 ? ` in ${groups} groups` : ''}, but weight ${show(weight.shape)} takes ${weight.shape[1]! * groups}`,
-    )
+    const takes = weight.shape[1]! * groups
+    const last = x.shape.at(-1) === takes ? `: are channels its last dimension? permute it to [n, c, ${axes}]` : ''
+    throw new ShapeError(`${name}: x ${show(x.shape)} has ${c} channels${groups > 1 ? ` in ${groups} groups` : ''}, but weight ${show(weight.shape)} takes ${takes}${last}`)
   }
   if (bias && (bias.rank !== 1 || bias.size !== o)) throw new ShapeError(`${name}: weight ${show(weight.shape)} needs a bias of ${o}, got ${show(bias.shape)}`)
   const stride = perDim(name, 'stride', options.stride ?? 1, rank, 1)

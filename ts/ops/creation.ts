@@ -37,7 +37,9 @@ function flatten(values: Values, shape: Shape, out: Float64Array): void {
   const visit = (v: unknown, d: number): void => {
     if (d === shape.length) {
       if (typeof v !== 'number' && typeof v !== 'boolean') {
-        throw new ShapeError(`tensor: numbers expected at depth ${d} of shape ${show(shape)}, got ${Array.isArray(v) ? 'an array' : String(v)}: rows must have one length`)
+        if (Array.isArray(v)) throw new ShapeError(`tensor: numbers expected at depth ${d} of shape ${show(shape)}, got an array: rows must have one length`)
+        const what = v instanceof Tensor ? 'a tensor: clone() copies one, stack() joins several' : typeof v === 'string' ? JSON.stringify(v) : String(v)
+        throw new TypeError(`tensor: numbers, arrays of them or a typed array expected, got ${what}`)
       }
       out[at++] = Number(v)
       return
@@ -56,11 +58,12 @@ function flatten(values: Values, shape: Shape, out: Float64Array): void {
 /**
  * A tensor of nested arrays, a number or a typed array (then a shape may follow).
  * tensor([[1, 2], [3, 4]]) · tensor(3) · tensor(new Float32Array(6), [2, 3]) · tensor([0, 2], { dtype: 'int32' })
- * @throws ShapeError if rows differ in length, or the shape doesn't fit the number of values
+ * @throws ShapeError if rows differ in length, or the shape doesn't fit the number of values; TypeError for what is no number
  */
 export function tensor(values: Values, shape?: Shape | TensorOptions, options?: TensorOptions): Tensor {
   const given = Array.isArray(shape) ? checkShape('tensor', shape as Shape) : null
   const { dtype = 'float32', requiresGrad = false } = options ?? (given ? {} : ((shape as TensorOptions | undefined) ?? {}))
+  checkDType('tensor', dtype)
   const natural = shapeOf(values)
   let flat: ArrayLike<number>
   if (isFlat(values)) flat = values
@@ -79,17 +82,23 @@ export function tensor(values: Values, shape?: Shape | TensorOptions, options?: 
   return t
 }
 
-/** A tensor whose elements are all `value`. */
-export function full(shape: Shape, value: number, options: TensorOptions = {}): Tensor {
+function checkDType(op: string, dtype: DType): void {
+  if (dtype !== 'float32' && dtype !== 'int32') throw new TypeError(`${op}: dtype float32 or int32 expected, got ${String(dtype)}`)
+}
+
+function constant(name: string, shape: Shape, value: number, options: TensorOptions = {}): Tensor {
   const { dtype = 'float32', requiresGrad = false } = options
-  const t = empty(checkShape('full', shape), dtype)
+  checkDType(name, dtype)
+  const t = empty(checkShape(name, shape), dtype)
   if (dtype === 'int32') t.set(new Int32Array(t.size).fill(value))
   else t.backend.kernels.fill(t.size, value, t.address)
   t.requiresGrad = requiresGrad
   return t
 }
-export const zeros = (shape: Shape, options?: TensorOptions): Tensor => full(shape, 0, options)
-export const ones = (shape: Shape, options?: TensorOptions): Tensor => full(shape, 1, options)
+/** A tensor whose elements are all `value`. */
+export const full = (shape: Shape, value: number, options?: TensorOptions): Tensor => constant('full', shape, value, options)
+export const zeros = (shape: Shape, options?: TensorOptions): Tensor => constant('zeros', shape, 0, options)
+export const ones = (shape: Shape, options?: TensorOptions): Tensor => constant('ones', shape, 1, options)
 export const zerosLike = (x: Tensor): Tensor => like(x, 0)
 export const onesLike = (x: Tensor): Tensor => like(x, 1)
 
@@ -110,11 +119,13 @@ export function arange(start: number, end?: number, step = 1, options: TensorOpt
 
 /** n numbers from start to end, both included. */
 export function linspace(start: number, end: number, n: number, options: TensorOptions = {}): Tensor {
+  checkShape('linspace', [n])
   return tensor(Float64Array.from({ length: n }, (_, i) => (n === 1 ? start : start + ((end - start) * i) / (n - 1))), [n], options)
 }
 
 /** The n × m identity matrix. */
 export function eye(n: number, m = n): Tensor {
+  checkShape('eye', [n, m])
   const values = new Float32Array(n * m)
   for (let i = 0; i < Math.min(n, m); i++) values[i * m + i] = 1
   return tensor(values, [n, m])

@@ -3,7 +3,9 @@
 import { apply, type Op } from '../autograd.js'
 import { around, dimension, show, ShapeError } from '../shape.js'
 import { Tensor } from '../tensor.js'
-import { slice } from './layout.js'
+import { ne, where } from './arithmetic.js'
+import { reshape, slice } from './layout.js'
+import { float } from './unary.js'
 
 export type Indices = Tensor | ArrayLike<number>
 
@@ -23,11 +25,11 @@ function indexTensor(op: string, index: Indices, beside: Tensor | null): Tensor 
  * Refuse indices outside 0..n−1, but for `except`. They are read on the host, where a mistake can be named; a captured step is
  * checked while it is recorded. @internal
  */
-export function checkIndices(op: string, what: string, index: Tensor, n: number, except = -1): void {
+export function checkIndices(op: string, what: string, index: Tensor, n: number, except: number | null = null): void {
   const values = index.backend.read(index.buffer.address, index.size, 'int32')
   for (let i = 0; i < values.length; i++) {
     const v = values[i]!
-    if (!(v >= 0 && v < n) && (v !== except || except === -1)) throw new RangeError(`${op}: ${what} 0..${n - 1} expected, got ${v} at position ${i}`)
+    if (!(v >= 0 && v < n) && v !== except) throw new RangeError(`${op}: ${what} 0..${n - 1} expected, got ${v} at position ${i}`)
   }
 }
 
@@ -91,14 +93,44 @@ const indexAddOp: Op<Along> = {
 /** The entries index[0], index[1] … along dim; entries named twice add up in the gradient. */
 export function indexSelect(x: Tensor, dim: number, index: Indices): Tensor {
   const d = dimension('indexSelect', dim, x.rank)
+  const size = x.shape[d] ?? 1
+  if (!(index instanceof Tensor)) {
+    for (let i = 0; i < index.length; i++) {
+      if (!(Number.isInteger(index[i]) && index[i]! >= 0 && index[i]! < size)) {
+        throw new RangeError(`indexSelect: indices 0..${size - 1} expected for dim ${dim} of x ${show(x.shape)}, got ${index[i]} at position ${i}`)
+      }
+    }
+  }
   const at = indexTensor('indexSelect', index, x)
   if (at.rank !== 1) throw new ShapeError(`indexSelect: a list of indices expected, got shape ${show(at.shape)}`)
-  return apply(indexSelectOp, [x, at], { dim: d, n: x.shape[d] ?? 1 })
+  return apply(indexSelectOp, [x, at], { dim: d, n: size })
+}
+
+export interface EmbeddingOptions {
+  /** A row that is not trained: its gradient is 0 (default none; negative counts from the end) */
+  paddingIdx?: number | null
+}
+/**
+ * Rows of a table: y[i] = weight[index[i]]. index: whole numbers of any shape, weight: [n, d]; the result has shape [...index.shape, d].
+ * @throws RangeError for an index outside 0..n−1
+ */
+export function embedding(index: Tensor, weight: Tensor, { paddingIdx }: EmbeddingOptions = {}): Tensor {
+  if (weight.rank !== 2) throw new ShapeError(`embedding: a weight [n, d] expected, got ${show(weight.shape)}`)
+  const [n, d] = weight.shape as [number, number]
+  const at = indexTensor('embedding', index, weight)
+  checkIndices('embedding', 'indices', at, n)
+  const rows = indexSelect(weight, 0, reshape(at, [at.size]))
+  const shape = [...at.shape, d]
+  if (paddingIdx === null || paddingIdx === undefined) return reshape(rows, shape)
+  if (!Number.isInteger(paddingIdx) || paddingIdx < -n || paddingIdx >= n) throw new RangeError(`embedding: paddingIdx in ${-n}..${n - 1} expected, got ${paddingIdx}`)
+  const trained = ne(reshape(float(at), [at.size, 1]), paddingIdx < 0 ? paddingIdx + n : paddingIdx)
+  return reshape(where(trained, rows, rows.alias()), shape)
 }
 
 /** 1 at the index, 0 elsewhere, in a new last dimension of size numClasses. */
 export function oneHot(index: Tensor, numClasses: number): Tensor {
   const at = indexTensor('oneHot', index, null)
+  if (!(Number.isInteger(numClasses) && numClasses >= 0)) throw new ShapeError(`oneHot: a whole number of classes expected, got ${numClasses}`)
   const y = new Tensor([...at.shape, numClasses], 'float32', at.backend)
   at.backend.kernels.oneHot(at.size, numClasses, at.address, y.address)
   y.label = 'oneHot'

@@ -1,6 +1,6 @@
 // Ops on lists of tensors: functions only, no methods.
 
-import { apply, type Op } from '../autograd.js'
+import { apply, foreign, type Op } from '../autograd.js'
 import { dimension, sameShape, show, ShapeError, stridesOf } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { narrow, unsqueeze, writeStrided } from './layout.js'
@@ -35,6 +35,8 @@ const catOp: Op<{ dim: number }> = {
 export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
   const [first] = tensors
   if (!first) throw new ShapeError('cat: at least one tensor expected, got none')
+  for (const t of tensors) if (!(t instanceof Tensor)) throw foreign('cat', t)
+  if (first.rank === 0) throw new ShapeError('cat: tensors with dimensions expected, got scalars: stack() makes a vector of them')
   const d = dimension('cat', dim, first.rank)
   tensors.forEach((t, i) => {
     if (t.rank !== first.rank || t.dtype !== first.dtype || t.shape.some((size, j) => j !== d && size !== first.shape[j])) {
@@ -48,6 +50,7 @@ export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
 export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
   const [first] = tensors
   if (!first) throw new ShapeError('stack: at least one tensor expected, got none')
+  for (const t of tensors) if (!(t instanceof Tensor)) throw foreign('stack', t)
   const other = tensors.find(t => !sameShape(t.shape, first.shape))
   if (other) throw new ShapeError(`stack: tensors of one shape expected, got ${show(first.shape)} and ${show(other.shape)}`)
   const d = dimension('stack', dim, first.rank + 1)

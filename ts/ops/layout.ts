@@ -1,7 +1,7 @@
 // Ops that move elements without computing: reshape, permute, slices, repeats, padding, triangles, splitting.
 
 import { apply, type Op } from '../autograd.js'
-import { dimension, dimensions, nested, show, ShapeError, sizeOf, stridesOf, type Shape } from '../shape.js'
+import { dimension, dimensions, nested, requireList, show, ShapeError, sizeOf, stridesOf, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { indexSelect } from './indexing.js'
 import { mul, sumTo } from './arithmetic.js'
@@ -42,6 +42,7 @@ const reshapeOp: Op<{ shape: Shape }> = {
  * @throws ShapeError if the number of elements differs
  */
 export function reshape(x: Tensor, shape: Shape): Tensor {
+  requireList('reshape', 'a shape', shape, '[2, -1]')
   const open = shape.indexOf(-1)
   let to = shape
   if (open >= 0) {
@@ -49,7 +50,7 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
     to = shape.map((d, i) => (i === open ? (rest === 0 ? 0 : x.size / rest) : d))
   }
   if (to.some(d => !Number.isInteger(d) || d < 0) || sizeOf(to) !== x.size) {
-    throw new ShapeError(`reshape: x ${show(x.shape)} has ${x.size} elements, they don't fill shape ${show(shape)}`)
+    throw new ShapeError(`reshape: x ${show(x.shape)} has ${x.size} elements, they don't fill shape ${show(shape)}: one size may be -1, for what is left`)
   }
   return apply(reshapeOp, [x], { shape: to })
 }
@@ -84,6 +85,7 @@ const permuteOp: Op<{ order: readonly number[] }> = {
 }
 /** Dimensions in another order: y.shape[i] = x.shape[dims[i]]. */
 export function permute(x: Tensor, dims: readonly number[]): Tensor {
+  requireList('permute', 'all dimensions', dims, '[1, 0]')
   const order = dims.map(d => dimension('permute', d, x.rank))
   if (order.length !== x.rank || new Set(order).size !== x.rank) {
     throw new ShapeError(`permute: every dimension of shape ${show(x.shape)} expected once, got ${show(dims)}`)
@@ -138,6 +140,7 @@ export function slice(x: Tensor, slices: Slice | readonly Slice[]): Tensor {
     const size = shape[d]!
     const by = step ?? 1
     if (!Number.isInteger(by) || by === 0) throw new ShapeError(`slice: a whole step other than 0 expected, got ${by}`)
+    for (const v of [start, end]) if (v && !Number.isInteger(v) && Number.isFinite(v)) throw new ShapeError(`slice: whole numbers as start and end expected, got ${v}`)
     const bound = (v: number | null | undefined, open: number, low: number, high: number) =>
       v === null || v === undefined ? open : Math.min(Math.max(v < 0 ? v + size : v, low), high)
     const from = by > 0 ? bound(start, 0, 0, size) : bound(start, size - 1, -1, size - 1)
@@ -152,7 +155,7 @@ export function slice(x: Tensor, slices: Slice | readonly Slice[]): Tensor {
 /** The part of length `length` from `start` along dim. */
 export function narrow(x: Tensor, dim: number, start: number, length: number): Tensor {
   const size = x.shape[dimension('narrow', dim, x.rank)] ?? 1
-  if (!(start >= 0 && length >= 0 && start + length <= size)) {
+  if (!(Number.isInteger(start) && Number.isInteger(length) && start >= 0 && length >= 0 && start + length <= size)) {
     throw new ShapeError(`narrow: ${start}..${start + length} is not inside the ${size} of dim ${dim}, shape ${show(x.shape)}`)
   }
   return slice(x, { dim, start, end: start + length })
@@ -212,8 +215,9 @@ export interface PadOptions {
  * without repeating the edge, replicate repeats it.
  */
 export function pad(x: Tensor, amounts: readonly number[], { mode = 'constant', value = 0 }: PadOptions = {}): Tensor {
-  if (amounts.length % 2 || amounts.length > 2 * x.rank) {
-    throw new ShapeError(`pad: (before, after) pairs for at most ${x.rank} dimensions expected, got ${show(amounts)} for shape ${show(x.shape)}`)
+  if (!['constant', 'reflect', 'replicate'].includes(mode)) throw new RangeError(`pad: mode must be constant, reflect or replicate, got ${mode}`)
+  if (amounts.length % 2 || amounts.length > 2 * x.rank || amounts.some(a => !Number.isInteger(a))) {
+    throw new ShapeError(`pad: (before, after) pairs of whole numbers for at most ${x.rank} dimensions expected, got ${show(amounts)} for shape ${show(x.shape)}`)
   }
   const around = x.shape.map((_, i) => {
     const j = 2 * (x.rank - 1 - i)
@@ -245,8 +249,8 @@ export function pad(x: Tensor, amounts: readonly number[], { mode = 'constant', 
   }, cropped)
 }
 
-/** The mask of a triangle, 1 where column − row ≤ diagonal (or ≥). */
-function triangle(x: Tensor, diagonal: number, lower: boolean): Tensor {
+/** The mask of a triangle of x's matrices, 1 where column − row ≤ diagonal (or ≥). @internal */
+export function triangle(x: Tensor, diagonal: number, lower: boolean): Tensor {
   if (x.rank < 2) throw new ShapeError(`${lower ? 'tril' : 'triu'}: a matrix or a batch of them expected, got shape ${show(x.shape)}`)
   const [rows, columns] = x.shape.slice(-2) as [number, number]
   const mask = new Tensor([rows, columns], 'float32', x.backend)
@@ -264,7 +268,7 @@ export const triu = (x: Tensor, diagonal = 0): Tensor => mul(x, triangle(x, diag
 export function split(x: Tensor, sizes: number | readonly number[], dim = 0): Tensor[] {
   const d = dimension('split', dim, x.rank)
   const total = x.shape[d] ?? 1
-  if (typeof sizes === 'number' && !(sizes > 0)) throw new ShapeError(`split: a size > 0 expected, got ${sizes}`)
+  if (typeof sizes === 'number' && !(Number.isInteger(sizes) && sizes > 0)) throw new ShapeError(`split: a whole size > 0 expected, got ${sizes}`)
   const list = typeof sizes === 'number' ? Array.from({ length: Math.max(1, Math.ceil(total / sizes)) }, (_, i) => Math.min(sizes, total - i * sizes)) : sizes
   if (list.reduce((n, s) => n + s, 0) !== total) throw new ShapeError(`split: sizes ${show(list)} don't add up to the ${total} of dim ${dim}, shape ${show(x.shape)}`)
   let start = 0
@@ -273,5 +277,6 @@ export function split(x: Tensor, sizes: number | readonly number[], dim = 0): Te
 
 /** n equal parts along dim (the last may be smaller). */
 export function chunk(x: Tensor, n: number, dim = 0): Tensor[] {
+  if (!(Number.isInteger(n) && n > 0)) throw new ShapeError(`chunk: a whole number of parts > 0 expected, got ${n}`)
   return split(x, Math.max(1, Math.ceil((x.shape[dimension('chunk', dim, x.rank)] ?? 1) / n)), dim)
 }

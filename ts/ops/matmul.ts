@@ -19,7 +19,7 @@ function multiply(a: Tensor, b: Tensor, { transA, transB }: Product): Tensor {
   const [m, k] = lastTwo(a, transA)
   const n = lastTwo(b, transB)[1]
   const [batchA, batchB] = [a.shape.slice(0, -2), b.shape.slice(0, -2)]
-  const batch = broadcastShapes('matmul', batchA, batchB)
+  const batch = broadcastShapes('matmul', batchA, batchB, () => `the leading dimensions of a ${show(a.shape)} and b ${show(b.shape)}`)
   const y = new Tensor([...batch, m, n], 'float32', a.backend)
   const { kernels, width } = a.backend
   // a single b for all matrices of a: one tall product
@@ -55,7 +55,8 @@ const matmulOp: Op<Product> = {
     return [node.needs(0) ? sumTo(ga(), a.shape) : null, node.needs(1) ? sumTo(gb(), b.shape) : null]
   },
 }
-const product = (a: Tensor, b: Tensor, transA: boolean, transB: boolean): Tensor => apply(matmulOp, [a, b], { transA, transB })
+/** op(a) op(b) of matrices in the last two dimensions, leading ones broadcast, op a free transposition. @internal */
+export const product = (a: Tensor, b: Tensor, transA: boolean, transB: boolean): Tensor => apply(matmulOp, [a, b], { transA, transB })
 
 /**
  * a b: matrices in the last two dimensions, leading ones broadcast; a vector is a row on the left, a column on the right.

@@ -3,8 +3,10 @@
 import { backward } from '../autograd.js'
 import { Tensor } from '../tensor.js'
 import * as arithmetic from './arithmetic.js'
+import * as attention from './attention.js'
 import * as conv from './conv.js'
 import * as indexing from './indexing.js'
+import { interpolate } from './interpolate.js'
 import * as layout from './layout.js'
 import * as loss from './loss.js'
 import * as matmul from './matmul.js'
@@ -17,11 +19,14 @@ import * as unary from './unary.js'
 
 const { add, sub, mul, div, pow, maximum, minimum, eq, ne, lt, le, gt, ge, where, maskedFill } = arithmetic
 const { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose3d } = conv
-const { gather, indexSelect, oneHot } = indexing
+const { scaledDotProductAttention, multiHeadAttention } = attention
+const { gather, indexSelect, embedding, oneHot } = indexing
 const { reshape, flatten, unsqueeze, squeeze, permute, transpose, slice, narrow, select, flip, expand, pad, tril, triu, split, chunk } = layout
-const { mseLoss, l1Loss, bceWithLogits } = loss
+const {
+  mseLoss, l1Loss, smoothL1Loss, huberLoss, bceLoss, bceWithLogits, nllLoss, hingeEmbeddingLoss, hingeLoss, multiMarginLoss, klDiv,
+} = loss
 const { matmul: matmulOf, linear } = matmul
-const { batchNorm } = norm
+const { batchNorm, layerNorm, groupNorm, localResponseNorm } = norm
 const { maxPool1d, maxPool2d, maxPool3d, avgPool1d, avgPool2d, avgPool3d, adaptiveAvgPool1d, adaptiveAvgPool2d } = pool
 const { dropout } = random
 const { sum, mean, amax, amin, argmax, argmin, max, min, logsumexp, variance, std, norm: normOf, prod, cumsum } = reduce
@@ -55,10 +60,10 @@ export const methods = {
   backward, requiresGradient, detach, clone,
   add, sub, mul, div, pow, maximum, minimum, eq, ne, lt, le, gt, ge, where, maskedFill,
   conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose3d,
-  gather, indexSelect, oneHot,
+  gather, indexSelect, embedding, oneHot,
   reshape, flatten, unsqueeze, squeeze, permute, transpose, slice, narrow, select, flip, expand, pad, tril, triu, split, chunk,
-  mseLoss, l1Loss, bceWithLogits, crossEntropy,
-  matmul: matmulOf, linear, batchNorm,
+  mseLoss, l1Loss, smoothL1Loss, huberLoss, bceLoss, bceWithLogits, nllLoss, hingeEmbeddingLoss, hingeLoss, multiMarginLoss, klDiv, crossEntropy,
+  matmul: matmulOf, linear, batchNorm, layerNorm, groupNorm, localResponseNorm, interpolate, scaledDotProductAttention, multiHeadAttention,
   maxPool1d, maxPool2d, maxPool3d, avgPool1d, avgPool2d, avgPool3d, adaptiveAvgPool1d, adaptiveAvgPool2d,
   dropout, softmax: softmaxOf, logSoftmax,
   sum, mean, amax, amin, argmax, argmin, max, min, logsumexp, variance, std, norm: normOf, prod, cumsum,

@@ -1,14 +1,15 @@
-// Batch normalisation (Ioffe and Szegedy, 2015).
+// Normalisation: over the batch, over layers and groups of channels, over neighbouring channels.
 
-import { apply, type Op } from '../autograd.js'
+import { apply, freeWith, type Op } from '../autograd.js'
 import { SCALARS } from '../kernels.js'
-import { hostWork, recorder } from '../memory.js'
-import { show, ShapeError, sizeOf } from '../shape.js'
+import { Buffer, heapOf, hostWork, recorder } from '../memory.js'
+import { sameShape, show, ShapeError, sizeOf, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { add, mul, requireFloat, sub } from './arithmetic.js'
 import { reshape } from './layout.js'
+import { meanOverNeighbours } from './pool.js'
 import { mean as meanOf } from './reduce.js'
-import { rsqrt } from './unary.js'
+import { affine, powScalar, rsqrt, square } from './unary.js'
 
 interface BatchNorm {
   n: number
@@ -19,6 +20,7 @@ interface BatchNorm {
   mean: Tensor
   variance: Tensor
 }
+/** Batch normalisation (Ioffe and Szegedy, 2015) */
 const batchNormOp: Op<BatchNorm> = {
   name: 'batchNorm',
   forward([x, weight, bias], q) {
@@ -100,29 +102,104 @@ export function batchNorm(x: Tensor, weight?: Tensor | null, bias?: Tensor | nul
     q.variance = new Tensor([c], 'float32', x.backend)
     kernels.channelMoments(n, c, inner, x.address, q.mean.address, q.variance.address)
     if (running) {
-      const factor = momentumBlock(running.mean).address
+      const factor = scalarBlock(running.mean).address
       hostWork(() => x.backend.writeScalars(factor, [typeof momentum === 'number' ? momentum : momentum()]))
       const m = n * inner
       kernels.updateRunning(c, m / (m - 1), factor, q.mean.address, q.variance.address, running.mean.address, running.variance.address)
     }
   }
   const inputs = [x, weight, bias].filter((t): t is Tensor => !!t)
-  return apply(batchNormOp, inputs, q)
+  const y = apply(batchNormOp, inputs, q)
+  return training ? freeWith(y, q.mean, q.variance) : y
+}
+
+/** (x − mean) / √(variance + eps) of each of `rows` neighbouring runs of x: batch normalisation of one image whose channels they are. */
+function standardise(x: Tensor, rows: number, eps: number): Tensor {
+  const inner = rows ? x.size / rows : 0
+  const mean = new Tensor([rows], 'float32', x.backend)
+  const variance = new Tensor([rows], 'float32', x.backend)
+  x.backend.kernels.channelMoments(1, rows, inner, x.address, mean.address, variance.address)
+  const y = apply(batchNormOp, [reshape(x, [1, rows, inner])], { n: 1, c: rows, inner, eps, training: true, mean, variance })
+  return reshape(freeWith(y, mean, variance), x.shape)
+}
+function scaled(y: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined): Tensor {
+  if (weight) y = mul(y, weight)
+  return bias ? add(y, bias) : y
+}
+
+export interface LayerNormOptions {
+  /** Added to the variance (default 1e-5) */
+  eps?: number
+}
+/**
+ * (x − mean) / √(variance + eps) · weight + bias, with mean and biased variance over the last dimensions (Ba et al., 2016).
+ * x: [..., normalizedShape], weight and bias: normalizedShape
+ * @throws ShapeError if x doesn't end in normalizedShape
+ */
+export function layerNorm(x: Tensor, normalizedShape: Shape, weight?: Tensor | null, bias?: Tensor | null, { eps = 1e-5 }: LayerNormOptions = {}): Tensor {
+  requireFloat('layerNorm', x)
+  const lead = x.rank - normalizedShape.length
+  if (normalizedShape.length === 0 || lead < 0 || !sameShape(x.shape.slice(lead), normalizedShape)) {
+    throw new ShapeError(`layerNorm: x [..., ${normalizedShape}] expected, got ${show(x.shape)}`)
+  }
+  for (const [role, t] of [['weight', weight], ['bias', bias]] as const) {
+    if (t && !sameShape(t.shape, normalizedShape)) throw new ShapeError(`layerNorm: a ${role} ${show(normalizedShape)} expected, got ${show(t.shape)}`)
+  }
+  return scaled(standardise(x, sizeOf(x.shape.slice(0, lead)), eps), weight, bias)
+}
+
+/**
+ * (x − mean) / √(variance + eps) · weight + bias, with mean and biased variance of each image over each group of channels (Wu and He, 2018).
+ * x: [n, c, ...], weight and bias: [c]; as many groups as channels is instance normalisation.
+ * @throws ShapeError unless numGroups divides the channels
+ */
+export function groupNorm(x: Tensor, numGroups: number, weight?: Tensor | null, bias?: Tensor | null, { eps = 1e-5 }: LayerNormOptions = {}): Tensor {
+  requireFloat('groupNorm', x)
+  const [n, c] = x.shape as [number, number]
+  if (x.rank < 2 || !Number.isInteger(numGroups) || numGroups < 1 || c % numGroups) {
+    throw new ShapeError(`groupNorm: x [n, c, ...] with a number of channels that ${numGroups} groups divide expected, got ${show(x.shape)}`)
+  }
+  for (const [role, t] of [['weight', weight], ['bias', bias]] as const) {
+    if (t && (t.rank !== 1 || t.size !== c)) throw new ShapeError(`groupNorm: x ${show(x.shape)} has ${c} channels, but the ${role} ${show(t.shape)}`)
+  }
+  const perChannel = (t: Tensor | null | undefined) => t && reshape(t, [c, ...x.shape.slice(2).map(() => 1)])
+  return scaled(standardise(x, n * numGroups, eps), perChannel(weight), perChannel(bias))
+}
+
+export interface LocalResponseNormOptions {
+  /** Default 1e-4, divided by size */
+  alpha?: number
+  /** Default 0.75 */
+  beta?: number
+  /** Default 1 */
+  k?: number
+}
+/**
+ * x / (k + alpha/size · Σ x²)^beta, the sum over channels c − ⌊size/2⌋ .. c + ⌊(size − 1)/2⌋, zeros outside (Krizhevsky et al., 2012).
+ * x: [n, c, ...]
+ */
+export function localResponseNorm(x: Tensor, size: number, { alpha = 1e-4, beta = 0.75, k = 1 }: LocalResponseNormOptions = {}): Tensor {
+  requireFloat('localResponseNorm', x)
+  if (x.rank < 2) throw new ShapeError(`localResponseNorm: x [n, c, ...] expected, got ${show(x.shape)}`)
+  if (!Number.isInteger(size) || size < 1) throw new ShapeError(`localResponseNorm: a whole size ≥ 1 expected, got ${size}`)
+  return mul(x, powScalar(affine(meanOverNeighbours(square(x), size), alpha, k), -beta))
 }
 
 const blocks = new WeakMap<Tensor, Tensor>()
-/** A block of float64 scalars that lives as long as `owner`: written by the host, read by kernels. @internal */
+/**
+ * A block of float64 scalars for a kernel call: written by the host, read by the kernel. It lives as long as `owner` and serves
+ * every call. A captured program writes all its scalars before its first kernel runs, so there each call gets a block of its own,
+ * outside the program's arena, where something else may have lain before. @internal
+ */
 export function scalarBlock(owner: Tensor): Tensor {
-  const block = new Tensor([(SCALARS * 8) / owner.backend.width], 'float32', owner.backend, null, owner)
-  block.label = 'scalars'
-  return block
-}
-/** The block for an average that is updated now. A captured program writes all its scalars first, so each update there has its own. */
-function momentumBlock(running: Tensor): Tensor {
-  let block = recorder ? undefined : blocks.get(running)
+  let block = recorder ? undefined : blocks.get(owner)
   if (!block) {
-    block = scalarBlock(running)
-    if (!recorder) blocks.set(running, block)
+    const { backend } = owner
+    const buffer = new Buffer(heapOf(backend), SCALARS * 8)
+    block = new Tensor([(SCALARS * 8) / backend.width], 'float32', backend, buffer, recorder ? 'turn' : owner)
+    block.label = 'scalars'
+    if (recorder) recorder.own(block)
+    else blocks.set(owner, block)
   }
   return block
 }

@@ -1,7 +1,7 @@
 // Pooling in one, two and three dimensions: maximum, average, adaptive average.
 
 import { apply, type Op } from '../autograd.js'
-import { padFront, perDim, show, ShapeError, windowCount, type PerDim, type Shape } from '../shape.js'
+import { padFront, perDim, show, ShapeError, sizeOf, windowCount, type PerDim, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { requireFloat } from './arithmetic.js'
 import { matmul } from './matmul.js'
@@ -156,6 +156,16 @@ export const avgPool1d: AvgPool = avgPool('avgPool1d', 1)
 export const avgPool2d: AvgPool = avgPool('avgPool2d', 2)
 /** As avgPool2d with three spatial dimensions */
 export const avgPool3d: AvgPool = avgPool('avgPool3d', 3)
+
+/** Mean over `size` neighbours along dim 1 of x [n, c, ...], ⌊size/2⌋ of them before; those outside count as zeros. @internal */
+export function meanOverNeighbours(x: Tensor, size: number): Tensor {
+  const [n, c] = x.shape as [number, number]
+  const inner = sizeOf(x.shape.slice(2))
+  return apply(avgPoolOp, [x], {
+    planes: n, input: [c, 1, inner], kernel: [size, 1, 1], output: [c, 1, inner], stride: [1, 1, 1], padding: [Math.floor(size / 2), 0, 0],
+    dilation: [1, 1, 1], shape: x.shape, countIncludePad: true, divisorOverride: size, x: x.shape,
+  })
+}
 
 /** The matrix [out, in] that averages window i = [⌊i·in/out⌋, ⌈(i+1)·in/out⌉). */
 function averaging(x: Tensor, from: number, to: number): Tensor {

@@ -1,6 +1,6 @@
 // Random tensors and dropout: counter-based numbers (Philox) whose state lies in linear memory, so that a replayed step advances it.
 
-import { apply, type Op } from '../autograd.js'
+import { apply, freeWith, type Op } from '../autograd.js'
 import { currentBackend } from '../backends/current.js'
 import type { Backend } from '../kernels.js'
 import { Generator, seedWords } from '../random.js'
@@ -92,9 +92,12 @@ const bernoulliOp: Op<{ p: number; scale: number }> = {
  * Each element is 0 with probability p, else divided by 1 − p, in training; x itself otherwise (Srivastava et al., 2014).
  * @throws RangeError unless 0 ≤ p ≤ 1
  */
-export function dropout(x: Tensor, { p = 0.5, training = true }: { p?: number; training?: boolean } = {}): Tensor {
+export function dropout(x: Tensor, options: { p?: number; training?: boolean } = {}): Tensor {
   requireFloat('dropout', x)
+  if (typeof options !== 'object') throw new TypeError(`dropout: options { p, training } expected, got ${String(options)}`)
+  const { p = 0.5, training = true } = options
   if (!(p >= 0 && p <= 1)) throw new RangeError(`dropout: a probability 0..1 expected, got ${p}`)
   if (!training || p === 0) return x
-  return mul(x, apply(bernoulliOp, [x], { p, scale: p === 1 ? 0 : 1 / (1 - p) }))
+  const mask = apply(bernoulliOp, [x], { p, scale: p === 1 ? 0 : 1 / (1 - p) })
+  return freeWith(mul(x, mask), mask)
 }

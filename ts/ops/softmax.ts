@@ -1,7 +1,7 @@
 // Softmax, log-softmax and cross-entropy.
 
-import { apply, type Op } from '../autograd.js'
-import { around, dimension, sameShape, show, ShapeError, type Shape } from '../shape.js'
+import { apply, foreign, freeWith, type Op } from '../autograd.js'
+import { around, dimension, sameShape, show, ShapeError, sizeOf, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { add, div, mul, ne, requireFloat, sub } from './arithmetic.js'
 import { oneHot } from './indexing.js'
@@ -126,6 +126,7 @@ export interface CrossEntropyOptions extends LossOptions {
 export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
   const { weight = null, ignoreIndex = -100, labelSmoothing = 0, reduction = 'mean' } = options
   requireFloat('crossEntropy', logits)
+  if (!(target instanceof Tensor)) throw foreign('crossEntropy', target)
   if (logits.rank < 1) throw new ShapeError('crossEntropy: logits [n, c] expected, got a scalar')
   if (!(labelSmoothing >= 0 && labelSmoothing <= 1)) throw new RangeError(`crossEntropy: labelSmoothing in 0..1 expected, got ${labelSmoothing}`)
   if (logits.rank === 1) return crossEntropyRow(logits, target, options)
@@ -135,13 +136,21 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
   if (target.dtype === 'float32' && sameShape(target.shape, logits.shape)) return probabilities(logits, target, weight, labelSmoothing, options)
   if (!sameShape(target.shape, shape)) {
     throw new ShapeError(
-      `crossEntropy: logits ${show(logits.shape)} need class indices ${show(shape)} or probabilities ${show(logits.shape)}, got a target of ${show(target.shape)}`,
+      `crossEntropy: logits ${show(logits.shape)} need class indices ${show(shape)} or probabilities ${show(logits.shape)}, got a target of ${show(target.shape)}${target.size === sizeOf(shape) ? `: reshape(${show(shape)}) it` : ''}`,
     )
+  }
+  if (target.dtype === 'float32') {
+    const values = target.backend.read(target.buffer.address, target.size, 'float32')
+    const wrong = values.findIndex(v => !Number.isInteger(v))
+    if (wrong >= 0) throw new RangeError(`crossEntropy: whole numbers as labels expected, got ${values[wrong]} at position ${wrong}`)
   }
   const used = new Tensor(shape, 'float32', logits.backend)
   const inner = logits.size / Math.max(1, n * c)
-  const loss = apply(crossEntropyOp, [logits], { n, c, inner: n * c ? inner : 0, ignoreIndex, labelSmoothing, target: int(target), weight, used, shape })
-  return reduction === 'mean' ? div(sum(loss), sum(used)) : reduced('crossEntropy', loss, options)
+  const labels = int(target)
+  const loss = apply(crossEntropyOp, [logits], { n, c, inner: n * c ? inner : 0, ignoreIndex, labelSmoothing, target: labels, weight, used, shape })
+  const total = reduction === 'mean' ? sum(used) : null
+  freeWith(loss, used, ...(labels === target ? [] : [labels]))
+  return total ? freeWith(div(sum(loss), total), total) : reduced('crossEntropy', loss, options)
 }
 function crossEntropyRow(logits: Tensor, target: Tensor, options: CrossEntropyOptions): Tensor {
   const loss = crossEntropy(unsqueeze(logits, 0), unsqueeze(target, 0), options)

@@ -41,8 +41,16 @@ function unaryOp(name: string, code: Unary, derivative: Derivative): (x: Tensor,
 /** a x + b with numbers a and b */
 export const affine: (x: Tensor, a?: number, b?: number) => Tensor = unaryOp('affine', Unary.affine, (g, _x, _y, a) => affine(g, a, 0))
 
+/** affine under the name of the op that the user wrote, for messages */
+export function affineAs(name: string, x: Tensor, a: number, b: number): Tensor {
+  if (x instanceof Tensor && x.dtype !== 'float32') requireFloat(name, x)
+  const y = affine(x, a, b)
+  y.label = name
+  return y
+}
+
 /** −x */
-export const neg = (x: Tensor): Tensor => affine(x, -1, 0)
+export const neg = (x: Tensor): Tensor => affineAs('neg', x, -1, 0)
 
 const absOp = unaryOp('abs', Unary.abs, (g, x) => where(gt(x, 0), g, where(lt(x, 0), neg(g), 0)))
 /** |x|; gradient 0 at 0 */
@@ -145,7 +153,12 @@ export const reciprocal = (x: Tensor): Tensor => reciprocalOp(x)
 
 const clampOp = unaryOp('clamp', Unary.clamp, (g, x, _y, a, b) => where(mul(ge(x, a), le(x, b)), g, 0))
 /** min(max(x, min), max); the gradient passes on the bounds and between them */
-export const clamp = (x: Tensor, { min = -Infinity, max = Infinity }: { min?: number; max?: number } = {}): Tensor => clampOp(x, min, max)
+export function clamp(x: Tensor, bounds: { min?: number; max?: number } = {}): Tensor {
+  // clamp(x, 0, 1) would do nothing, in silence
+  if (typeof bounds !== 'object') throw new TypeError(`clamp: bounds { min, max } expected, got ${String(bounds)}`)
+  const { min = -Infinity, max = Infinity } = bounds
+  return clampOp(x, min, max)
+}
 
 const powerOp = unaryOp('powScalar', Unary.power, (g, x, _y, a) => (a === 0 ? like(g, 0) : mul(g, mul(powScalar(x, a - 1), a))))
 /** x^exponent with a number as exponent; x^0 = 1 */

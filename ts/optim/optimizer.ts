@@ -18,10 +18,8 @@ export type Group<O> = { params: readonly Tensor[] } & O
 interface State {
   /** Steps taken with this parameter */
   steps: number
-  /** float64 scalars that the kernel reads */
-  scalars: Tensor
-  /** momentum and the like, named in stateDict() */
-  buffers: readonly Tensor[]
+  /** momentum and the like, by name */
+  buffers: Record<string, Tensor>
 }
 
 /** What a checkpoint needs: for each parameter in order, its steps and buffers; for each group, its options. */
@@ -31,22 +29,29 @@ export interface OptimizerState {
   buffers: Record<string, Tensor>
 }
 
+const isTensor = (value: unknown): value is Tensor => value instanceof Tensor
+const kind = (value: unknown): string => (typeof value === 'object' && value !== null ? `a ${value.constructor.name}` : String(value))
+
 export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
   /** Options may be changed between steps, `optimizer.groups[0].lr = 0.01` */
   readonly groups: Group<O>[]
   readonly #state = new Map<Tensor, State>()
 
   constructor(readonly name: string, params: Params<O>, defaults: O) {
-    const list = [...params] as (Tensor | ParamGroup<O>)[]
-    if (list.length === 0) throw new Error(`${name}: parameters expected, got none: pass model.parameters()`)
-    this.groups = (list[0] instanceof Tensor ? [{ params: list as Tensor[] }] : (list as ParamGroup<O>[])).map(group => {
-      const merged = { ...defaults, ...group, params: [...group.params] } as Group<O>
+    const groups = Array.isArray(params) && params.length > 0 && !isTensor(params[0]) ? (params as ParamGroup<O>[]) : [{ params: params as readonly Tensor[] }]
+    this.groups = groups.map(group => {
+      const list = (group as Partial<ParamGroup<O>> | null)?.params
+      if (!Array.isArray(list)) throw new TypeError(`${name}: a list of parameters or of groups { params } expected, got ${kind(list ?? group)}: pass model.parameters()`)
+      if (list.length === 0) throw new Error(`${name}: parameters expected, got none: pass model.parameters()`)
+      const merged = { ...defaults, ...group, params: [...list] } as Group<O>
       this.validate(merged)
       return merged
     })
     const seen = new Set<Tensor>()
     for (const p of this.groups.flatMap(g => g.params)) {
-      if (!(p instanceof Tensor) || !p.requiresGrad || p.node) throw new TypeError(`${name}: parameters expected, got ${p instanceof Tensor ? `a tensor ${show(p.shape)} that is no leaf with requiresGrad` : typeof p}`)
+      if (!isTensor(p) || !p.requiresGrad || p.node) {
+        throw new TypeError(`${name}: parameters expected, got ${isTensor(p) ? `a tensor ${show(p.shape)} ${p.node ? `that ${p.label} made` : 'without requiresGrad'}` : kind(p)}`)
+      }
       if (seen.has(p)) throw new Error(`${name}: parameter ${show(p.shape)} comes twice`)
       seen.add(p)
     }
@@ -54,25 +59,40 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
 
   /** @throws RangeError for options out of range */
   protected validate(group: Group<O>): void {
+    if (group.lr === undefined) throw new TypeError(`${this.name}: a learning rate expected, { lr: 0.01 } for instance, got none`)
     if (!(group.lr >= 0)) throw new RangeError(`${this.name}: a learning rate lr ≥ 0 expected, got ${group.lr}`)
+    const { weightDecay = 0 } = group as { weightDecay?: number }
+    if (!(weightDecay >= 0)) throw new RangeError(`${this.name}: weightDecay ≥ 0 expected, got ${weightDecay}`)
   }
-  /** How many buffers of the parameter's size the update needs. */
-  protected abstract buffersOf(group: Group<O>): readonly string[]
+  /** Names of the buffers of the parameter's size that the update needs, in the kernel's order; null for one that it does without. */
+  protected abstract buffersOf(group: Group<O>): readonly (string | null)[]
+  /** What a buffer holds before the first step. */
+  protected initial(_name: string, _group: Group<O>): number {
+    return 0
+  }
+  /** A parameter's buffer of this name, if a step has made it. */
+  protected bufferOf(p: Tensor, name: string): Tensor | undefined {
+    return this.#state.get(p)?.buffers[name]
+  }
   /** The scalars of step `t` (from 1) for the kernel. */
   protected abstract scalarsOf(group: Group<O>, t: number): readonly number[]
   protected abstract readonly update: Update
 
+  #namesOf(group: Group<O>): string[] {
+    return this.buffersOf(group).filter(name => name !== null)
+  }
+
   #stateOf(p: Tensor, group: Group<O>): State {
     let state = this.#state.get(p)
-    if (!state) {
-      const buffers = this.buffersOf(group).map(name => {
-        const t = new Tensor(p.shape, 'float32', p.backend, null, p)
-        t.label = name
-        t.backend.kernels.fill(t.size, 0, t.address)
-        return t
-      })
-      state = { steps: 0, scalars: scalarBlock(p), buffers }
-      this.#state.set(p, state)
+    if (!state) this.#state.set(p, (state = { steps: 0, buffers: {} }))
+    // also where an option was changed that asks for more
+    for (const name of this.#namesOf(group)) {
+      if (state.buffers[name]) continue
+      const t = new Tensor(p.shape, 'float32', p.backend, null, p)
+      t.label = name
+      // not by a kernel: a captured step would clear it at every replay
+      t.backend.write(t.buffer.address, new Float32Array(t.size).fill(this.initial(name, group)), 'float32')
+      state.buffers[name] = t
     }
     return state
   }
@@ -80,14 +100,15 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
   /** Move every parameter that has a gradient. */
   step(): void {
     for (const group of this.groups) {
+      const names = this.buffersOf(group)
       for (const p of group.params) {
         const g = p.grad
         if (!g) continue
         const state = this.#stateOf(p, group)
         const { backend } = p
-        const { address } = state.scalars
+        const { address } = scalarBlock(p)
         hostWork(() => backend.writeScalars(address, this.scalarsOf(group, ++state.steps)))
-        const [s1, s2, s3] = state.buffers
+        const [s1, s2, s3] = names.map(name => name && state.buffers[name])
         backend.kernels.update(this.update, p.size, address, p.address, g.address, s1 ? s1.address : 0, s2 ? s2.address : 0, s3 ? s3.address : 0)
       }
     }
@@ -105,10 +126,8 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
     return this.groups[0]!.lr
   }
   set lr(value: number) {
-    for (const group of this.groups) {
-      group.lr = value
-      this.validate(group)
-    }
+    for (const group of this.groups) this.validate({ ...group, lr: value })
+    for (const group of this.groups) group.lr = value
   }
 
   #parameters(): [Tensor, Group<O>][] {
@@ -119,32 +138,40 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
   stateDict(): OptimizerState {
     const buffers: Record<string, Tensor> = {}
     const steps = this.#parameters().map(([p, group], i) => {
-      const state = this.#state.get(p)
-      if (!state) return 0
-      this.buffersOf(group).forEach((name, j) => (buffers[`${i}.${name}`] = state.buffers[j]!))
+      if (!this.#state.has(p)) return 0
+      const state = this.#stateOf(p, group)
+      for (const name of this.#namesOf(group)) buffers[`${i}.${name}`] = state.buffers[name]!
       return state.steps
     })
     return { groups: this.groups.map(({ params: _, ...options }) => options), steps, buffers }
   }
 
-  /** Go on from a saved state. @throws ShapeError if it belongs to other parameters */
-  loadStateDict(saved: OptimizerState): void {
-    const all = this.#parameters()
+  /** Does a saved state fit? @throws ShapeError if it belongs to other parameters, RangeError for options out of range */
+  check(saved: OptimizerState): void {
+    const loaded = this.groups.map((group, i) => ({ ...group, ...saved.groups[i], params: group.params }) as Group<O>)
+    const all = loaded.flatMap(group => group.params.map(p => [p, group] as const))
     if (saved.steps.length !== all.length || saved.groups.length !== this.groups.length) {
       throw new ShapeError(`${this.name}: a state of ${all.length} parameters in ${this.groups.length} groups expected, got ${saved.steps.length} in ${saved.groups.length}`)
     }
+    for (const group of loaded) this.validate(group)
     all.forEach(([p, group], i) => {
-      for (const name of saved.steps[i]! > 0 ? this.buffersOf(group) : []) {
+      for (const name of saved.steps[i]! > 0 ? this.#namesOf(group) : []) {
         const t = saved.buffers[`${i}.${name}`]
         if (!t || t.size !== p.size) throw new ShapeError(`${this.name}: ${name} of parameter ${i} ${show(p.shape)} expected, got ${t ? show(t.shape) : 'none'}`)
       }
     })
-    all.forEach(([p, group], i) => {
-      if (saved.steps[i] === 0) return
-      const state = this.#stateOf(p, group)
-      state.steps = saved.steps[i]!
-      this.buffersOf(group).forEach((name, j) => state.buffers[j]!.set(saved.buffers[`${i}.${name}`]!.values()))
-    })
+  }
+
+  /** Go on from a saved state. Nothing is changed unless everything fits. @throws as check() */
+  loadStateDict(saved: OptimizerState): void {
+    this.check(saved)
     this.groups.forEach((group, i) => Object.assign(group, saved.groups[i]))
+    this.#parameters().forEach(([p, group], i) => {
+      const steps = saved.steps[i]!
+      if (steps === 0 && !this.#state.has(p)) return
+      const state = this.#stateOf(p, group)
+      state.steps = steps
+      for (const [name, t] of Object.entries(state.buffers)) t.set(saved.buffers[`${i}.${name}`]?.values() ?? new Float32Array(t.size).fill(this.initial(name, group)))
+    })
   }
 }

@@ -4,30 +4,61 @@ import { hostWork } from '../memory.js'
 import { cos, pow } from '../numerics.js'
 import type { GroupOptions, Optimizer } from './optimizer.js'
 
+type Cycled = GroupOptions & { momentum?: number; betas?: readonly [number, number] }
+
 /** Sets the learning rate of each group to a function of the number of step() calls and the group's initial rate. */
 export abstract class Schedule {
-  readonly #initial: number[]
+  /** Rates of the groups when the schedule was made */
+  readonly initial: readonly number[]
   #steps = 0
-  constructor(readonly optimizer: Optimizer<GroupOptions>) {
-    this.#initial = optimizer.groups.map(g => g.lr)
+  constructor(readonly optimizer: Optimizer<any>) {
+    this.initial = optimizer.groups.map(g => g.lr as number)
   }
   /** The rate after t steps, from the initial one. */
   abstract rate(initial: number, t: number): number
+  /** The momentum (an Adam's first beta) after t steps, or null: it is left alone. */
+  momentum(_t: number): number | null {
+    return null
+  }
 
   get steps(): number {
     return this.#steps
   }
-  /** Move on by one: once an epoch, or once a batch, as the schedule was dimensioned. */
-  step(): void {
+  /** Move on by one: once an epoch, or once a batch, as the schedule was dimensioned. `metric` is for ReduceLROnPlateau. */
+  step(_metric?: number): void {
     hostWork(() => this.goTo(this.#steps + 1))
+  }
+  /** What a checkpoint needs to go on from here. */
+  save(): number[] {
+    return [this.#steps]
+  }
+  /** Go on from a saved state. */
+  restore(saved: readonly number[]): void {
+    this.goTo(saved[0]!)
+  }
+  /** Count steps without setting rates. */
+  protected advance(t: number): void {
+    this.#steps = t
   }
   /** Set the rates to those after t steps, to resume. */
   goTo(t: number): void {
     this.#steps = t
-    this.optimizer.groups.forEach((group, i) => (group.lr = this.rate(this.#initial[i]!, t)))
+    const momentum = this.momentum(t)
+    this.optimizer.groups.forEach((group: Cycled, i) => {
+      group.lr = this.rate(this.initial[i]!, t)
+      if (momentum === null) return
+      if (group.betas) group.betas = [momentum, group.betas[1]]
+      else group.momentum = momentum
+    })
   }
 }
 type AnyOptimizer = Optimizer<any>
+
+/** @throws RangeError unless the condition holds */
+export function demand(holds: boolean, message: string): void {
+  if (!holds) throw new RangeError(message)
+}
+const whole = (n: number): boolean => Number.isInteger(n) && n > 0
 
 /** lr₀ · gamma^⌊t / stepSize⌋ */
 export class StepLR extends Schedule {
@@ -44,6 +75,96 @@ export class StepLR extends Schedule {
   }
 }
 
+/** lr₀ · gamma^(number of milestones ≤ t); one named twice counts twice */
+export class MultiStepLR extends Schedule {
+  readonly milestones: readonly number[]
+  readonly gamma: number
+  constructor(optimizer: AnyOptimizer, { milestones, gamma = 0.1 }: { milestones: readonly number[]; gamma?: number }) {
+    super(optimizer)
+    demand(Array.isArray(milestones) && milestones.every(Number.isInteger), `MultiStepLR: a list of whole milestones expected, got ${String(milestones)}`)
+    this.milestones = [...milestones]
+    this.gamma = gamma
+  }
+  rate(initial: number, t: number): number {
+    return initial * pow(this.gamma, this.milestones.filter(m => m <= t).length)
+  }
+}
+
+/** lr₀ · gammaᵗ */
+export class ExponentialLR extends Schedule {
+  readonly gamma: number
+  constructor(optimizer: AnyOptimizer, { gamma }: { gamma: number }) {
+    super(optimizer)
+    demand(gamma > 0, `ExponentialLR: gamma > 0 expected, got ${gamma}`)
+    this.gamma = gamma
+  }
+  rate(initial: number, t: number): number {
+    return initial * pow(this.gamma, t)
+  }
+}
+
+/** lr₀ · factor(t) with a function of yours */
+export class LambdaLR extends Schedule {
+  constructor(optimizer: AnyOptimizer, readonly factor: (t: number) => number) {
+    super(optimizer)
+    if (typeof factor !== 'function') throw new TypeError(`LambdaLR: a function of the step expected, got ${typeof factor}`)
+    this.goTo(0)
+  }
+  rate(initial: number, t: number): number {
+    return initial * this.factor(t)
+  }
+}
+
+/** lr₀ · factor before step totalIters, lr₀ from then on */
+export class ConstantLR extends Schedule {
+  readonly factor: number
+  readonly totalIters: number
+  constructor(optimizer: AnyOptimizer, { factor = 1 / 3, totalIters = 5 }: { factor?: number; totalIters?: number } = {}) {
+    super(optimizer)
+    demand(factor >= 0 && factor <= 1, `ConstantLR: a factor in 0..1 expected, got ${factor}`)
+    this.factor = factor
+    this.totalIters = totalIters
+    this.goTo(0)
+  }
+  rate(initial: number, t: number): number {
+    return t < this.totalIters ? initial * this.factor : initial
+  }
+}
+
+/** lr₀ · factor, which goes from startFactor to endFactor in totalIters steps: a warm-up */
+export class LinearLR extends Schedule {
+  readonly startFactor: number
+  readonly endFactor: number
+  readonly totalIters: number
+  constructor(optimizer: AnyOptimizer, { startFactor = 1 / 3, endFactor = 1, totalIters = 5 }: { startFactor?: number; endFactor?: number; totalIters?: number } = {}) {
+    super(optimizer)
+    demand(startFactor >= 0 && endFactor >= 0, `LinearLR: factors ≥ 0 expected, got ${startFactor} and ${endFactor}`)
+    demand(totalIters > 0, `LinearLR: totalIters > 0 expected, got ${totalIters}`)
+    this.startFactor = startFactor
+    this.endFactor = endFactor
+    this.totalIters = totalIters
+    this.goTo(0)
+  }
+  rate(initial: number, t: number): number {
+    return initial * (this.startFactor + ((this.endFactor - this.startFactor) * Math.min(t, this.totalIters)) / this.totalIters)
+  }
+}
+
+/** lr₀ · (1 − min(t, totalIters) / totalIters)^power */
+export class PolynomialLR extends Schedule {
+  readonly totalIters: number
+  readonly power: number
+  constructor(optimizer: AnyOptimizer, { totalIters = 5, power = 1 }: { totalIters?: number; power?: number } = {}) {
+    super(optimizer)
+    demand(totalIters > 0, `PolynomialLR: totalIters > 0 expected, got ${totalIters}`)
+    this.totalIters = totalIters
+    this.power = power
+  }
+  rate(initial: number, t: number): number {
+    return initial * pow(1 - Math.min(t, this.totalIters) / this.totalIters, this.power)
+  }
+}
+
 /** etaMin + (lr₀ − etaMin)(1 + cos(π t / tMax)) / 2 (Loshchilov and Hutter, 2017) */
 export class CosineAnnealingLR extends Schedule {
   readonly tMax: number
@@ -56,5 +177,76 @@ export class CosineAnnealingLR extends Schedule {
   }
   rate(initial: number, t: number): number {
     return this.etaMin + ((initial - this.etaMin) * (1 + cos((Math.PI * t) / this.tMax))) / 2
+  }
+}
+
+/**
+ * Cosine annealing over cycles of t0, t0 tMult, t0 tMult² … steps, each from lr₀ down to etaMin (Loshchilov and Hutter, 2017: SGDR)
+ */
+export class CosineAnnealingWarmRestarts extends Schedule {
+  readonly t0: number
+  readonly tMult: number
+  readonly etaMin: number
+  constructor(optimizer: AnyOptimizer, { t0, tMult = 1, etaMin = 0 }: { t0: number; tMult?: number; etaMin?: number }) {
+    super(optimizer)
+    demand(whole(t0) && whole(tMult), `CosineAnnealingWarmRestarts: whole t0 and tMult ≥ 1 expected, got ${t0} and ${tMult}`)
+    this.t0 = t0
+    this.tMult = tMult
+    this.etaMin = etaMin
+  }
+  rate(initial: number, t: number): number {
+    let length = this.t0
+    let start = this.tMult === 1 ? t - (t % length) : 0
+    while (t >= start + length) {
+      start += length
+      length *= this.tMult
+    }
+    return this.etaMin + ((initial - this.etaMin) * (1 + cos((Math.PI * (t - start)) / length))) / 2
+  }
+}
+
+/** One schedule after the other: at each milestone the next takes over, from its own step 0. */
+export class SequentialLR extends Schedule {
+  readonly schedules: readonly Schedule[]
+  readonly milestones: readonly number[]
+  constructor(optimizer: AnyOptimizer, { schedules, milestones }: { schedules: readonly Schedule[]; milestones: readonly number[] }) {
+    super(optimizer)
+    demand(schedules.length > 0 && milestones.length === schedules.length - 1, `SequentialLR: a milestone between each two schedules expected, got ${milestones.length} for ${schedules.length} schedules`)
+    demand(schedules.every(s => s.optimizer === optimizer), 'SequentialLR: schedules of this optimizer expected')
+    demand(milestones.every((m, i) => i === 0 || m > milestones[i - 1]!), `SequentialLR: rising milestones expected, got [${milestones}]`)
+    this.schedules = schedules
+    this.milestones = milestones
+    // the schedules set rates when they were made: the first one still saw the original
+    ;(this as { initial: readonly number[] }).initial = schedules[0]!.initial
+    this.goTo(0)
+  }
+  #at(t: number): [Schedule, number] {
+    let i = 0
+    while (i < this.milestones.length && t >= this.milestones[i]!) i++
+    return [this.schedules[i]!, i === 0 ? t : t - this.milestones[i - 1]!]
+  }
+  rate(initial: number, t: number): number {
+    const [schedule, local] = this.#at(t)
+    return schedule.rate(initial, local)
+  }
+  override momentum(t: number): number | null {
+    const [schedule, local] = this.#at(t)
+    return schedule.momentum(local)
+  }
+}
+
+/** Several schedules at once: lr₀ times the product of their factors. */
+export class ChainedScheduler extends Schedule {
+  constructor(optimizer: AnyOptimizer, readonly schedules: readonly Schedule[]) {
+    super(optimizer)
+    demand(schedules.length > 0 && schedules.every(s => s.optimizer === optimizer), 'ChainedScheduler: schedules of this optimizer expected')
+    ;(this as { initial: readonly number[] }).initial = schedules[0]!.initial
+    this.goTo(0)
+  }
+  rate(initial: number, t: number): number {
+    return this.schedules.reduce((lr, s) => lr * (initial === 0 ? 0 : s.rate(initial, t) / initial), initial)
+  }
+  override momentum(t: number): number | null {
+    return this.schedules.reduce<number | null>((m, s) => s.momentum(t) ?? m, null)
   }
 }

@@ -65,7 +65,8 @@ interface Saved {
 
 /**
  * Take up a training where saveCheckpoint() left it. Returns the recipe that was saved.
- * @throws SafetensorsError if the file is no checkpoint, ShapeError if it is another model's
+ * @throws SafetensorsError if the file is no checkpoint or of another optimizer, ShapeError if it is another model's, RangeError if
+ * the loader has fewer batches. Nothing is changed then.
  */
 export function loadCheckpoint(bytes: Uint8Array, training: Training, file = 'checkpoint'): Record<string, unknown> | null {
   const { tensors, metadata } = readSafetensors(bytes, file)
@@ -81,11 +82,20 @@ export function loadCheckpoint(bytes: Uint8Array, training: Training, file = 'ch
     if (name.startsWith(OPTIMIZER)) buffers[name.slice(OPTIMIZER.length)] = toTensor(t)
     else state[name] = toTensor(t)
   }
-  model.loadStateDict(state)
-  optimizer.loadStateDict({ groups: saved.optimizer.groups, steps: saved.optimizer.steps, buffers })
-  for (const t of [...Object.values(state), ...Object.values(buffers)]) t.dispose()
+  const { groups, steps } = saved.optimizer
+  const position = loader.state
+  try {
+    loader.state = saved.loader
+    optimizer.check({ groups, steps, buffers })
+    model.loadStateDict(state)
+    optimizer.loadStateDict({ groups, steps, buffers })
+  } catch (error) {
+    loader.state = position
+    throw error
+  } finally {
+    for (const t of [...Object.values(state), ...Object.values(buffers)]) t.dispose()
+  }
   if (schedule && saved.schedule !== null) schedule.goTo(saved.schedule)
-  loader.state = saved.loader
   engine.restoreRandomState(saved.random)
   Object.assign(progress, saved.progress)
   return saved.recipe
@@ -94,7 +104,9 @@ export function loadCheckpoint(bytes: Uint8Array, training: Training, file = 'ch
 function parse(text: string, file: string): Saved {
   try {
     const saved = JSON.parse(text) as Saved
-    if (Array.isArray(saved.optimizer.steps) && Array.isArray(saved.optimizer.groups) && Array.isArray(saved.random.tensors) && Array.isArray(saved.progress.history)) return saved
+    const { optimizer, random, progress } = saved
+    const lists = [optimizer.steps, optimizer.groups, random.tensors, random.host, progress.history]
+    if (lists.every(Array.isArray) && random.tensors.length === 4 && random.host.length === 5) return saved
   } catch {
     // what is wrong with it matters less than that it is
   }

@@ -1,0 +1,261 @@
+// The training loop: it learns, lets the event loop live, ends when told to, and gives the same bits however it runs.
+
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import {
+  Adam, ArrayDataset, BatchNorm1d, BatchNorm2d, Conv2d, CosineAnnealingLR, DataLoader, Dropout, Flatten, gunzip, ImageDataset, info, Linear, manualSeed, MaxPool2d, mseLoss,
+  readIdxImages, ReLU, scope, Sequential, SGD, split, StepLR, Tanh, tensor, type Dataset, type ImageSet, type Module, type Tensor,
+} from 'hebb'
+import { MLP, Perceptron } from 'hebb/models'
+import { confusionMatrix, evaluate, fit, predict, TrainingError, weightsHash, type BatchReport, type EpochReport, type FitOptions } from 'hebb/train'
+
+const FOLDER = 'examples/data/digits/'
+async function digits(): Promise<ImageSet> {
+  const [images, labels] = await Promise.all(['images-idx3', 'labels-idx1'].map(async part => {
+    const name = `${FOLDER}digits-${part}-ubyte.gz`
+    return { name, bytes: await gunzip(readFileSync(name), name) }
+  }))
+  return readIdxImages(images!, labels!, { name: 'digits', classes: 10, white: 16 })
+}
+const set = await digits()
+const [some, others] = split(new ImageDataset(set, { mean: 0.3, std: 0.38 }), [300, 200, 1297], { seed: 1 }) as [Dataset, Dataset]
+
+const xor = new ArrayDataset({ values: [0, 0, 0, 1, 1, 0, 1, 1], shape: [2] }, { values: Int32Array.of(0, 1, 1, 0), shape: [] })
+const noop = () => new Sequential(new Linear(2, 2))
+
+/** A small net with everything that draws numbers or keeps statistics */
+function busy(): Sequential {
+  return new Sequential(
+    new Conv2d(1, 4, 3, { padding: 1 }), new BatchNorm2d(4), new ReLU(), new MaxPool2d(2), new Flatten(), new Dropout(0.2), new Linear(64, 16), new BatchNorm1d(16, { momentum: null }),
+    new ReLU(), new Linear(16, 10),
+  )
+}
+
+test('fit learns XOR', async () => {
+  manualSeed(4)
+  const model = new Sequential(new Linear(2, 8), new Tanh(), new Linear(8, 2))
+  const { history, ended } = await fit(model, new DataLoader(xor, { batchSize: 4 }), { optimizer: new Adam(model.parameters(), { lr: 0.05 }), epochs: 150 })
+  assert.is(ended, 'done')
+  assert.is(history.length, 150)
+  assert.ok(history[149]!.loss < 0.02, `${history[149]!.loss}`)
+  assert.is(history[149]!.accuracy, 1)
+  assert.equal([...evaluate(model, xor).predictions], [0, 1, 1, 0])
+})
+
+test('fit learns digits to a known loss', async () => {
+  manualSeed(1)
+  const model = new MLP([64, 32, 10])
+  const loader = new DataLoader(some, { batchSize: 32, shuffle: true, seed: 1 })
+  const { history } = await fit(model, loader, { optimizer: new SGD(model.parameters(), { lr: 0.1, momentum: 0.9 }), epochs: 5, validation: others })
+  const losses = history.map(h => h.loss)
+  const known = [0, 0, 0, 0, 0]
+  losses.forEach((loss, i) => assert.ok(Math.abs(loss - known[i]!) < 1e-3, `losses ${losses}`))
+  assert.ok(history[4]!.validationAccuracy! > 0.9 && history[4]!.validationLoss! < 0.4, `${JSON.stringify(history[4])}`)
+})
+
+test('the reports of batches and epochs', async () => {
+  manualSeed(1)
+  const model = new Perceptron(64)
+  const batches: BatchReport[] = []
+  const epochs: EpochReport[] = []
+  const saved: number[] = []
+  const optimizer = new SGD(model.parameters(), { lr: 0.1 })
+  let waited = false
+  const { history, times, progress } = await fit(model, new DataLoader(some, { batchSize: 128 }), {
+    optimizer, epochs: 4, schedule: new StepLR(optimizer, { stepSize: 2, gamma: 0.5 }),
+    onBatch: r => void batches.push(r),
+    onEpoch: async r => {
+      epochs.push(r)
+      await new Promise(resolve => setTimeout(resolve, 1))
+      waited = true
+    },
+    checkpoint: { every: 2, save: epoch => {
+      assert.ok(waited, 'onEpoch is awaited')
+      saved.push(epoch)
+    } },
+  })
+  assert.equal(batches.slice(0, 4).map(b => [b.epoch, b.epochs, b.batch, b.batches, b.examples]), [[1, 4, 1, 3, 128], [1, 4, 2, 3, 128], [1, 4, 3, 3, 44], [2, 4, 1, 3, 128]])
+  assert.is(batches[2]!.loss, epochs[0]!.loss, 'the mean over the epoch so far')
+  assert.equal(epochs, history)
+  assert.equal(history.map(h => [h.epoch, h.lr]), [[1, 0.1], [2, 0.05], [3, 0.05], [4, 0.025]])
+  assert.equal(saved, [2, 4])
+  assert.is(times.steps, 12)
+  assert.ok(times.forward > 0 && times.backward > 0 && times.optimizer > 0 && times.total >= times.forward + times.backward + times.optimizer, JSON.stringify(times))
+  assert.equal([progress.seen, progress.loss, progress.history], [0, 0, history])
+  // with a rate of 0 the mean over batches of unequal size is the loss over all examples
+  const still = new SGD(model.parameters(), { lr: 0 })
+  const [report] = (await fit(model, new DataLoader(some, { batchSize: 128 }), { optimizer: still, epochs: 1 })).history
+  const judged = evaluate(model, some)
+  assert.ok(Math.abs(report!.loss - judged.loss) < 1e-5)
+  assert.is(report!.accuracy, judged.accuracy)
+})
+
+test('a schedule may step every batch, and a loss may be any scalar', async () => {
+  const model = new Linear(1, 1)
+  const data = new ArrayDataset({ values: [0, 1, 2, 3], shape: [1] }, { values: [1, 3, 5, 7], shape: [1] })
+  const optimizer = new SGD(model.parameters(), { lr: 0.1 })
+  const { history } = await fit(model, new DataLoader(data, { batchSize: 1, shuffle: true, seed: 1 }), {
+    optimizer, epochs: 60, loss: (output, target) => mseLoss(output, target), schedule: new CosineAnnealingLR(optimizer, { tMax: 240 }), scheduleEvery: 'batch',
+  })
+  assert.ok(history[59]!.loss < 1e-3, `${history[59]!.loss}`)
+  assert.ok(Number.isNaN(history[59]!.accuracy), 'numbers have no classes')
+  assert.ok(Math.abs(optimizer.lr) < 1e-15)
+  assert.ok(Math.abs(history[29]!.lr - 0.05) < 1e-12)
+  assert.ok(Math.abs(model.weight.item() - 2) < 0.05 && Math.abs(model.bias!.item() - 1) < 0.05)
+})
+
+/** The bits of a training: weights, statistics and history without times. */
+async function bits(seed: number, options: Partial<FitOptions> = {}): Promise<string> {
+  manualSeed(seed)
+  const model = busy()
+  const optimizer = new Adam(model.parameters(), { lr: 0.01, weightDecay: 1e-3 })
+  const loader = new DataLoader(some, { batchSize: 64, shuffle: true })
+  const { history } = await fit(model, loader, { optimizer, epochs: 3, schedule: new CosineAnnealingLR(optimizer, { tMax: 15 }), scheduleEvery: 'batch', validation: others, ...options })
+  const numbers = history.map(({ loss, accuracy, lr, validationLoss, validationAccuracy }) => [loss, accuracy, lr, validationLoss, validationAccuracy])
+  return JSON.stringify([await weightsHash(model), model.namedBuffers().map(([, t]) => [...t.values()]), numbers])
+}
+test('two runs with one seed are bit-identical, with and without capture', async () => {
+  const plain = await bits(7, { capture: false })
+  assert.is(await bits(7, { capture: false }), plain)
+  assert.is(await bits(7), plain, 'replayed steps compute what eager ones do')
+  assert.is(await bits(7, { onBatch() {} }), plain)
+  assert.is.not(await bits(8), plain)
+})
+
+test('fit leaves no memory behind', async () => {
+  manualSeed(1)
+  const model = busy()
+  const optimizer = new Adam(model.parameters(), { lr: 0.01 })
+  const loader = new DataLoader(some, { batchSize: 64 })
+  await fit(model, loader, { optimizer, epochs: 3 })
+  const { buffers } = info().memory
+  await fit(model, loader, { optimizer, epochs: 6, validation: others })
+  assert.is(info().memory.buffers, buffers)
+})
+
+/** Spends time in every batch, as a large model would. */
+const slowly = (ms: number) => (output: Tensor, target: Tensor) => {
+  for (const end = performance.now() + ms; performance.now() < end; );
+  return output.crossEntropy(target)
+}
+
+test('timers run during a long epoch', async () => {
+  const model = noop()
+  let ticks = 0
+  const timer = setInterval(() => ticks++, 1)
+  const data = new ArrayDataset({ values: new Float32Array(120), shape: [2] }, { values: new Int32Array(60), shape: [] })
+  await fit(model, new DataLoader(data, { batchSize: 1 }), { optimizer: new SGD(model.parameters(), { lr: 0.1 }), epochs: 1, loss: slowly(10), capture: false })
+  clearInterval(timer)
+  // 600 ms, and a turn for the event loop at least every 100
+  assert.ok(ticks >= 5, `${ticks} ticks`)
+})
+
+test('a signal ends the training after the current batch', async () => {
+  const model = noop()
+  const loader = new DataLoader(xor, { batchSize: 1 })
+  const before = await weightsHash(model)
+  const optimizer = new SGD(model.parameters(), { lr: 0.1 })
+  const gone = await fit(model, loader, { optimizer, epochs: 2, signal: AbortSignal.abort() })
+  assert.equal([gone.ended, gone.times.steps, gone.history, await weightsHash(model)], ['aborted', 0, [], before])
+  const controller = new AbortController()
+  const { ended, history, progress, times } = await fit(model, loader, {
+    optimizer, epochs: 3, signal: controller.signal,
+    onBatch: ({ epoch, batch }) => { if (epoch === 2 && batch === 3) controller.abort() },
+  })
+  assert.equal([ended, times.steps, history.length, progress.seen, loader.state.epoch, loader.state.batch], ['aborted', 7, 1, 3, 1, 3])
+  const timed = new AbortController()
+  setTimeout(() => timed.abort(), 1)
+  const late = await fit(model, new DataLoader(xor, { batchSize: 1 }), { optimizer, epochs: 1000, signal: timed.signal, loss: slowly(10), capture: false })
+  assert.is(late.ended, 'aborted')
+  assert.ok(late.times.steps < 100, `${late.times.steps}`)
+})
+
+test('early stopping waits for patience epochs without a lower loss', async () => {
+  const run = async (options: Partial<FitOptions>, lr = 0) => {
+    manualSeed(2)
+    const model = new Sequential(new Linear(2, 2))
+    const { ended, history } = await fit(model, new DataLoader(xor, { batchSize: 4 }), { optimizer: new SGD(model.parameters(), { lr }), epochs: 12, ...options })
+    return [ended, history.length]
+  }
+  assert.equal(await run({ earlyStopping: { patience: 3 } }), ['early', 4])
+  assert.equal(await run({ earlyStopping: { patience: 3 }, validation: xor }), ['early', 4])
+  assert.equal(await run({ earlyStopping: { patience: 3 } }, 0.1), ['done', 12], 'the loss falls')
+  assert.equal(await run({ earlyStopping: { patience: 2, minDelta: 10 } }, 0.1), ['early', 3], 'but not by that much')
+  assert.equal(await run({}), ['done', 12])
+})
+
+test('the first loss that is not finite stops the training and says where', async () => {
+  const said = async (model: Module, data: Dataset, lr: number) => {
+    try {
+      await fit(model, new DataLoader(data, { batchSize: 2 }), { optimizer: new SGD(model.parameters(), { lr }), epochs: 9 })
+    } catch (error) {
+      assert.instance(error, TrainingError)
+      return (error as Error).message
+    }
+    return 'no error'
+  }
+  manualSeed(1)
+  assert.is(
+    await said(new Sequential(new Linear(2, 4), new ReLU(), new Linear(4, 2)), xor, 1e38),
+    'fit: the loss became NaN in epoch 1, batch 2, at learning rate 1e+38; parameter 0.bias is no longer finite. A smaller learning rate (try a tenth) or clipped gradients usually help.',
+  )
+  const broken = new ArrayDataset({ values: [0, 1, 2, 3, NaN, 5, 6, 7], shape: [2] }, { values: Int32Array.of(0, 1, 1, 0), shape: [] })
+  assert.match(await said(noop(), broken, 0.1), /^fit: the loss became NaN in epoch 1, batch 2, at learning rate 0\.1; the input batch itself holds such a value\./)
+  const far = new ArrayDataset({ values: [1e38, 1e38, -1e38, 1e38], shape: [2] }, { values: Int32Array.of(0, 1), shape: [] })
+  const large = noop()
+  for (const p of large.parameters()) p.set(new Float32Array(p.size).map((_, i) => (i % 2 ? 3 : -3)))
+  large.parameters()[0]!.set([9, 9, -9, -9])
+  assert.match(await said(large, far, 0.1), /; inputs and parameters are still finite\./)
+})
+
+test('evaluate judges every example once, in evaluation mode, whatever the batch size', () => {
+  manualSeed(3)
+  const model = busy()
+  const [first, drop] = [model.layers[0]!, model.layers[5]!]
+  drop.eval()
+  const statistics = model.namedBuffers().map(([, t]) => t.array())
+  const a = evaluate(model, others, { batchSize: 33 })
+  const b = evaluate(model, others)
+  assert.ok(model.training && first.training && !drop.training, 'every module is in the mode it was in')
+  assert.equal(model.namedBuffers().map(([, t]) => t.array()), statistics)
+  assert.equal([a.count, a.predictions, a.labels, a.accuracy], [200, b.predictions, b.labels, b.accuracy])
+  assert.ok(Math.abs(a.loss - b.loss) < 1e-5)
+  scope(() => {
+    const [x, y] = others.batch(Int32Array.from({ length: 200 }, (_, i) => i)) as [Tensor, Tensor]
+    const p = predict(model, x)
+    assert.not(p.requiresGrad)
+    assert.ok(Math.abs(p.sum(1).sub(1).abs().amax().item()) < 1e-5)
+    assert.equal([...p.argmax(1).values()], [...a.predictions])
+    p.amax(1).values().forEach((v, i) => assert.ok(Math.abs(v - a.confidences[i]!) < 1e-5))
+    assert.equal([...y.values()], [...a.labels])
+    assert.ok(Math.abs(p.gather(1, y.unsqueeze(1)).log().mean().item() + a.loss) < 1e-4)
+  })
+  assert.ok(model.training && !drop.training)
+  const right = a.predictions.filter((v, i) => v === a.labels[i]).length
+  assert.is(a.accuracy, right / 200)
+  const counts = confusionMatrix(a.labels, a.predictions, 10)
+  assert.is(counts.flat().reduce((n, c) => n + c), 200)
+  assert.is(counts.reduce((n, row, i) => n + row[i]!, 0), right)
+  assert.equal(confusionMatrix([0, 1, 1], [1, 1, 0], 2), [[0, 1], [1, 1]])
+})
+
+test('predict puts the mode back after an error too', () => {
+  const model = busy()
+  assert.throws(() => predict(model, tensor([1])))
+  assert.ok([...model.namedModules()].every(([, m]) => m.training))
+  assert.ok(model.forward(tensor(new Float32Array(128), [2, 1, 8, 8])).requiresGrad, 'graphs are recorded again')
+})
+
+test('weightsHash is the SHA-256 of all parameters as float32', async () => {
+  const model = new MLP([3, 2, 2])
+  const values = Float32Array.from(model.parameters().flatMap(p => [...p.values()]))
+  assert.is(await weightsHash(model), createHash('sha256').update(new Uint8Array(values.buffer)).digest('hex'))
+  const before = await weightsHash(model)
+  const last = model.parameters().at(-1)!
+  last.set(last.values().map((v, i) => (i === 1 ? v + 1e-3 : v)))
+  assert.is.not(await weightsHash(model), before)
+})
+
+test.run()

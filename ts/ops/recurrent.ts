@@ -1,0 +1,175 @@
+// Recurrent networks over whole sequences: tanh cells, GRU, LSTM; several layers, one or two directions.
+
+import { show, ShapeError } from '../shape.js'
+import { Tensor } from '../tensor.js'
+import { add, mul, requireFloat, sub } from './arithmetic.js'
+import { cat, stack } from './joining.js'
+import { chunk, select, transpose } from './layout.js'
+import { linear } from './matmul.js'
+import { dropout as drop } from './random.js'
+import { sigmoid, tanh } from './unary.js'
+
+/** Weights of one layer in one direction, its gates one below the other: GRU r, z, n; LSTM i, f, g, o. */
+export interface CellWeights {
+  /** [gates · h, inputs] */
+  weightIh: Tensor
+  /** [gates · h, h] */
+  weightHh: Tensor
+  /** [gates · h] */
+  biasIh?: Tensor | null
+  biasHh?: Tensor | null
+}
+export interface RecurrentOptions {
+  /** Each layer also runs backwards; its weights follow those of the forward direction (default false) */
+  bidirectional?: boolean
+  /** x and output are [n, t, ...] instead of [t, n, ...] (default false) */
+  batchFirst?: boolean
+  /** Probability with which outputs of all layers but the last are dropped in training (default 0) */
+  dropout?: number
+}
+/** Initial state: h, and for an LSTM c, [layers · directions, n, h] (default zeros) */
+export interface RecurrentState {
+  h?: Tensor | null
+  c?: Tensor | null
+}
+export interface Recurrence {
+  /** Of the last layer at every step, directions side by side */
+  output: Tensor
+  /** Last states of all layers and directions */
+  h: Tensor
+}
+export interface LstmRecurrence extends Recurrence {
+  c: Tensor
+}
+
+/** One step: from the inputs' share of the gates, computed for all steps at once, to the new state. */
+interface Cell {
+  name: string
+  gates: number
+  /** May biasHh be added together with biasIh? */
+  sharedBias: boolean
+  step(fromInput: Tensor, state: readonly Tensor[], weights: CellWeights): Tensor[]
+}
+
+const tanhCell: Cell = {
+  name: 'rnnTanh',
+  gates: 1,
+  sharedBias: true,
+  step: (fromInput, [h], { weightHh }) => [tanh(add(fromInput, linear(h!, weightHh)))],
+}
+const gruCell: Cell = {
+  name: 'gru',
+  gates: 3,
+  sharedBias: false,
+  step(fromInput, [h], { weightHh, biasHh }) {
+    const [ri, zi, ni] = chunk(fromInput, 3, 1) as [Tensor, Tensor, Tensor]
+    const [rh, zh, nh] = chunk(linear(h!, weightHh, biasHh), 3, 1) as [Tensor, Tensor, Tensor]
+    const z = sigmoid(add(zi, zh))
+    const n = tanh(add(ni, mul(sigmoid(add(ri, rh)), nh)))
+    return [add(n, mul(z, sub(h!, n)))]
+  },
+}
+const lstmCell: Cell = {
+  name: 'lstm',
+  gates: 4,
+  sharedBias: true,
+  step(fromInput, [h, c], { weightHh }) {
+    const [i, f, g, o] = chunk(add(fromInput, linear(h!, weightHh)), 4, 1) as [Tensor, Tensor, Tensor, Tensor]
+    const next = add(mul(sigmoid(f), c!), mul(sigmoid(i), tanh(g)))
+    return [mul(sigmoid(o), tanh(next)), next]
+  },
+}
+
+function checkWeights(cell: Cell, x: Tensor, inputs: number, hidden: number, { weightIh, weightHh, biasIh, biasHh }: CellWeights): void {
+  const rows = cell.gates * hidden
+  const fits = (t: Tensor | null | undefined, shape: readonly number[]) => !t || show(t.shape) === show(shape)
+  if (!fits(weightIh, [rows, inputs]) || !fits(weightHh, [rows, hidden]) || !fits(biasIh, [rows]) || !fits(biasHh, [rows])) {
+    throw new ShapeError(
+      `${cell.name}: x ${show(x.shape)} with ${hidden} hidden units needs weights [${rows},${inputs}] and [${rows},${hidden}] and biases [${rows}], ` +
+        `got ${[weightIh, weightHh, biasIh, biasHh].map(t => (t ? show(t.shape) : 'none')).join(', ')}`,
+    )
+  }
+}
+
+/** Zeros on x's backend */
+function blank(x: Tensor, shape: readonly number[]): Tensor {
+  const t = new Tensor(shape, 'float32', x.backend)
+  x.backend.kernels.fill(t.size, 0, t.address)
+  return t
+}
+
+/** One layer in one direction. x: [t, n, inputs]; returns the outputs of all steps, in order, and the last state. */
+function run(cell: Cell, x: Tensor, state: Tensor[], weights: CellWeights, reverse: boolean): { outputs: Tensor[]; state: Tensor[] } {
+  const { weightIh, biasIh, biasHh } = weights
+  const bias = cell.sharedBias && biasIh && biasHh ? add(biasIh, biasHh) : (biasIh ?? (cell.sharedBias ? biasHh : null))
+  // the inputs' share needs no state: one product for all steps
+  const fromInputs = linear(x, weightIh, bias)
+  const steps = x.shape[0]!
+  const outputs = new Array<Tensor>(steps)
+  for (let i = 0; i < steps; i++) {
+    const t = reverse ? steps - 1 - i : i
+    state = cell.step(select(fromInputs, 0, t), state, weights)
+    outputs[t] = state[0]!
+  }
+  return { outputs, state }
+}
+
+/** All layers. `initial`: for each kind of state, those of all layers and directions or none; `states` are the last ones. */
+function recur(cell: Cell, x: Tensor, initial: readonly (Tensor | null | undefined)[], layers: readonly CellWeights[], options: RecurrentOptions): { output: Tensor; states: Tensor[] } {
+  const { bidirectional = false, batchFirst = false, dropout = 0 } = options
+  const directions = bidirectional ? 2 : 1
+  requireFloat(cell.name, x)
+  if (x.rank !== 3 || x.size === 0) throw new ShapeError(`${cell.name}: x ${batchFirst ? '[n, t, inputs]' : '[t, n, inputs]'} with at least one step expected, got ${show(x.shape)}`)
+  if (layers.length === 0 || layers.length % directions) throw new ShapeError(`${cell.name}: weights for each layer${bidirectional ? ' and direction' : ''} expected, got ${layers.length}`)
+  let sequence = batchFirst ? transpose(x, 0, 1) : x
+  const n = sequence.shape[1]!
+  const hidden = layers[0]!.weightHh.shape[1]!
+  const shape = [layers.length, n, hidden]
+  const starts = initial.map((t, i) => {
+    if (t && show(t.shape) !== show(shape)) throw new ShapeError(`${cell.name}: an initial ${'hc'[i]!} ${show(shape)} expected, got ${show(t.shape)}`)
+    return t ?? null
+  })
+  const last: Tensor[][] = initial.map(() => [])
+  const zero = starts.includes(null) ? blank(x, [n, hidden]) : null
+  for (let first = 0; first < layers.length; first += directions) {
+    const inputs = sequence.shape[2]!
+    if (first > 0) sequence = drop(sequence, { p: dropout })
+    const sides = Array.from({ length: directions }, (_, d) => {
+      const weights = layers[first + d]!
+      checkWeights(cell, x, inputs, hidden, weights)
+      const { outputs, state } = run(cell, sequence, starts.map(t => (t ? select(t, 0, first + d) : zero!)), weights, d === 1)
+      state.forEach((s, i) => last[i]!.push(s))
+      return stack(outputs)
+    })
+    sequence = sides.length === 1 ? sides[0]! : cat(sides, 2)
+  }
+  return { output: batchFirst ? transpose(sequence, 0, 1) : sequence, states: last.map(list => stack(list)) }
+}
+
+/**
+ * h′ = tanh(Wih x + bih + Whh h + bhh) (Elman, 1990). x: [t, n, inputs]; `layers`: weights layer by layer, with bidirectional forward and
+ * backward in turn. Returns output [t, n, directions · h] and the last h [layers · directions, n, h].
+ * @throws ShapeError if sizes don't fit
+ */
+export function rnnTanh(x: Tensor, state: RecurrentState | null, layers: readonly CellWeights[], options: RecurrentOptions = {}): Recurrence {
+  const { output, states: [h] } = recur(tanhCell, x, [state?.h], layers, options)
+  return { output, h: h! }
+}
+
+/**
+ * Gated recurrent units: r, z = sigmoid(Wih x + bih + Whh h + bhh), n = tanh(Win x + bin + r (Whn h + bhn)), h′ = (1 − z) n + z h
+ * (Cho et al., 2014, with the reset gate behind the product). Shapes as in rnnTanh; gate rows r, z, n.
+ */
+export function gru(x: Tensor, state: RecurrentState | null, layers: readonly CellWeights[], options: RecurrentOptions = {}): Recurrence {
+  const { output, states: [h] } = recur(gruCell, x, [state?.h], layers, options)
+  return { output, h: h! }
+}
+
+/**
+ * Long short-term memory: i, f, o = sigmoid(…), g = tanh(…) of Wih x + bih + Whh h + bhh; c′ = f c + i g, h′ = o tanh(c′)
+ * (Hochreiter and Schmidhuber, 1997, with forget gates). Shapes as in rnnTanh, with a state c beside h; gate rows i, f, g, o.
+ */
+export function lstm(x: Tensor, state: RecurrentState | null, layers: readonly CellWeights[], options: RecurrentOptions = {}): LstmRecurrence {
+  const { output, states: [h, c] } = recur(lstmCell, x, [state?.h, state?.c], layers, options)
+  return { output, h: h!, c: c! }
+}

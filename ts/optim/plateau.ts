@@ -1,0 +1,89 @@
+// The schedule that watches: a lower learning rate once progress stops.
+
+import { hostWork } from '../memory.js'
+import type { Optimizer } from './optimizer.js'
+import { demand, Schedule } from './schedule.js'
+
+export interface PlateauOptions {
+  /** Is a smaller (min, default) or a larger metric better? */
+  mode?: 'min' | 'max'
+  /** What the rate is multiplied by (default 0.1) */
+  factor?: number
+  /** Steps without progress that are borne (default 10) */
+  patience?: number
+  /** Progress is more than this (default 1e-4), relative to the best so far or absolute */
+  threshold?: number
+  thresholdMode?: 'rel' | 'abs'
+  /** Steps after a reduction that don't count (default 0) */
+  cooldown?: number
+  /** Never go lower (default 0) */
+  minLr?: number
+  /** A change of at most this is not made (default 1e-8) */
+  eps?: number
+}
+
+/** lr ·= factor when the metric has made no progress for more than `patience` steps. Call step(metric) after each epoch. */
+export class ReduceLROnPlateau extends Schedule {
+  readonly options: Required<PlateauOptions>
+  #best: number
+  #bad = 0
+  #cooling = 0
+  constructor(optimizer: Optimizer<any>, options: PlateauOptions = {}) {
+    super(optimizer)
+    this.options = {
+      mode: 'min', factor: 0.1, patience: 10, threshold: 1e-4, thresholdMode: 'rel', cooldown: 0, minLr: 0, eps: 1e-8, ...options,
+    }
+    const { mode, factor, thresholdMode } = this.options
+    demand(mode === 'min' || mode === 'max', `ReduceLROnPlateau: mode min or max expected, got ${String(mode)}`)
+    demand(thresholdMode === 'rel' || thresholdMode === 'abs', `ReduceLROnPlateau: thresholdMode rel or abs expected, got ${String(thresholdMode)}`)
+    demand(factor > 0 && factor < 1, `ReduceLROnPlateau: a factor in (0, 1) expected, got ${factor}`)
+    this.#best = mode === 'min' ? Infinity : -Infinity
+  }
+  /** The rate is what the metrics made it: it doesn't follow from the number of steps. */
+  rate(): number {
+    throw new Error('ReduceLROnPlateau: its rate depends on the metrics: it cannot be part of another schedule')
+  }
+  /** @throws TypeError without a metric */
+  override step(metric?: number): void {
+    if (typeof metric !== 'number') throw new TypeError('ReduceLROnPlateau: step(metric) expected, such as the validation loss')
+    hostWork(() => this.#see(metric))
+  }
+  /** The number of steps only; restore() brings back the rest. */
+  override goTo(t: number): void {
+    this.advance(t)
+  }
+  #better(metric: number): boolean {
+    const { mode, threshold, thresholdMode } = this.options
+    const sign = mode === 'min' ? -1 : 1
+    const bar = thresholdMode === 'rel' ? this.#best * (1 + sign * threshold) : this.#best + sign * threshold
+    return mode === 'min' ? metric < bar : metric > bar
+  }
+  #see(metric: number): void {
+    const { patience, cooldown, factor, minLr, eps } = this.options
+    this.advance(this.steps + 1)
+    if (this.#better(metric)) {
+      this.#best = metric
+      this.#bad = 0
+    } else this.#bad++
+    if (this.#cooling > 0) {
+      this.#cooling--
+      this.#bad = 0
+    }
+    if (this.#bad <= patience) return
+    for (const group of this.optimizer.groups) {
+      const lower = Math.max(group.lr * factor, minLr)
+      if (group.lr - lower > eps) group.lr = lower
+    }
+    this.#cooling = cooldown
+    this.#bad = 0
+  }
+  override save(): number[] {
+    return [this.steps, this.#best, this.#bad, this.#cooling]
+  }
+  override restore([steps, best, bad, cooling]: readonly number[]): void {
+    this.advance(steps!)
+    this.#best = best!
+    this.#bad = bad!
+    this.#cooling = cooling!
+  }
+}
