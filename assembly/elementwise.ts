@@ -2,8 +2,8 @@
 // parameter; a new one needs its class and a case in each switch.
 import { Unary } from './codes'
 import {
-  add, choose, cos4, div, exp4, expm1Negative, log1p4, log4, madd, mul, normalCdf, normalDensity, pow4, sigmoid4, sin4, softplus4,
-  splat, storePair, storeQuad, sub, tanh4,
+  add, choose, cos4, div, erf4, exp4, expm1Negative, log1p4, log4, madd, mul, normalCdf, normalDensity, pow4, sigmoid4, sign4,
+  sin4, softplus4, splat, storePair, storeQuad, sub, tanh4,
 } from './simd'
 
 /** 2 sqrt(2/pi) (x + 0.044715 x^3): gelu's (1 + tanh u) / 2 is sigmoid(2 u), which does not cancel for negative u */
@@ -145,9 +145,7 @@ import {
 }
 
 @unmanaged class Sign {
-  @inline value(x: v128, a: v128, b: v128): v128 {
-    return choose(f32x4.gt(f32x4.abs(x), splat(0)), v128.or(v128.and(x, splat(-0.0)), splat(1)), x)
-  }
+  @inline value(x: v128, a: v128, b: v128): v128 { return sign4(x) }
 }
 
 @unmanaged class Floor {
@@ -167,6 +165,15 @@ import {
   @inline slope(x: usize, y: usize, g: v128, a: v128, b: v128): v128 {
     const v = v128.load(x)
     return v128.and(v128.and(f32x4.ge(v, a), f32x4.le(v, b)), g)
+  }
+}
+
+@unmanaged class Erf {
+  @inline value(x: v128, a: v128, b: v128): v128 { return erf4(x) }
+  // 2 / sqrt(pi) e^(-x^2) = 4 sqrt(pi) density(x)^2: no rounded sqrt(2) x in an exponent
+  @inline slope(x: usize, y: usize, g: v128, a: v128, b: v128): v128 {
+    const density = normalDensity(v128.load(x))
+    return mul(g, mul(mul(density, splat(7.0898154)), density))
   }
 }
 
@@ -279,6 +286,7 @@ export function unary(f: i32, n: i32, a: f32, b: f32, x: usize, y: usize): void 
     case Unary.geluTanh: return quads<GeluTanh>(n, av, bv, x, y)
     case Unary.silu: return quads<Silu>(n, av, bv, x, y)
     case Unary.softplus: return pairs<Softplus>(n, av, bv, x, y)
+    case Unary.erf: return pairs<Erf>(n, av, bv, x, y)
     case Unary.sign: return quads<Sign>(n, av, bv, x, y)
     case Unary.floor: return quads<Floor>(n, av, bv, x, y)
     case Unary.reciprocal: return quads<Reciprocal>(n, av, bv, x, y)
@@ -314,6 +322,7 @@ export function unaryGrad(f: i32, n: i32, a: f32, b: f32, x: usize, y: usize, g:
     case Unary.geluTanh: return quadsGrad<GeluTanh>(n, av, bv, x, y, g, out)
     case Unary.silu: return quadsGrad<Silu>(n, av, bv, x, y, g, out)
     case Unary.softplus: return pairsGrad<Softplus>(n, av, bv, x, y, g, out)
+    case Unary.erf: return pairsGrad<Erf>(n, av, bv, x, y, g, out)
     case Unary.sign:
     case Unary.floor: return memory.fill(out, 0, <usize>n << 2)
     case Unary.reciprocal: return quadsGrad<Reciprocal>(n, av, bv, x, y, g, out)

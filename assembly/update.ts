@@ -1,15 +1,24 @@
-// Parameter updates: one pass over the parameters, their gradients and the optimizer's state.
+// Parameter updates: one pass over the parameters, their gradients and the optimizer's state. The formulas stand at `update` in
+// ts/kernels.ts.
 import { Update } from './codes'
-import { div, madd, maxNaN, mul, splat, storePair, storeUpTo, sub } from './simd'
+import { add, choose, div, madd, maxNaN, mul, sign4, splat, storePair, storeUpTo, sub } from './simd'
 
 /** scalars[i] in every lane */
 @inline function scalar(scalars: usize, i: i32): v128 { return splat(<f32>load<f64>(scalars + (<usize>i << 3))) }
+
+/** 1 - scalars[i], taken in float64: 1 - 0.999 in float32 has lost four digits */
+@inline function rest(scalars: usize, i: i32): v128 { return splat(<f32>(1 - load<f64>(scalars + (<usize>i << 3)))) }
 
 export function update(f: i32, n: i32, scalars: usize, w: usize, g: usize, s1: usize, s2: usize, s3: usize): void {
   if (n <= 0) return
   switch (f) {
     case Update.sgd: return s1 ? sgdWithMomentum(n, scalars, w, g, s1) : sgd(n, scalars, w, g)
     case Update.adam: return adam(n, scalars, w, g, s1, s2, s3)
+    case Update.rms: return rms(n, scalars, w, g, s1, s2, s3)
+    case Update.adadelta: return adadelta(n, scalars, w, g, s1, s2)
+    case Update.adamax: return adamax(n, scalars, w, g, s1, s2)
+    case Update.rprop: return rprop(n, scalars, w, g, s1, s2)
+    case Update.lion: return lion(n, scalars, w, g, s1)
   }
 }
 
@@ -52,9 +61,8 @@ const ZEROS: usize = memory.data(16, 16)
 
 function adam(n: i32, scalars: usize, w: usize, g: usize, s1: usize, s2: usize, s3: usize): void {
   const stepSize = scalar(scalars, 0), beta1 = scalar(scalars, 1), beta2 = scalar(scalars, 2), eps = scalar(scalars, 3)
-  const weightDecay = scalar(scalars, 5), shrink = scalar(scalars, 6)
-  // taken in float64: 1 - 0.999 in float32 has lost four digits
-  const rest1 = splat(<f32>(1 - load<f64>(scalars, 8))), rest2 = splat(<f32>(1 - load<f64>(scalars, 16)))
+  const weightDecay = scalar(scalars, 5), shrink = scalar(scalars, 6), gradStep = scalar(scalars, 7)
+  const rest1 = rest(scalars, 1), rest2 = rest(scalars, 2)
   const correction = splat(<f32>(1 / load<f64>(scalars, 32)))
   // without s3 the largest is taken among s2 and zeros
   let largest = s3 ? s3 : ZEROS
@@ -63,7 +71,7 @@ function adam(n: i32, scalars: usize, w: usize, g: usize, s1: usize, s2: usize, 
     const weight = mul(v128.load(w), shrink), slope = madd(weightDecay, weight, v128.load(g))
     const first = madd(rest1, slope, mul(beta1, v128.load(s1)))
     const second = madd(mul(rest2, slope), slope, mul(beta2, v128.load(s2))), third = maxNaN(v128.load(largest), second)
-    const next = sub(weight, div(mul(stepSize, first), madd(f32x4.sqrt(third), correction, eps)))
+    const next = sub(weight, div(madd(gradStep, slope, mul(stepSize, first)), madd(f32x4.sqrt(third), correction, eps)))
     if (n <= 4) {
       storeUpTo(s1, first, n)
       storeUpTo(s2, second, n)
@@ -80,5 +88,80 @@ function adam(n: i32, scalars: usize, w: usize, g: usize, s1: usize, s2: usize, 
     s2 += 16
     largest += move
     n -= 4
+  }
+}
+
+function rms(n: i32, scalars: usize, w: usize, g: usize, s1: usize, s2: usize, s3: usize): void {
+  const lr = scalar(scalars, 0), decay = scalar(scalars, 1), gain = scalar(scalars, 2), eps = scalar(scalars, 3)
+  const weightDecay = scalar(scalars, 4), momentum = scalar(scalars, 5)
+  for (let at: usize = 0; n > 0; n -= 4) {
+    const weight = v128.load(w + at), slope = madd(weightDecay, weight, v128.load(g + at))
+    const square = madd(mul(gain, slope), slope, mul(decay, v128.load(s1 + at)))
+    storeUpTo(s1 + at, square, n)
+    let variance = square
+    if (s2) {
+      const mean = madd(gain, slope, mul(decay, v128.load(s2 + at)))
+      storeUpTo(s2 + at, mean, n)
+      variance = sub(square, mul(mean, mean))
+    }
+    let step = div(slope, add(f32x4.sqrt(variance), eps))
+    if (s3) {
+      step = madd(momentum, v128.load(s3 + at), step)
+      storeUpTo(s3 + at, step, n)
+    }
+    storeUpTo(w + at, sub(weight, mul(lr, step)), n)
+    at += 16
+  }
+}
+
+function adadelta(n: i32, scalars: usize, w: usize, g: usize, s1: usize, s2: usize): void {
+  const lr = scalar(scalars, 0), rho = scalar(scalars, 1), fresh = rest(scalars, 1), eps = scalar(scalars, 2)
+  const weightDecay = scalar(scalars, 3)
+  for (let at: usize = 0; n > 0; n -= 4) {
+    const weight = v128.load(w + at), steps = v128.load(s2 + at), slope = madd(weightDecay, weight, v128.load(g + at))
+    const square = madd(mul(fresh, slope), slope, mul(rho, v128.load(s1 + at)))
+    const step = mul(div(f32x4.sqrt(add(steps, eps)), f32x4.sqrt(add(square, eps))), slope)
+    storeUpTo(s1 + at, square, n)
+    storeUpTo(s2 + at, madd(mul(fresh, step), step, mul(rho, steps)), n)
+    storeUpTo(w + at, sub(weight, mul(lr, step)), n)
+    at += 16
+  }
+}
+
+function adamax(n: i32, scalars: usize, w: usize, g: usize, s1: usize, s2: usize): void {
+  const stepSize = scalar(scalars, 0), beta1 = scalar(scalars, 1), rest1 = rest(scalars, 1), beta2 = scalar(scalars, 2)
+  const eps = scalar(scalars, 3), weightDecay = scalar(scalars, 4)
+  for (let at: usize = 0; n > 0; n -= 4) {
+    const weight = v128.load(w + at), slope = madd(weightDecay, weight, v128.load(g + at))
+    const mean = madd(rest1, slope, mul(beta1, v128.load(s1 + at)))
+    const largest = maxNaN(mul(beta2, v128.load(s2 + at)), add(f32x4.abs(slope), eps))
+    storeUpTo(s1 + at, mean, n)
+    storeUpTo(s2 + at, largest, n)
+    storeUpTo(w + at, sub(weight, div(mul(stepSize, mean), largest)), n)
+    at += 16
+  }
+}
+
+function rprop(n: i32, scalars: usize, w: usize, g: usize, s1: usize, s2: usize): void {
+  const shrink = scalar(scalars, 0), grow = scalar(scalars, 1), smallest = scalar(scalars, 2), largest = scalar(scalars, 3)
+  for (let at: usize = 0; n > 0; n -= 4) {
+    const slope = v128.load(g + at), agreement = mul(slope, v128.load(s2 + at)), turned = f32x4.lt(agreement, splat(0))
+    const factor = choose(turned, shrink, choose(f32x4.gt(agreement, splat(0)), grow, splat(1)))
+    const step = f32x4.pmin(f32x4.pmax(mul(v128.load(s1 + at), factor), smallest), largest), kept = v128.andnot(slope, turned)
+    storeUpTo(s1 + at, step, n)
+    storeUpTo(s2 + at, kept, n)
+    storeUpTo(w + at, sub(v128.load(w + at), mul(sign4(kept), step)), n)
+    at += 16
+  }
+}
+
+function lion(n: i32, scalars: usize, w: usize, g: usize, s1: usize): void {
+  const lr = scalar(scalars, 0), beta1 = scalar(scalars, 1), rest1 = rest(scalars, 1)
+  const beta2 = scalar(scalars, 2), rest2 = rest(scalars, 2), shrink = scalar(scalars, 3)
+  for (let at: usize = 0; n > 0; n -= 4) {
+    const mean = v128.load(s1 + at), slope = v128.load(g + at), weight = mul(v128.load(w + at), shrink)
+    storeUpTo(w + at, sub(weight, mul(lr, sign4(madd(beta1, mean, mul(rest1, slope))))), n)
+    storeUpTo(s1 + at, madd(beta2, mean, mul(rest2, slope)), n)
+    at += 16
   }
 }

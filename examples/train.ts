@@ -82,20 +82,20 @@ function resumeCommand(argv: readonly string[], file: string): string {
   const path = relative(process.cwd(), file)
   const shown = path.startsWith('..') || isAbsolute(path) ? file : path
   const kept = argv.filter((argument, i) => argument !== '--resume' && argument !== '--save' && argv[i - 1] !== '--save' && !argument.startsWith('--save='))
-  return ['npm start --', ...kept, '--save', shown, '--resume'].map(word => (/^[\w./:=+-]+( --)?$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)).join(' ')
+  const quoted = [...kept, '--save', shown, '--resume'].map(word => (/^[\w./:=+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`))
+  return `npm start -- ${quoted.join(' ')}`
 }
 
-function train(recipe: Recipe, parts: Parts, training: Training, onEpoch: (event: EpochEvent) => void, reporter: ReturnType<typeof createReporter>): Promise<FitResult> {
-  const stop = new AbortController()
-  const interrupt = () => stop.abort()
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt)
+function train(
+  recipe: Recipe, parts: Parts, training: Training, signal: AbortSignal, onEpoch: (event: EpochEvent) => void, reporter: ReturnType<typeof createReporter>,
+): Promise<FitResult> {
   const { model, loader, optimizer, schedule, progress } = training
   return fit(model, loader, {
-    optimizer, schedule, scheduleEvery: 'batch', epochs: recipe.epochs, validation: parts.validation, signal: stop.signal, progress,
+    optimizer, schedule, scheduleEvery: 'batch', epochs: recipe.epochs, validation: parts.validation, signal, progress,
     onBatch: ({ examples, ...event }) => reporter.batch({ ...event, images: examples }),
     onEpoch: ({ examplesPerSecond, lr: _, ...event }) => onEpoch({ ...event, imagesPerSecond: examplesPerSecond }),
     ...(recipe.save !== undefined && { checkpoint: { save: () => save(recipe.save!, saveCheckpoint(training)) } }),
-  }).finally(() => process.off('SIGINT', interrupt).off('SIGTERM', interrupt))
+  })
 }
 
 function newTraining(recipe: Recipe, model: Module, set: Dataset): Training {
@@ -126,7 +126,11 @@ async function main(argv: readonly string[]): Promise<void> {
   }
   reporter.start(start)
   const epochs: EpochEvent[] = training.progress.history.map(({ examplesPerSecond, ...event }) => ({ ...event, imagesPerSecond: examplesPerSecond }))
-  const result = await train(recipe, parts, training, event => {
+  const stop = new AbortController()
+  // stays in place until everything is saved: a terminal and npm may both pass one Ctrl-C on
+  const interrupt = () => stop.abort()
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
+  const result = await train(recipe, parts, training, stop.signal, event => {
     epochs.push(event)
     reporter.epoch(event)
   }, reporter)
@@ -138,6 +142,7 @@ async function main(argv: readonly string[]): Promise<void> {
     process.exitCode = 130
     return
   }
+  process.off('SIGINT', interrupt).off('SIGTERM', interrupt)
 
   const judged = evaluate(model, parts.test)
   if (recipe.save !== undefined) save(recipe.save, saveCheckpoint(training))

@@ -14,6 +14,7 @@ export const INITIALISERS: Record<string, Draw> = {
   xavier_normal: drawn(init.xavierNormal),
   kaiming_uniform: drawn(init.kaimingUniform),
   kaiming_normal: drawn(init.kaimingNormal),
+  orthogonal: drawn(init.orthogonal),
   linear_default({ shape: [out, into, ...kernel] }) {
     const layer = kernel.length ? new [Conv1d, Conv2d, Conv3d][kernel.length - 1]!(into, out, kernel) : new Linear(into, out)
     return [layer.weight, layer.bias!]

@@ -1,6 +1,9 @@
 // Golden vectors: whole networks: evaluation, one training pass with all gradients, ten steps of SGD.
 
-import { BatchNorm2d, Conv2d, crossEntropy, Linear, Module, Sequential, SGD, avgPool2d, type Tensor } from 'hebb'
+import {
+  adaptiveAvgPool2d, arange, avgPool2d, BatchNorm2d, cat, Conv2d, crossEntropy, Embedding, LayerNorm, Linear, localResponseNorm, LSTM, maxPool2d, Module,
+  scaledDotProductAttention, Sequential, SGD, type Tensor,
+} from 'hebb'
 import { outputsOf, read, toTensor, type Args, type Case, type Results, type Source, type Stored, type Values } from './golden-format.js'
 
 class LeNet5 extends Module {
@@ -55,9 +58,166 @@ class MiniResNet extends Module {
   }
 }
 
+/** Four branches side by side (Szegedy et al., 2015). */
+class Inception extends Module {
+  branch1: Conv2d
+  branch2_reduce: Conv2d
+  branch2: Conv2d
+  branch3_reduce: Conv2d
+  branch3: Conv2d
+  branch4: Conv2d
+  constructor(into: number, [c1, c3r, c3, c5r, c5, pooled]: readonly [number, number, number, number, number, number]) {
+    super()
+    this.branch1 = new Conv2d(into, c1, 1)
+    this.branch2_reduce = new Conv2d(into, c3r, 1)
+    this.branch2 = new Conv2d(c3r, c3, 3, { padding: 1 })
+    this.branch3_reduce = new Conv2d(into, c5r, 1)
+    this.branch3 = new Conv2d(c5r, c5, 5, { padding: 2 })
+    this.branch4 = new Conv2d(into, pooled, 1)
+  }
+  forward(x: Tensor): Tensor {
+    return cat([
+      this.branch1.forward(x).relu(),
+      this.branch2.forward(this.branch2_reduce.forward(x).relu()).relu(),
+      this.branch3.forward(this.branch3_reduce.forward(x).relu()).relu(),
+      this.branch4.forward(maxPool2d(x, 3, { stride: 1, padding: 1 })).relu(),
+    ], 1)
+  }
+}
+class MiniGoogLeNet extends Module {
+  conv1: Conv2d
+  inception: Inception
+  fc: Linear
+  constructor({ stem, inc, classes }: Args) {
+    super()
+    this.conv1 = new Conv2d(3, stem, 7, { stride: 2, padding: 3 })
+    this.inception = new Inception(stem, inc)
+    this.fc = new Linear(inc[0] + inc[2] + inc[4] + inc[5], classes)
+  }
+  forward(x: Tensor): Tensor {
+    x = maxPool2d(this.conv1.forward(x).relu(), 3, { stride: 2, ceilMode: true })
+    x = this.inception.forward(localResponseNorm(x, 5, { alpha: 1e-2, beta: 0.75, k: 1 }))
+    return this.fc.forward(adaptiveAvgPool2d(x, 1).flatten(1))
+  }
+}
+
+class MiniAlexNet extends Module {
+  conv1: Conv2d
+  conv2: Conv2d
+  conv3: Conv2d
+  conv4: Conv2d
+  conv5: Conv2d
+  fc6: Linear
+  fc7: Linear
+  fc8: Linear
+  constructor({ c, hidden, classes }: Args) {
+    super()
+    this.conv1 = new Conv2d(3, c[0], 5, { padding: 2 })
+    this.conv2 = new Conv2d(c[0], c[1], 5, { padding: 2, groups: 2 })
+    this.conv3 = new Conv2d(c[1], c[2], 3, { padding: 1 })
+    this.conv4 = new Conv2d(c[2], c[3], 3, { padding: 1, groups: 2 })
+    this.conv5 = new Conv2d(c[3], c[4], 3, { padding: 1, groups: 2 })
+    this.fc6 = new Linear(c[4] * 9, hidden)
+    this.fc7 = new Linear(hidden, hidden)
+    this.fc8 = new Linear(hidden, classes)
+  }
+  forward(x: Tensor): Tensor {
+    for (const conv of [this.conv1, this.conv2]) {
+      x = maxPool2d(localResponseNorm(conv.forward(x).relu(), 5, { alpha: 1e-1, beta: 0.75, k: 2 }), 3, { stride: 2 })
+    }
+    for (const conv of [this.conv3, this.conv4, this.conv5]) x = conv.forward(x).relu()
+    x = maxPool2d(x, 3, { stride: 2 }).flatten(1)
+    return this.fc8.forward(this.fc7.forward(this.fc6.forward(x).relu()).relu())
+  }
+}
+
+class CharLSTM extends Module {
+  embedding: Embedding
+  lstm: LSTM
+  fc: Linear
+  constructor({ vocab, emb, hidden, layers }: Args) {
+    super()
+    this.embedding = new Embedding(vocab, emb)
+    this.lstm = new LSTM(emb, hidden, { numLayers: layers, batchFirst: true })
+    this.fc = new Linear(hidden, vocab)
+  }
+  forward(x: Tensor): Tensor {
+    return this.fc.forward(this.lstm.forward(this.embedding.forward(x)).output)
+  }
+}
+
+class Attention extends Module {
+  c_attn: Linear
+  c_proj: Linear
+  constructor(readonly e: number, readonly heads: number) {
+    super()
+    this.c_attn = new Linear(e, 3 * e)
+    this.c_proj = new Linear(e, e)
+  }
+  forward(x: Tensor): Tensor {
+    const [n, t] = x.shape as [number, number]
+    const [q, k, v] = this.c_attn.forward(x).split(this.e, 2).map(part => part.reshape([n, t, this.heads, this.e / this.heads]).transpose(1, 2))
+    return this.c_proj.forward(scaledDotProductAttention(q!, k!, v!, { causal: true }).transpose(1, 2).reshape([n, t, this.e]))
+  }
+}
+class Mlp extends Module {
+  c_fc: Linear
+  c_proj: Linear
+  constructor(e: number) {
+    super()
+    this.c_fc = new Linear(e, 4 * e)
+    this.c_proj = new Linear(4 * e, e)
+  }
+  forward(x: Tensor): Tensor {
+    return this.c_proj.forward(this.c_fc.forward(x).gelu({ approximate: 'tanh' }))
+  }
+}
+class GPTBlock extends Module {
+  ln_1: LayerNorm
+  attn: Attention
+  ln_2: LayerNorm
+  mlp: Mlp
+  constructor(e: number, heads: number) {
+    super()
+    this.ln_1 = new LayerNorm(e)
+    this.attn = new Attention(e, heads)
+    this.ln_2 = new LayerNorm(e)
+    this.mlp = new Mlp(e)
+  }
+  forward(x: Tensor): Tensor {
+    x = x.add(this.attn.forward(this.ln_1.forward(x)))
+    return x.add(this.mlp.forward(this.ln_2.forward(x)))
+  }
+}
+class MiniGPT extends Module {
+  wte: Embedding
+  wpe: Embedding
+  h: GPTBlock[]
+  ln_f: LayerNorm
+  lm_head: Linear
+  constructor({ vocab, ctx, E, H }: Args) {
+    super()
+    this.wte = new Embedding(vocab, E)
+    this.wpe = new Embedding(ctx, E)
+    this.h = [new GPTBlock(E, H)]
+    this.ln_f = new LayerNorm(E)
+    this.lm_head = new Linear(E, vocab, { bias: false })
+  }
+  forward(x: Tensor): Tensor {
+    const positions = arange(0, x.shape[1]!, 1, { dtype: 'int32' })
+    let y = this.wte.forward(x).add(this.wpe.forward(positions))
+    for (const block of this.h) y = block.forward(y)
+    return this.lm_head.forward(this.ln_f.forward(y))
+  }
+}
+
 export const NETWORKS: Record<string, (config: Args) => Module> = {
   lenet5: () => new LeNet5(),
   mini_resnet: config => new MiniResNet(config),
+  mini_googlenet: config => new MiniGoogLeNet(config),
+  mini_alexnet: config => new MiniAlexNet(config),
+  char_lstm: config => new CharLSTM(config),
+  mini_gpt: config => new MiniGPT(config),
 }
 
 /** Cross-entropy, averaged over all positions. logits: [n, classes] or, for sequences, [n, t, classes] */

@@ -35,6 +35,7 @@ const collected =
 /** Whose life a tensor shares: the turn or scope it is made in, the scope(f) around (parameters), or another tensor (its gradient). */
 export type Home = 'turn' | 'module' | Tensor
 
+/** An array of numbers with a shape, in the memory of a backend: made by tensor(), zeros() and the like, and by ops, which are its methods. */
 export class Tensor implements Owned {
   readonly size: number
   /** Set by parameters, requiresGradient() and ops whose inputs need a gradient */

@@ -53,7 +53,7 @@ export class DataLoader implements Iterable<Batch> {
     this.dropLast = dropLast
     if (this.length === 0) throw new RangeError(`DataLoader: dropLast leaves no batch of ${batchSize}, as the data set has ${dataset.length} examples`)
     if (seed !== undefined) seedWords(seed)
-    this.#seed = seed ?? hostGenerator().integer(2 ** 31)
+    this.#seed = seed ?? hostGenerator().integer(2147483648)
   }
 
   /** Batches an epoch */

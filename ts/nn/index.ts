@@ -5,4 +5,6 @@ export {
   MaxPool1d, MaxPool2d, MaxPool3d, type BatchNormLayerOptions, type ConvLayerOptions,
 } from './layers.js'
 export { ELU, GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh } from './activations.js'
+export { GroupNorm, LayerNorm, LocalResponseNorm } from './norm.js'
+export { Embedding, GRU, LSTM, MultiheadAttention, RNN, type RecurrentLayerOptions } from './sequence.js'
 export * as init from './init.js'

@@ -80,6 +80,40 @@ export function kaimingUniform(t: Tensor, options: KaimingOptions = {}): Tensor 
 /** N(0, gain² / fan) (He et al., 2015) */
 export const kaimingNormal = (t: Tensor, options: KaimingOptions = {}): Tensor => normal(t, 0, heStd(t, options))
 
+/**
+ * Rows of [out, in ...] orthonormal, times gain; where there are more rows than columns, the columns (Saxe, McClelland and Ganguli, 2014).
+ * Drawn evenly from all such matrices: the orthogonal part of a normal one, whose triangular part has a positive diagonal.
+ */
+export function orthogonal(t: Tensor, { gain: g = 1 }: { gain?: number } = {}): Tensor {
+  if (t.rank < 2) throw new ShapeError(`init: orthogonal needs a weight [out, in, ...], got shape ${show(t.shape)}`)
+  const rows = t.shape[0]!
+  const columns = t.size / Math.max(rows, 1)
+  const [count, length] = rows <= columns ? [rows, columns] : [columns, rows]
+  const source = randn([count, length])
+  const drawn = Float64Array.from(source.values())
+  source.dispose()
+  const vectors = Array.from({ length: count }, (_, i) => drawn.subarray(i * length, (i + 1) * length))
+  vectors.forEach((v, i) => {
+    // Gram and Schmidt's process, twice: once leaves rounding errors that nearly dependent vectors magnify
+    for (let pass = 0; pass < 2; pass++) for (let j = 0; j < i; j++) addTo(v, -dot(v, vectors[j]!), vectors[j]!)
+    const scale = 1 / Math.sqrt(dot(v, v))
+    for (let k = 0; k < length; k++) v[k]! *= scale
+  })
+  return t.set(Float64Array.from({ length: t.size }, (_, i) => {
+    const [row, column] = [Math.floor(i / columns), i % columns]
+    return g * (rows <= columns ? vectors[row]![column]! : vectors[column]![row]!)
+  }))
+}
+function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!
+  return sum
+}
+/** a += s b */
+function addTo(a: Float64Array, s: number, b: Float64Array): void {
+  for (let i = 0; i < a.length; i++) a[i]! += s * b[i]!
+}
+
 /** A parameter drawn from U(±1/√fanIn), PyTorch's default for the weight and bias of linear and convolutional layers. @internal */
 export function defaultParameter(shape: Shape, fanIn: number): Tensor {
   const bound = fanIn > 0 ? 1 / Math.sqrt(fanIn) : 0

@@ -103,6 +103,7 @@ abstract class MaxPool extends Pool<pool.MaxPoolOptions> {
     super(kernelSize, options)
   }
 }
+/** maxPool1d of [n, c, l] */
 export class MaxPool1d extends MaxPool {
   forward(x: Tensor): Tensor {
     return pool.maxPool1d(x, this.kernelSize, this.options)
@@ -114,6 +115,7 @@ export class MaxPool2d extends MaxPool {
     return pool.maxPool2d(x, this.kernelSize, this.options)
   }
 }
+/** maxPool3d of [n, c, d, h, w] */
 export class MaxPool3d extends MaxPool {
   forward(x: Tensor): Tensor {
     return pool.maxPool3d(x, this.kernelSize, this.options)
@@ -124,6 +126,7 @@ abstract class AvgPool extends Pool<pool.AvgPoolOptions> {
     super(kernelSize, options)
   }
 }
+/** avgPool1d of [n, c, l] */
 export class AvgPool1d extends AvgPool {
   forward(x: Tensor): Tensor {
     return pool.avgPool1d(x, this.kernelSize, this.options)
@@ -135,6 +138,7 @@ export class AvgPool2d extends AvgPool {
     return pool.avgPool2d(x, this.kernelSize, this.options)
   }
 }
+/** avgPool3d of [n, c, d, h, w] */
 export class AvgPool3d extends AvgPool {
   forward(x: Tensor): Tensor {
     return pool.avgPool3d(x, this.kernelSize, this.options)

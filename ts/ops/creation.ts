@@ -97,9 +97,13 @@ function constant(name: string, shape: Shape, value: number, options: TensorOpti
 }
 /** A tensor whose elements are all `value`. */
 export const full = (shape: Shape, value: number, options?: TensorOptions): Tensor => constant('full', shape, value, options)
+/** A tensor of zeros. */
 export const zeros = (shape: Shape, options?: TensorOptions): Tensor => constant('zeros', shape, 0, options)
+/** A tensor of ones. */
 export const ones = (shape: Shape, options?: TensorOptions): Tensor => constant('ones', shape, 1, options)
+/** Zeros in float32 of x's shape, on x's backend. */
 export const zerosLike = (x: Tensor): Tensor => like(x, 0)
+/** Ones in float32 of x's shape, on x's backend. */
 export const onesLike = (x: Tensor): Tensor => like(x, 1)
 
 /** A float32 constant of x's shape on x's backend. @internal */

@@ -32,6 +32,7 @@ export interface OptimizerState {
 const isTensor = (value: unknown): value is Tensor => value instanceof Tensor
 const kind = (value: unknown): string => (typeof value === 'object' && value !== null ? `a ${value.constructor.name}` : String(value))
 
+/** Moves parameters against their gradients; a subclass says by which kernel, with which state and scalars. */
 export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
   /** Options may be changed between steps, `optimizer.groups[0].lr = 0.01` */
   readonly groups: Group<O>[]

@@ -1,5 +1,6 @@
 // What the charts share: round axis values, number texts, escaping, colours.
 
+/** Text that may stand in HTML, in attributes too. */
 export const escapeText = (text: string): string =>
   text.replace(/[&<>"']/g, c => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' })[c]!)
 

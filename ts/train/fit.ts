@@ -58,6 +58,7 @@ export interface Progress {
   seen: number
   seconds: number
 }
+/** A training that has not begun. */
 export const newProgress = (): Progress => ({ history: [], loss: 0, right: 0, seen: 0, seconds: 0 })
 
 export interface FitOptions extends Callbacks {

@@ -1,0 +1,183 @@
+// Checkpoints: a training that is saved and taken up again gives the bits of one that was never interrupted.
+
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { createHash } from 'node:crypto'
+import {
+  Adam, ArrayDataset, BatchNorm1d, BatchNorm2d, Conv2d, CosineAnnealingLR, DataLoader, Dropout, engine, Flatten, Generator, Linear, manualSeed, ReLU, Sequential, SGD, ShapeError, StepLR,
+  type Module, type Optimizer, type Schedule,
+} from 'hebb'
+import { readSafetensors, SafetensorsError, writeSafetensors } from 'hebb/io'
+import { fit, loadCheckpoint, newProgress, readStateDict, saveCheckpoint, weightsHash, writeStateDict, type Training } from 'hebb/train'
+
+const CLASSES = 3
+/** Noisy images whose brightest row is their class */
+const data = (() => {
+  const generator = new Generator(1)
+  const labels = Int32Array.from({ length: 46 }, () => generator.integer(CLASSES))
+  const values = Float32Array.from({ length: 46 * 9 }, (_, i) => generator.normal() + (Math.floor((i % 9) / 3) === labels[Math.floor(i / 9)] ? 2 : 0))
+  return new ArrayDataset({ values, shape: [1, 3, 3] }, { values: labels, shape: [] })
+})()
+
+const net = () => new Sequential(
+  new Conv2d(1, 4, 2), new BatchNorm2d(4), new ReLU(), new Flatten(), new Dropout(0.3), new Linear(16, 8), new BatchNorm1d(8, { momentum: null }), new ReLU(), new Linear(8, CLASSES),
+)
+
+type MakeOptimizer = (model: Module) => Optimizer<any>
+const sgd: MakeOptimizer = model => new SGD(model.parameters(), { lr: 0.05, momentum: 0.9, weightDecay: 1e-3 })
+const adam: MakeOptimizer = model => new Adam(model.parameters(), { lr: 0.02, amsgrad: true })
+type MakeSchedule = (optimizer: Optimizer<any>) => Schedule
+const cosine: MakeSchedule = o => new CosineAnnealingLR(o, { tMax: 80 })
+const stepped: MakeSchedule = o => new StepLR(o, { stepSize: 3, gamma: 0.5 })
+
+interface Recipe {
+  optimizer: MakeOptimizer
+  schedule: MakeSchedule
+  scheduleEvery: 'batch' | 'epoch'
+  capture?: boolean
+}
+
+/** Everything of a training, made anew from a seed. */
+function prepare({ optimizer, schedule }: Recipe, seed: number): Training & { schedule: Schedule } {
+  manualSeed(seed)
+  const model = net()
+  const opt = optimizer(model)
+  return { model, optimizer: opt, schedule: schedule(opt), loader: new DataLoader(data, { batchSize: 6, shuffle: true }), progress: newProgress() }
+}
+const train = (training: Training, recipe: Recipe, epochs: number, stopAt?: [epoch: number, batch: number]) => {
+  const controller = new AbortController()
+  return fit(training.model, training.loader, {
+    ...training, epochs, scheduleEvery: recipe.scheduleEvery, capture: recipe.capture, validation: data, signal: controller.signal,
+    onBatch: ({ epoch, batch }) => { if (epoch === stopAt?.[0] && batch === stopAt[1]) controller.abort() },
+  })
+}
+const digest = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16)
+/** What must come out the same: all but the clock */
+async function bits({ model, optimizer, loader, progress }: Training): Promise<Record<string, unknown>> {
+  const { buffers, groups, steps } = optimizer.stateDict()
+  return {
+    weights: await weightsHash(model),
+    statistics: digest(model.namedBuffers().map(([name, t]) => [name, ...t.values()])),
+    optimizer: digest(Object.entries(buffers).map(([name, t]) => [name, ...t.values()])),
+    groups, steps, loader: loader.state, random: engine.randomState(),
+    losses: progress.history.map(({ loss, validationLoss, lr }) => [loss, validationLoss, lr].join(' ')),
+  }
+}
+
+const recipes: [string, Recipe][] = [
+  ['SGD, cosine each batch', { optimizer: sgd, schedule: cosine, scheduleEvery: 'batch' }],
+  ['Adam, steps each epoch', { optimizer: adam, schedule: stepped, scheduleEvery: 'epoch' }],
+  ['SGD, without capture', { optimizer: sgd, schedule: stepped, scheduleEvery: 'epoch', capture: false }],
+]
+for (const [name, recipe] of recipes) {
+  test(`10 epochs are 5, a file and 5 more, bit for bit: ${name}`, async () => {
+    const whole = prepare(recipe, 3)
+    await train(whole, recipe, 10)
+    const expected = await bits(whole)
+    const first = prepare(recipe, 3)
+    await train(first, recipe, 5)
+    const file = saveCheckpoint({ ...first, recipe: { name, epochs: 10 } })
+    // other weights, another order, other random numbers: all of it comes from the file
+    const second = prepare(recipe, 99)
+    assert.equal(loadCheckpoint(file, second), { name, epochs: 10 })
+    const { history } = await train(second, recipe, 10)
+    assert.is(history.length, 10)
+    assert.equal(await bits(second), expected)
+  })
+
+  test(`the same in the middle of an epoch: ${name}`, async () => {
+    const whole = prepare(recipe, 3)
+    await train(whole, recipe, 6)
+    const expected = await bits(whole)
+    const first = prepare(recipe, 3)
+    const { ended } = await train(first, recipe, 6, [3, 4])
+    assert.is(ended, 'aborted')
+    assert.equal([first.loader.state.epoch, first.loader.state.batch, first.progress.seen], [2, 4, 24])
+    const file = saveCheckpoint(first)
+    const second = prepare(recipe, 99)
+    loadCheckpoint(file, second)
+    assert.equal(second.progress, first.progress)
+    await train(second, recipe, 6)
+    assert.equal(await bits(second), expected)
+  })
+}
+
+test('a checkpoint is a safetensors file with the keys of the model', async () => {
+  const training = prepare(recipes[1]![1], 1)
+  await train(training, recipes[1]![1], 1)
+  const bytes = saveCheckpoint(training)
+  const { tensors, metadata } = readSafetensors(bytes)
+  const names = Object.keys(training.model.stateDict())
+  assert.equal([...tensors.keys()].slice(0, names.length), names)
+  assert.ok(tensors.has('optimizer.0.m') && tensors.has('optimizer.0.vMax'))
+  assert.is(metadata.format, 'hebb checkpoint 1')
+  assert.is(tensors.get('1.num_batches_tracked')!.dtype, 'I32')
+  assert.equal(saveCheckpoint(training), bytes, 'the same state gives the same bytes')
+  assert.equal(Object.keys(readStateDict(bytes)), names, 'its weights can be read alone')
+})
+
+test('writeStateDict and readStateDict carry a model over', async () => {
+  const [a, b] = [net(), net()]
+  const bytes = writeStateDict(a, { made: 'by a test' })
+  assert.equal(readSafetensors(bytes).metadata, { made: 'by a test' })
+  b.loadStateDict(readStateDict(bytes))
+  assert.is(await weightsHash(b), await weightsHash(a))
+})
+
+test('a file that does not fit is refused in words and changes nothing', async () => {
+  const [, recipe] = recipes[1]!
+  const trained = prepare(recipe, 1)
+  await train(trained, recipe, 2)
+  const file = saveCheckpoint(trained)
+  const refuse = async (bytes: Uint8Array, training: Training, kind: Function, text: RegExp | string) => {
+    const before = await bits(training)
+    let error: unknown
+    try {
+      loadCheckpoint(bytes, training, 'net.safetensors')
+    } catch (caught) {
+      error = caught
+    }
+    assert.instance(error, kind)
+    if (typeof text === 'string') assert.is((error as Error).message, text)
+    else assert.match((error as Error).message, text)
+    assert.equal(await bits(training), before, `changed by ${text}`)
+  }
+  const fresh = (optimizer = recipe.optimizer, model = net(), batchSize = 6): Training => {
+    manualSeed(5)
+    return { model, optimizer: optimizer(model), loader: new DataLoader(data, { batchSize, shuffle: true }), progress: newProgress() }
+  }
+  const text = (change: (training: any) => void): Uint8Array => {
+    const { tensors, metadata } = readSafetensors(file)
+    const training = JSON.parse(metadata.training!) as unknown
+    change(training)
+    return writeSafetensors(tensors, { ...metadata, training: JSON.stringify(training) })
+  }
+
+  await refuse(file, fresh(sgd), SafetensorsError, 'net.safetensors: expected a state of SGD, got one of Adam')
+  const other = new Sequential(new Flatten(), new Linear(9, CLASSES))
+  await refuse(file, fresh(recipe.optimizer, other), ShapeError, /^Adam: a state of 2 parameters in 1 groups expected, got 10 in 1$/)
+  const wider = new Sequential(
+    new Conv2d(1, 4, 2), new BatchNorm2d(4), new ReLU(), new Flatten(), new Dropout(0.3), new Linear(16, 9), new BatchNorm1d(9), new ReLU(), new Linear(9, CLASSES),
+  )
+  await refuse(file, fresh(recipe.optimizer, wider), ShapeError, /^Adam: m of parameter 4 \[9,16\] expected, got \[8,16\]$/)
+  // the optimizer's state fits, the names don't
+  const renamed = new Sequential(...[new Flatten(), ...net().layers])
+  await refuse(file, fresh(recipe.optimizer, renamed), ShapeError, /^loadStateDict: missing 2\.weight, /)
+  await refuse(text(t => (t.loader.batch = 4)), fresh(recipe.optimizer, net(), 46), RangeError, 'DataLoader: a position of at most 1 batches expected, got 4: was it another batch size or data set?')
+  await refuse(writeStateDict(trained.model), fresh(), SafetensorsError, "net.safetensors: expected a checkpoint (metadata format 'hebb checkpoint 1'), got weights only: load them with readStateDict()")
+  await refuse(writeSafetensors({}, { format: 'hebb checkpoint 2', training: '{}' }), fresh(), SafetensorsError, "net.safetensors: expected a checkpoint (metadata format 'hebb checkpoint 1'), got 'hebb checkpoint 2'")
+  const damaged = 'net.safetensors: expected the state of a training in the metadata, got something else: the file is damaged'
+  await refuse(writeSafetensors(readSafetensors(file).tensors, { format: 'hebb checkpoint 1', training: '{"optimizer":' }), fresh(), SafetensorsError, damaged)
+  await refuse(text(t => delete t.random), fresh(), SafetensorsError, damaged)
+  await refuse(text(t => t.random.host.pop()), fresh(), SafetensorsError, damaged)
+  await refuse(text(t => (t.optimizer.steps = 3)), fresh(), SafetensorsError, damaged)
+  await refuse(text(t => (t.optimizer.groups[0].lr = -1)), fresh(), RangeError, 'Adam: a learning rate lr ≥ 0 expected, got -1')
+  await refuse(text(t => t.optimizer.groups.push({})), fresh(), ShapeError, /^Adam: a state of 10 parameters in 1 groups expected, got 10 in 2$/)
+  await refuse(text(t => (t.loader.batch = 9)), fresh(), RangeError, 'DataLoader: a position of at most 8 batches expected, got 9: was it another batch size or data set?')
+  const { tensors, metadata } = readSafetensors(file)
+  tensors.delete('optimizer.3.v')
+  await refuse(writeSafetensors(tensors, metadata), fresh(), ShapeError, 'Adam: v of parameter 3 [4] expected, got none')
+  for (const cut of [0, 7, 100, file.length - 1]) await refuse(file.slice(0, cut), fresh(), SafetensorsError, /^net\.safetensors: .*expected /)
+})
+
+test.run()
