@@ -3,12 +3,13 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  adaptiveAvgPool1d, adaptiveAvgPool2d, arange, backward, cat, checkGradients, Conv2d, conv2d, engine, Flatten, Generator, grad, gradients, hessian, hvp, info,
-  jacobian, jvp, Linear, linear, manualSeed, matmul, noGrad, onBackend, parameter, ReLU, scope, Sequential, ShapeError, stack, sum, tensor, valueAndGrad, vjp,
+  adaptiveAvgPool1d, adaptiveAvgPool2d, arange, backward, cat, checkGradients, Conv2d, conv2d, engine, Flatten, Generator, grad, gradients, gru, hessian, hvp, info,
+  jacobian, jvp, Linear, linear, lstm, manualSeed, matmul, noGrad, onBackend, parameter, ReLU, rnnTanh, scope, Sequential, ShapeError, stack, sum, tensor, valueAndGrad, vjp,
   where, zeros, type BackendName, type Tensor,
 } from 'hebb'
 import * as joining from '../ts/ops/joining.js'
 import { methods } from '../ts/ops/methods.js'
+import * as recurrent from '../ts/ops/recurrent.js'
 
 const float32 = info().backend
 
@@ -62,6 +63,7 @@ const table: [op: string, inputs: Input[], f: F][] = [
   ['gather', [[3, 2]], x => x.gather(0, ints([2, 0, 2, 1, 2, 1, 0, 0], [4, 2]))],
   ['indexSelect', [[4, 3]], x => x.indexSelect(0, [3, 0, 3, 1])],
   ['indexSelect', [[2, 3, 2]], x => x.indexSelect(-2, [1, 1])],
+  ['embedding', [[4, 3]], weight => ints([3, 0, 3, 1], [2, 2]).embedding(weight)],
   ['reshape', [[2, 6]], x => x.reshape([3, -1])],
   ['flatten', [[2, 3, 2]], x => x.flatten(1)],
   ['unsqueeze', [[2, 3]], x => x.unsqueeze(1)],
@@ -95,6 +97,17 @@ const table: [op: string, inputs: Input[], f: F][] = [
   ['crossEntropy', [[4, 3]], x => x.crossEntropy(ints([2, 1, 0, 1]), { weight: tensor([0, 2, 1]), labelSmoothing: 0.3, reduction: 'sum' })],
   ['crossEntropy', [[2, 3], ['positive', 2, 3]], (x, t) => x.crossEntropy(t, { labelSmoothing: 0.1, weight: tensor([1, 2, 3]) })],
   ['crossEntropy', [[5]], x => x.crossEntropy(tensor(3, { dtype: 'int32' }))],
+  ['smoothL1Loss', [['apart', 3, 4]], x => x.smoothL1Loss(zeros([3, 4]), { beta: 0.18 })],
+  ['huberLoss', [['apart', 3, 4]], x => x.huberLoss(zeros([3, 4]), { delta: 0.18, reduction: 'none' })],
+  ['bceLoss', [[3, 4], ['positive', 3, 4]], (x, t) => x.sigmoid().bceLoss(t.mul(0.5), { weight: tensor([1, 2, 3, 4]) })],
+  ['nllLoss', [[4, 3]], x => x.nllLoss(ints([2, 1, 0, 1]), { weight: tensor([0.5, 2, 1]), ignoreIndex: 0 })],
+  ['nllLoss', [[2, 3, 2]], x => x.nllLoss(ints([2, 1, 0, 1], [2, 2]), { reduction: 'none' })],
+  ['hingeEmbeddingLoss', [['apart', 6]], x => x.hingeEmbeddingLoss(tensor([1, -1, 1, -1, -1, 1]), { margin: 0.06 })],
+  ['hingeLoss', [['apart', 6]], x => x.hingeLoss(tensor([1, -1, 1, -1, -1, 1]), { margin: 0.06, reduction: 'none' })],
+  ['multiMarginLoss', [['apart', 3, 4]], x => x.multiMarginLoss(ints([3, 0, 2]), { margin: 0.27, p: 2, weight: tensor([1, 2, 3, 4]) })],
+  ['multiMarginLoss', [['apart', 3, 4]], x => x.multiMarginLoss(ints([3, 0, 2]), { margin: 0.27, reduction: 'sum' })],
+  ['klDiv', [[3, 4], ['positive', 3, 4]], (x, t) => x.klDiv(t, { reduction: 'batchmean' })],
+  ['klDiv', [[3, 4], [3, 4]], (x, t) => x.klDiv(t, { logTarget: true, reduction: 'sum' })],
   ['matmul', [[3, 4], [4, 2]], (a, b) => a.matmul(b)],
   ['matmul', [[2, 1, 3, 4], [5, 4, 2]], (a, b) => a.matmul(b)],
   ['matmul', [[4], [2, 4, 3]], (a, b) => a.matmul(b)],
@@ -107,6 +120,26 @@ const table: [op: string, inputs: Input[], f: F][] = [
   ['batchNorm', [[3, 2, 2, 2], [2], [2]], (x, w, b) => x.batchNorm(w, b, { eps: 0.1 })],
   ['batchNorm', [[2, 3, 4], [3], [3]], (x, w, b) => x.batchNorm(w, b, { training: false, running: { mean: arange(3), variance: arange(1, 4) } })],
   ['batchNorm', [[3, 2, 3]], x => x.batchNorm()],
+  ['layerNorm', [[2, 2, 3], [2, 3], [2, 3]], (x, w, b) => x.layerNorm([2, 3], w, b)],
+  ['layerNorm', [[3, 4]], x => x.layerNorm([4], null, null, { eps: 0.1 })],
+  ['groupNorm', [[2, 4, 3], [4], [4]], (x, w, b) => x.groupNorm(2, w, b)],
+  ['localResponseNorm', [[2, 5, 3]], x => x.localResponseNorm(3, { alpha: 0.5, k: 2 })],
+  ['interpolate', [[1, 2, 3, 4]], x => x.interpolate({ size: [5, 2] })],
+  ['interpolate', [[1, 2, 3, 4]], x => x.interpolate({ mode: 'bilinear', scaleFactor: [2, 1.5] })],
+  ['interpolate', [[2, 1, 4]], x => x.interpolate({ mode: 'linear', size: 7, alignCorners: true })],
+  ['scaledDotProductAttention', [[2, 3, 4], [2, 5, 4], [5, 2]], (q, k, v) => q.scaledDotProductAttention(k, v, { mask: tensor([0, -Infinity, 1, 0, 0]) })],
+  ['scaledDotProductAttention', [[3, 2]], x => x.scaledDotProductAttention(x, x, { causal: true })],
+  ['multiHeadAttention', [[2, 3, 4], [12, 4], [12], [4, 4], [4]], (x, inProjWeight, inProjBias, outProjWeight, outProjBias) =>
+    x.multiHeadAttention({ inProjWeight, inProjBias, outProjWeight, outProjBias }, { numHeads: 2 })],
+  ['rnnTanh', [[3, 2, 2], [2, 2, 3], [3, 2], [3, 3], [3], [3], [3, 2], [3, 3]], (x, h, weightIh, weightHh, biasIh, biasHh, back, backHh) => {
+    const r = rnnTanh(x, { h }, [{ weightIh: weightIh!, weightHh: weightHh!, biasIh, biasHh }, { weightIh: back!, weightHh: backHh! }], { bidirectional: true })
+    return cat([r.output.flatten(), r.h.flatten()])
+  }],
+  ['gru', [[2, 3, 2], [6, 2], [6, 2], [6], [6]], (x, weightIh, weightHh, biasIh, biasHh) => gru(x, null, [{ weightIh: weightIh!, weightHh: weightHh!, biasIh, biasHh }], { batchFirst: true }).output],
+  ['lstm', [[3, 2, 2], [1, 2, 2], [1, 2, 2], [8, 2], [8, 2], [8]], (x, h, c, weightIh, weightHh, biasIh) => {
+    const r = lstm(x, { h, c }, [{ weightIh: weightIh!, weightHh: weightHh!, biasIh }])
+    return cat([r.output.flatten(), r.h.flatten(), r.c.flatten()])
+  }],
   ['maxPool1d', [['apart', 2, 7]], x => x.maxPool1d(3, { stride: 2, padding: 1 })],
   ['maxPool2d', [['apart', 1, 2, 5, 6]], x => x.maxPool2d([2, 3], { stride: [2, 1], padding: [1, 1], ceilMode: true })],
   ['maxPool2d', [['apart', 2, 1, 6, 6]], x => x.maxPool2d(2, { stride: 1, dilation: 2 })],
@@ -191,7 +224,7 @@ function failures(backend: BackendName, limit: number, check: (f: F, inputs: Ten
 
 test('every op has its gradient tested, or has none', () => {
   const tested = new Set(table.map(([op]) => op))
-  for (const op of [...Object.keys(methods), ...Object.keys(joining)]) {
+  for (const op of [methods, joining, recurrent].flatMap(Object.keys)) {
     assert.is(Number(tested.has(op)) + Number(without.includes(op)), 1, `${op} must stand in the table of gradients or among those without`)
   }
 })

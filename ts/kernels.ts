@@ -242,7 +242,7 @@ export interface Backend {
   readonly name: 'wasm' | 'reference' | 'reference64'
   /** The variant in use, for info(): 'simd' or 'relaxed' on wasm, 'float32' or 'float64' on the references */
   readonly variant: string
-  /** Bytes of one element of a tensor: 4, or 8 on reference64. The references store int32 elements as whole numbers in their float. */
+  /** Bytes of one element of a tensor: 4, or 8 on reference64, which stores int32 elements as whole numbers in float64. */
   readonly width: number
   /** Replaced by a recording table while a step is captured */
   kernels: Kernels<number>

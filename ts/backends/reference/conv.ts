@@ -10,7 +10,8 @@ type Convolution = Pick<Kernels<number>, 'conv' | 'convGradInput' | 'convGradWei
 /** First output position z ≥ 0 whose cell z · stride + shift lies inside or beyond the input */
 const first = (stride: number, shift: number) => Math.max(0, Math.ceil(-shift / stride))
 /** One past the last output position z < out whose cell z · stride + shift is not beyond the input */
-const end = (out: number, size: number, stride: number, shift: number) => Math.min(out, Math.floor((size - 1 - shift) / stride) + 1)
+const end = (out: number, size: number, stride: number, shift: number) =>
+  Math.min(out, Math.floor((size - 1 - shift) / stride) + 1)
 
 export const convolution = (memory: Memory): Convolution => ({
   conv(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw, x, w, bias, activation, y) {
