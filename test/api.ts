@@ -5,16 +5,19 @@ import * as assert from 'uvu/assert'
 import { inspect } from 'node:util'
 import * as hebb from 'hebb'
 import {
-  add, arange, cat, chunk, div, eye, full, info, linspace, manualSeed, matmul, maximum, mul, noGrad, ones, onesLike, pad, parameter, pow, rand, randn, scope, splitTensor,
-  stack, steps, sub, sum, Tensor, tensor, where, zeros, zerosLike,
+  add, arange, cat, chunk, div, eye, full, info, linspace, manualSeed, matmul, maximum, mul, noGrad, ones, onesLike, pad,
+  parameter, pow, rand, randn, scope, splitTensor, stack, steps, sub, sum, Tensor, tensor, where, zeros, zerosLike,
 } from 'hebb'
 import { methods } from '../ts/ops/methods.js'
 
 const is = (t: Tensor, expected: unknown) => assert.equal(t.array(), expected)
-const near = (t: Tensor, expected: number[]) => t.values().forEach((v, i) => assert.ok(Math.abs(v - expected[i]!) < 1e-6 * (1 + Math.abs(expected[i]!)), `${t} expected ${expected}`))
+const near = (t: Tensor, expected: number[]) =>
+  t.values().forEach((v, i) =>
+    assert.ok(Math.abs(v - expected[i]!) < 1e-6 * (1 + Math.abs(expected[i]!)), `${t} expected ${expected}`))
 
 test('tensors of arrays, numbers and typed arrays', () => {
-  assert.equal([tensor([[1, 2], [3, 4]]).shape, tensor(5).shape, tensor([]).shape, tensor([[], []]).shape, tensor([[[1]]]).shape], [[2, 2], [], [0], [2, 0], [1, 1, 1]])
+  assert.equal([tensor([[1, 2], [3, 4]]).shape, tensor(5).shape, tensor([]).shape, tensor([[], []]).shape, tensor([[[1]]]).shape],
+    [[2, 2], [], [0], [2, 0], [1, 1, 1]])
   is(tensor(5), 5)
   is(tensor(new Float32Array([1, 2, 3, 4]), [2, 2]), [[1, 2], [3, 4]])
   is(tensor(new Uint8Array([1, 255])), [1, 255])
@@ -45,7 +48,8 @@ test('constants, ranges, identities', () => {
   is(eye(2), [[1, 0], [0, 1]])
   is(eye(2, 3), [[1, 0, 0], [0, 1, 0]])
   const p = parameter([[1, 2]])
-  assert.equal([p.requiresGrad, p.shape, parameter(new Float32Array(6), [2, 3]).shape, parameter(tensor([3])).array()], [true, [1, 2], [2, 3], [3]])
+  assert.equal([p.requiresGrad, p.shape, parameter(new Float32Array(6), [2, 3]).shape, parameter(tensor([3])).array()],
+    [true, [1, 2], [2, 3], [3]])
 })
 
 test('random tensors repeat by seed and have their moments', () => {
@@ -82,7 +86,8 @@ test('printing', () => {
   assert.is(String(zeros([0, 3])), 'tensor([], shape [0,3])')
   assert.is(String(arange(20)), 'tensor([ 0,  1,  2, …, 17, 18, 19], shape [20])')
   assert.is(String(tensor([1, 2], { dtype: 'int32' })), 'tensor([1, 2], shape [2], int32)')
-  assert.is(String(tensor([1e8, 1e-5, NaN, -Infinity], { requiresGrad: true })), 'tensor([1.000e+8, 1.000e-5,      nan,     -inf], shape [4], requiresGrad)')
+  assert.is(String(tensor([1e8, 1e-5, NaN, -Infinity], { requiresGrad: true })),
+    'tensor([1.000e+8, 1.000e-5,      nan,     -inf], shape [4], requiresGrad)')
   assert.is(inspect({ x: tensor([1]) }), '{ x: tensor([1], shape [1]) }')
   assert.is(String(zeros([2, 1, 2])), 'tensor([[[0, 0]],\n        [[0, 0]]], shape [2,1,2])')
   assert.is(String(zeros([30, 30])).split('\n').length, 7, 'long dimensions show their ends')
@@ -162,7 +167,8 @@ test('shapes and slices', () => {
   is(x.reshape([3, -1]), [[0, 1], [2, 3], [4, 5]])
   is(x.flatten(), [0, 1, 2, 3, 4, 5])
   is(x.transpose(0, 1), [[0, 3], [1, 4], [2, 5]])
-  assert.equal([x.unsqueeze(-1).shape, x.unsqueeze(0).squeeze().shape, x.permute([1, 0]).shape, x.expand([4, 2, 3]).shape], [[2, 3, 1], [2, 3], [3, 2], [4, 2, 3]])
+  assert.equal([x.unsqueeze(-1).shape, x.unsqueeze(0).squeeze().shape, x.permute([1, 0]).shape, x.expand([4, 2, 3]).shape],
+    [[2, 3, 1], [2, 3], [3, 2], [4, 2, 3]])
   is(x.select(0, -1), [3, 4, 5])
   is(x.slice({ dim: 1, start: 1 }), [[1, 2], [4, 5]])
   is(x.slice({ dim: 1, end: -1 }), [[0, 1], [3, 4]])

@@ -4,23 +4,26 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createHash } from 'node:crypto'
 import {
-  Adam, ArrayDataset, BatchNorm1d, BatchNorm2d, Conv2d, CosineAnnealingLR, DataLoader, Dropout, engine, Flatten, Generator, Linear, manualSeed, ReLU, Sequential, SGD, ShapeError, StepLR,
-  type Module, type Optimizer, type Schedule,
+  Adam, ArrayDataset, BatchNorm1d, BatchNorm2d, Conv2d, CosineAnnealingLR, DataLoader, Dropout, engine, Flatten, Generator,
+  Linear, manualSeed, ReLU, Sequential, SGD, ShapeError, StepLR, type Module, type Optimizer, type Schedule,
 } from 'hebb'
 import { readSafetensors, SafetensorsError, writeSafetensors } from 'hebb/io'
-import { fit, loadCheckpoint, newProgress, readStateDict, saveCheckpoint, weightsHash, writeStateDict, type Training } from 'hebb/train'
+import { fit, loadCheckpoint, newProgress, readStateDict, saveCheckpoint, weightsHash, writeStateDict,
+  type Training } from 'hebb/train'
 
 const CLASSES = 3
 /** Noisy images whose brightest row is their class */
 const data = (() => {
   const generator = new Generator(1)
   const labels = Int32Array.from({ length: 46 }, () => generator.integer(CLASSES))
-  const values = Float32Array.from({ length: 46 * 9 }, (_, i) => generator.normal() + (Math.floor((i % 9) / 3) === labels[Math.floor(i / 9)] ? 2 : 0))
+  const values = Float32Array.from({ length: 46 * 9 },
+    (_, i) => generator.normal() + (Math.floor((i % 9) / 3) === labels[Math.floor(i / 9)] ? 2 : 0))
   return new ArrayDataset({ values, shape: [1, 3, 3] }, { values: labels, shape: [] })
 })()
 
 const net = () => new Sequential(
-  new Conv2d(1, 4, 2), new BatchNorm2d(4), new ReLU(), new Flatten(), new Dropout(0.3), new Linear(16, 8), new BatchNorm1d(8, { momentum: null }), new ReLU(), new Linear(8, CLASSES),
+  new Conv2d(1, 4, 2), new BatchNorm2d(4), new ReLU(), new Flatten(), new Dropout(0.3), new Linear(16, 8),
+  new BatchNorm1d(8, { momentum: null }), new ReLU(), new Linear(8, CLASSES),
 )
 
 type MakeOptimizer = (model: Module) => Optimizer<any>
@@ -42,12 +45,14 @@ function prepare({ optimizer, schedule }: Recipe, seed: number): Training & { sc
   manualSeed(seed)
   const model = net()
   const opt = optimizer(model)
-  return { model, optimizer: opt, schedule: schedule(opt), loader: new DataLoader(data, { batchSize: 6, shuffle: true }), progress: newProgress() }
+  return { model, optimizer: opt, schedule: schedule(opt), loader: new DataLoader(data, { batchSize: 6, shuffle: true }),
+    progress: newProgress() }
 }
 const train = (training: Training, recipe: Recipe, epochs: number, stopAt?: [epoch: number, batch: number]) => {
   const controller = new AbortController()
   return fit(training.model, training.loader, {
-    ...training, epochs, scheduleEvery: recipe.scheduleEvery, capture: recipe.capture, validation: data, signal: controller.signal,
+    ...training, epochs, scheduleEvery: recipe.scheduleEvery, capture: recipe.capture, validation: data,
+    signal: controller.signal,
     onBatch: ({ epoch, batch }) => { if (epoch === stopAt?.[0] && batch === stopAt[1]) controller.abort() },
   })
 }
@@ -144,7 +149,8 @@ test('a file that does not fit is refused in words and changes nothing', async (
   }
   const fresh = (optimizer = recipe.optimizer, model = net(), batchSize = 6): Training => {
     manualSeed(5)
-    return { model, optimizer: optimizer(model), loader: new DataLoader(data, { batchSize, shuffle: true }), progress: newProgress() }
+    return { model, optimizer: optimizer(model), loader: new DataLoader(data, { batchSize, shuffle: true }),
+      progress: newProgress() }
   }
   const text = (change: (training: any) => void): Uint8Array => {
     const { tensors, metadata } = readSafetensors(file)
@@ -155,29 +161,38 @@ test('a file that does not fit is refused in words and changes nothing', async (
 
   await refuse(file, fresh(sgd), SafetensorsError, 'net.safetensors: expected a state of SGD, got one of Adam')
   const other = new Sequential(new Flatten(), new Linear(9, CLASSES))
-  await refuse(file, fresh(recipe.optimizer, other), ShapeError, /^Adam: a state of 2 parameters in 1 groups expected, got 10 in 1$/)
+  await refuse(file, fresh(recipe.optimizer, other), ShapeError,
+    /^Adam: a state of 2 parameters in 1 groups expected, got 10 in 1$/)
   const wider = new Sequential(
-    new Conv2d(1, 4, 2), new BatchNorm2d(4), new ReLU(), new Flatten(), new Dropout(0.3), new Linear(16, 9), new BatchNorm1d(9), new ReLU(), new Linear(9, CLASSES),
+    new Conv2d(1, 4, 2), new BatchNorm2d(4), new ReLU(), new Flatten(), new Dropout(0.3), new Linear(16, 9), new BatchNorm1d(9),
+    new ReLU(), new Linear(9, CLASSES),
   )
   await refuse(file, fresh(recipe.optimizer, wider), ShapeError, /^Adam: m of parameter 4 \[9,16\] expected, got \[8,16\]$/)
   // the optimizer's state fits, the names don't
   const renamed = new Sequential(...[new Flatten(), ...net().layers])
   await refuse(file, fresh(recipe.optimizer, renamed), ShapeError, /^loadStateDict: missing 2\.weight, /)
-  await refuse(text(t => (t.loader.batch = 4)), fresh(recipe.optimizer, net(), 46), RangeError, 'DataLoader: a position of at most 1 batches expected, got 4: was it another batch size or data set?')
-  await refuse(writeStateDict(trained.model), fresh(), SafetensorsError, "net.safetensors: expected a checkpoint (metadata format 'hebb checkpoint 1'), got weights only: load them with readStateDict()")
-  await refuse(writeSafetensors({}, { format: 'hebb checkpoint 2', training: '{}' }), fresh(), SafetensorsError, "net.safetensors: expected a checkpoint (metadata format 'hebb checkpoint 1'), got 'hebb checkpoint 2'")
+  await refuse(text(t => (t.loader.batch = 4)), fresh(recipe.optimizer, net(), 46), RangeError,
+    'DataLoader: a position of at most 1 batches expected, got 4: was it another batch size or data set?')
+  await refuse(writeStateDict(trained.model), fresh(), SafetensorsError,
+    "net.safetensors: expected a checkpoint (metadata format 'hebb checkpoint 1'), got weights only: load them with readStateDict()")
+  await refuse(writeSafetensors({}, { format: 'hebb checkpoint 2', training: '{}' }), fresh(), SafetensorsError,
+    "net.safetensors: expected a checkpoint (metadata format 'hebb checkpoint 1'), got 'hebb checkpoint 2'")
   const damaged = 'net.safetensors: expected the state of a training in the metadata, got something else: the file is damaged'
-  await refuse(writeSafetensors(readSafetensors(file).tensors, { format: 'hebb checkpoint 1', training: '{"optimizer":' }), fresh(), SafetensorsError, damaged)
+  await refuse(writeSafetensors(readSafetensors(file).tensors, { format: 'hebb checkpoint 1', training: '{"optimizer":' }),
+    fresh(), SafetensorsError, damaged)
   await refuse(text(t => delete t.random), fresh(), SafetensorsError, damaged)
   await refuse(text(t => t.random.host.pop()), fresh(), SafetensorsError, damaged)
   await refuse(text(t => (t.optimizer.steps = 3)), fresh(), SafetensorsError, damaged)
   await refuse(text(t => (t.optimizer.groups[0].lr = -1)), fresh(), RangeError, 'Adam: a learning rate lr ≥ 0 expected, got -1')
-  await refuse(text(t => t.optimizer.groups.push({})), fresh(), ShapeError, /^Adam: a state of 10 parameters in 1 groups expected, got 10 in 2$/)
-  await refuse(text(t => (t.loader.batch = 9)), fresh(), RangeError, 'DataLoader: a position of at most 8 batches expected, got 9: was it another batch size or data set?')
+  await refuse(text(t => t.optimizer.groups.push({})), fresh(), ShapeError,
+    /^Adam: a state of 10 parameters in 1 groups expected, got 10 in 2$/)
+  await refuse(text(t => (t.loader.batch = 9)), fresh(), RangeError,
+    'DataLoader: a position of at most 8 batches expected, got 9: was it another batch size or data set?')
   const { tensors, metadata } = readSafetensors(file)
   tensors.delete('optimizer.3.v')
   await refuse(writeSafetensors(tensors, metadata), fresh(), ShapeError, 'Adam: v of parameter 3 [4] expected, got none')
-  for (const cut of [0, 7, 100, file.length - 1]) await refuse(file.slice(0, cut), fresh(), SafetensorsError, /^net\.safetensors: .*expected /)
+  for (const cut of [0, 7, 100, file.length - 1]) await refuse(file.slice(0, cut), fresh(), SafetensorsError,
+    /^net\.safetensors: .*expected /)
 })
 
 test.run()

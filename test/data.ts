@@ -173,6 +173,8 @@ test('MNIST-like folders: whole sets, subsets, and everything that can be wrong'
   assert.is(note, 'a subset: 3 of 60,000 training images, 2 of 10,000 test images')
   put('t10k-images-idx3-ubyte.gz', idx([2, 8, 8], noise(2 * 64)))
   await refused(() => loadDataset('mnist', dir), `${at('t10k-images-idx3-ubyte.gz')}: expected images of 1×28×28, got 1×8×8`)
+  // both sets are read at once: only one of them may be wrong
+  put('t10k-images-idx3-ubyte.gz', idx([2, 28, 28], noise(2 * 784)))
   writeFileSync(at('train-images-idx3-ubyte.gz'), readFileSync(at('train-images-idx3-ubyte.gz')).subarray(0, 900))
   await refused(() => loadDataset('mnist', dir), new RegExp('train-images-idx3-ubyte.gz: expected an intact gzip file, got'))
   rmSync(at('train-images-idx3-ubyte.gz'))

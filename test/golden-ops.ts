@@ -32,11 +32,9 @@ export function view(x: Tensor, v: View): Tensor {
 
 /** kernel_size -> kernelSize */
 export const camel = (name: string): string => name.replace(/_(.)/g, (_, c: string) => c.toUpperCase())
-/** Names of options in camelCase, "inf" as Infinity; null means "not given". */
-export function camelCase(args: Args): Args {
-  const given = Object.entries(args).filter(([, value]) => value !== null)
-  return Object.fromEntries(given.map(([name, value]) => [camel(name), value === 'inf' ? Infinity : value]))
-}
+/** Names of options in camelCase; null means "not given". */
+export const camelCase = (args: Args): Args =>
+  Object.fromEntries(Object.entries(args).filter(([, value]) => value !== null).map(([name, value]) => [camel(name), value]))
 
 const out = (f: (t: Inputs, a: Args) => Tensor): Run => (t, a) => ({ out: f(t, a) })
 /** The inputs x0, x1 … in order. */
@@ -61,7 +59,7 @@ const loss = (f: (input: Tensor, target: Tensor, options: any) => Tensor): Run =
 const statistics = (t: Inputs) => ({ mean: t['running_mean']!, variance: t['running_var']! })
 const batchNormCase: Run = (t, { training, momentum, eps }) => {
   const running = statistics(t)
-  const y = batchNorm(t['x']!, t['weight'], t['bias'], { training, running, momentum, eps })
+  const y = batchNorm(t['x']!, t['weight'], t['bias'], { training, running, momentum: momentum ?? 1, eps })
   return { out: y, running_mean: running.mean, running_var: running.variance }
 }
 const batchNormSequence: Run = (t, { steps, momentum, eps }) => {

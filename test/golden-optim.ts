@@ -75,7 +75,7 @@ export function runOptimizer(c: Case, source: Source): Results {
     optimizer.zeroGrad()
     if (name === 'course_nesterov') (optimizer as SGD).lookAhead()
     loss(s).backward()
-    if (clip?.type === 'norm') clipGradNorm(Object.values(params), clip.max_norm, { normType: clip.norm_type === 'inf' ? Infinity : clip.norm_type })
+    if (clip?.type === 'norm') clipGradNorm(Object.values(params), clip.max_norm, { normType: clip.norm_type })
     if (clip?.type === 'value') clipGradValue(Object.values(params), clip.clip_value)
     optimizer.step()
   }

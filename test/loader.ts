@@ -3,7 +3,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  ArrayDataset, DataLoader, Generator, ImageDataset, info, manualSeed, pixelStatistics, scope, SGD, split, steps, Subset, TestSet, type ImageSet, type LoaderOptions, type Tensor,
+  ArrayDataset, DataLoader, Generator, ImageDataset, info, manualSeed, pixelStatistics, scope, SGD, split, steps, Subset,
+  TestSet, type ImageSet, type LoaderOptions, type Tensor,
 } from 'hebb'
 import { evaluate, fit } from 'hebb/train'
 import { Perceptron } from 'hebb/models'
@@ -137,7 +138,8 @@ test('first() shows a batch and moves nothing', () => scope(() => {
 }))
 
 test('ArrayDataset keeps shapes and whole numbers', () => scope(() => {
-  const set = new ArrayDataset({ values: range(12), shape: [2, 2] }, { values: Int32Array.of(7, 8, 9), shape: [] }, { values: new Float64Array(3), shape: [1] })
+  const set = new ArrayDataset({ values: range(12), shape: [2, 2] }, { values: Int32Array.of(7, 8, 9), shape: [] },
+    { values: new Float64Array(3), shape: [1] })
   assert.is(set.length, 3)
   const [x, y, z] = set.batch([2, 0]) as [Tensor, Tensor, Tensor]
   assert.equal(x.array(), [[[8, 9], [10, 11]], [[0, 1], [2, 3]]])
@@ -146,7 +148,8 @@ test('ArrayDataset keeps shapes and whole numbers', () => scope(() => {
 }))
 
 const picture = (values: number[], labels: number[], white?: number): ImageSet => ({
-  name: 'p', images: Uint8Array.from(values), labels: Uint8Array.from(labels), count: labels.length, channels: 1, height: 1, width: 2, classes: 3, ...(white ? { white } : {}),
+  name: 'p', images: Uint8Array.from(values), labels: Uint8Array.from(labels), count: labels.length, channels: 1, height: 1,
+  width: 2, classes: 3, ...(white ? { white } : {}),
 })
 
 test('ImageDataset scales pixels by white, mean and deviation', () => scope(() => {
@@ -163,7 +166,8 @@ test('ImageDataset scales pixels by white, mean and deviation', () => scope(() =
   assert.equal(scaled!.array(), [[[[0, -1]]]])
   const all = new ImageDataset(set, statistics).batch([0, 1, 2])[0]!
   assert.ok(Math.abs(all.mean().item()) < 1e-6 && Math.abs(all.variance(null, { correction: 0 }).item() - 1) < 1e-5)
-  assert.equal(new ImageDataset(picture([255, 51], [0])).batch([0])[0]!.array(), [[[[1, Math.fround(0.2)]]]], 'white is 255 unless said')
+  assert.equal(new ImageDataset(picture([255, 51], [0])).batch([0])[0]!.array(), [[[[1, Math.fround(0.2)]]]],
+    'white is 255 unless said')
   const flat = picture([9, 9], [0])
   assert.ok(pixelStatistics(flat).std > 0, 'one colour alone must not divide by 0')
 }))
@@ -193,7 +197,8 @@ test('Subset picks, split parts without overlap, and both nest', () => {
 })
 
 test('TestSet counts how often it was looked at', async () => {
-  const labelled = new ArrayDataset({ values: new Generator(1).shuffle(Float32Array.from(range(12))), shape: [2] }, { values: Int32Array.from([0, 1, 0, 1, 0, 1]), shape: [] })
+  const labelled = new ArrayDataset({ values: new Generator(1).shuffle(Float32Array.from(range(12))), shape: [2] },
+    { values: Int32Array.from([0, 1, 0, 1, 0, 1]), shape: [] })
   const held = new TestSet(labelled)
   assert.equal([held.length, held.looks], [6, 0])
   scope(() => held.batch([0]))
@@ -204,7 +209,8 @@ test('TestSet counts how often it was looked at', async () => {
   evaluate(model, held)
   for (const _ of new DataLoader(held, { batchSize: 4 })) break
   assert.is(held.looks, 3)
-  await fit(model, new DataLoader(labelled, { batchSize: 6 }), { optimizer: new SGD(model.parameters(), { lr: 0.01 }), epochs: 2, validation: held })
+  await fit(model, new DataLoader(labelled, { batchSize: 6 }),
+    { optimizer: new SGD(model.parameters(), { lr: 0.01 }), epochs: 2, validation: held })
   assert.is(held.looks, 5, 'a test set used for validation shows it')
 })
 

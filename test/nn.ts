@@ -3,9 +3,10 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, AvgPool3d, BatchNorm1d, BatchNorm2d, BatchNorm3d, Conv1d, Conv2d, Conv3d, Dropout, ELU, Flatten, GELU, gelu, info, init,
-  LeakyReLU, Linear, LogSoftmax, manualSeed, MaxPool1d, MaxPool2d, MaxPool3d, Module, ones, parameter, rand, randn, ReLU, scope, Sequential, ShapeError, Sigmoid,
-  SiLU, Softmax, Softplus, sum, Tanh, tensor, zeros, type Tensor,
+  AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, AvgPool3d, BatchNorm1d, BatchNorm2d, BatchNorm3d, Conv1d, Conv2d, Conv3d, Dropout,
+  ELU, Flatten, GELU, gelu, info, init, LeakyReLU, Linear, LogSoftmax, manualSeed, MaxPool1d, MaxPool2d, MaxPool3d, Module,
+  ones, parameter, rand, randn, ReLU, scope, Sequential, ShapeError, Sigmoid, SiLU, Softmax, Softplus, sum, Tanh, tensor,
+  zeros, type Tensor,
 } from 'hebb'
 import { ConvNet, LeNet5, MLP, Perceptron } from 'hebb/models'
 
@@ -13,7 +14,8 @@ const sizeOfAll = (m: Module) => m.parameters().reduce((n, p) => n + p.size, 0)
 function close(actual: Tensor, expected: Tensor, limit = 1e-5): void {
   assert.equal(actual.shape, expected.shape)
   const [a, b] = [actual.values(), expected.values()]
-  for (let i = 0; i < a.length; i++) assert.ok(Math.abs(a[i]! - b[i]!) <= limit * (1 + Math.abs(b[i]!)), `${actual}\nexpected ${expected}`)
+  for (let i = 0; i < a.length; i++) assert.ok(Math.abs(a[i]! - b[i]!) <= limit * (1 + Math.abs(b[i]!)),
+    `${actual}\nexpected ${expected}`)
 }
 
 class Blocks extends Module {
@@ -28,8 +30,11 @@ class Blocks extends Module {
 
 test('names are those of state_dict in PyTorch', () => {
   const names = (m: Module) => Object.keys(m.stateDict())
-  assert.equal(names(new LeNet5()), ['conv1.weight', 'conv1.bias', 'conv2.weight', 'conv2.bias', 'fc1.weight', 'fc1.bias', 'fc2.weight', 'fc2.bias', 'fc3.weight', 'fc3.bias'])
-  assert.equal(names(new Sequential(new Conv2d(1, 2, 3), new BatchNorm2d(2), new ReLU(), new Flatten(), new Sequential(new Linear(2, 3, { bias: false })))), [
+  assert.equal(names(new LeNet5()),
+    ['conv1.weight', 'conv1.bias', 'conv2.weight', 'conv2.bias', 'fc1.weight', 'fc1.bias', 'fc2.weight', 'fc2.bias', 'fc3.weight',
+      'fc3.bias'])
+  assert.equal(names(new Sequential(new Conv2d(1, 2, 3), new BatchNorm2d(2), new ReLU(), new Flatten(),
+    new Sequential(new Linear(2, 3, { bias: false })))), [
     '0.weight', '0.bias', '1.weight', '1.bias', '1.running_mean', '1.running_var', '1.num_batches_tracked', '4.0.weight',
   ])
   const blocks = new Blocks()
@@ -48,7 +53,8 @@ test('the models of the course have the right number of parameters', () => {
   assert.is(sizeOfAll(new Perceptron(64)), 650)
   assert.is(sizeOfAll(new ConvNet()), 160 + 4640 + 32 * 16 * 64 + 64 + 650)
   for (const [model, shape] of [
-    [new LeNet5(), [2, 1, 28, 28]], [new LeNet5({ channels: 3, size: 32 }), [2, 3, 32, 32]], [new MLP([784, 32, 10]), [2, 1, 28, 28]], [new Perceptron(64), [2, 1, 8, 8]],
+    [new LeNet5(), [2, 1, 28, 28]], [new LeNet5({ channels: 3, size: 32 }), [2, 3, 32, 32]],
+    [new MLP([784, 32, 10]), [2, 1, 28, 28]], [new Perceptron(64), [2, 1, 8, 8]],
     [new ConvNet(), [2, 1, 8, 8]], [new ConvNet({ channels: 3, size: 16, pools: 2, widths: [4, 8, 16] }), [2, 3, 16, 16]],
   ] as const) assert.equal((model.forward(zeros(shape)) as Tensor).shape, [2, 10])
 })
@@ -64,7 +70,8 @@ test('a state dict is copied by value, whole or in parts', () => {
   b.loadStateDict({ '0.bias': tensor([1, 2, 3]), other: tensor(1) }, { strict: false })
   assert.equal(b.stateDict()['0.bias']!.array(), [1, 2, 3])
   const before = b.stateDict()['0.weight']!.array()
-  assert.throws(() => b.loadStateDict({ '0.weight': zeros([3, 2]), '0.bias': zeros([4]) }, { strict: false }), (e: Error) => e instanceof ShapeError)
+  assert.throws(() => b.loadStateDict({ '0.weight': zeros([3, 2]), '0.bias': zeros([4]) }, { strict: false }),
+    (e: Error) => e instanceof ShapeError)
   assert.equal(b.stateDict()['0.weight']!.array(), before, 'nothing is changed when one does not fit')
 })
 
@@ -138,12 +145,15 @@ test('a parameter that two modules share counts once', () => {
 })
 
 test('modules print their structure', () => {
-  const net = new Sequential(new Conv2d(1, 6, 5, { padding: 2 }), new MaxPool2d([2, 1]), new Sequential(new Dropout(0.3), new Linear(4, 2, { bias: false })))
+  const net = new Sequential(new Conv2d(1, 6, 5, { padding: 2 }), new MaxPool2d([2, 1]),
+    new Sequential(new Dropout(0.3), new Linear(4, 2, { bias: false })))
   assert.is(String(net), [
-    'Sequential(', '  (0): Conv2d(1, 6, 5, { padding: 2 })', '  (1): MaxPool2d([2,1])', '  (2): Sequential(', '    (0): Dropout(0.3)',
+    'Sequential(', '  (0): Conv2d(1, 6, 5, { padding: 2 })', '  (1): MaxPool2d([2,1])', '  (2): Sequential(',
+    '    (0): Dropout(0.3)',
     '    (1): Linear(4, 2, { bias: false })', '  )', ')',
   ].join('\n'))
-  assert.is(String(new Blocks()), 'Blocks(\n  (stem): Conv2d(1, 2, 3)\n  (layers.0): Linear(2, 2)\n  (layers.1): Linear(2, 2, { bias: false })\n)')
+  assert.is(String(new Blocks()),
+    'Blocks(\n  (stem): Conv2d(1, 2, 3)\n  (layers.0): Linear(2, 2)\n  (layers.1): Linear(2, 2, { bias: false })\n)')
   assert.is(String(new ReLU()), 'ReLU()')
   assert.is(String(new BatchNorm2d(3)), 'BatchNorm2d(3)')
   assert.is(String(new AdaptiveAvgPool2d([1, 2])), 'AdaptiveAvgPool2d(1,2)')
@@ -205,16 +215,19 @@ test('initial weights have the bounds and moments of their formulas', () => {
   uniform(init.kaimingUniform(w, { a: Math.sqrt(5) }), Math.sqrt(1 / fanIn))
   check(init.kaimingNormal(w, { mode: 'fanOut', nonlinearity: 'relu' }), Math.sqrt(2 / fanOut), null)
   assert.equal(init.constant(w, 0.25).sub(0.25).abs().sum().item(), 0)
-  assert.equal((['linear', 'sigmoid', 'tanh', 'relu', 'leakyRelu', 'selu'] as const).map(n => init.gain(n)), [1, 1, 5 / 3, Math.SQRT2, Math.sqrt(2 / 1.0001), 0.75])
+  assert.equal((['linear', 'sigmoid', 'tanh', 'relu', 'leakyRelu', 'selu'] as const).map(n => init.gain(n)),
+    [1, 1, 5 / 3, Math.SQRT2, Math.sqrt(2 / 1.0001), 0.75])
 })
 
 test("layers start with PyTorch's bounds", () => {
   manualSeed(6)
   for (const [layer, fanIn] of [
-    [new Linear(300, 200), 300], [new Conv1d(20, 30, 7), 140], [new Conv2d(16, 64, [3, 5], { groups: 4 }), 60], [new Conv3d(4, 32, 3), 108],
+    [new Linear(300, 200), 300], [new Conv1d(20, 30, 7), 140], [new Conv2d(16, 64, [3, 5], { groups: 4 }), 60],
+    [new Conv3d(4, 32, 3), 108],
   ] as const) {
     const bound = 1 / Math.sqrt(fanIn)
-    for (const t of layer.parameters()) assert.ok(largest(t) <= bound && largest(t) > 0.8 * bound, `${layer}: ${largest(t)} ${bound}`)
+    for (const t of layer.parameters()) assert.ok(largest(t) <= bound && largest(t) > 0.8 * bound,
+      `${layer}: ${largest(t)} ${bound}`)
     assert.ok(Math.abs(moments(layer.weight)[1] - bound / Math.sqrt(3)) < 0.05 * bound)
   }
   const norm = new BatchNorm1d(3)
@@ -250,7 +263,8 @@ test('Dropout keeps the expectation, differs from call to call, and repeats by s
 test('BatchNorm normalises each channel and follows the statistics, in one to three dimensions', () => {
   const last = (shape: readonly number[]) => [shape[1]!, ...shape.slice(2).map(() => 1)]
   for (const [layer, shape] of [
-    [new BatchNorm1d(3), [4, 3]], [new BatchNorm1d(3), [4, 3, 5]], [new BatchNorm2d(3, { eps: 0.1 }), [2, 3, 2, 4]], [new BatchNorm3d(3, { momentum: 0.5 }), [2, 3, 2, 2, 2]],
+    [new BatchNorm1d(3), [4, 3]], [new BatchNorm1d(3), [4, 3, 5]], [new BatchNorm2d(3, { eps: 0.1 }), [2, 3, 2, 4]],
+    [new BatchNorm3d(3, { momentum: 0.5 }), [2, 3, 2, 2, 2]],
   ] as const) {
     const x = rand(shape, { low: -1, high: 3 })
     const dims = shape.flatMap((_, i) => (i === 1 ? [] : [i]))
@@ -258,7 +272,8 @@ test('BatchNorm normalises each channel and follows the statistics, in one to th
     const per = (t: Tensor) => t.reshape(last(shape))
     layer.weight!.set([2, 1, 0.5])
     layer.bias!.set([0, 1, -1])
-    const expected = (m: Tensor, v: Tensor) => x.sub(per(m)).div(per(v.add(layer.eps)).sqrt()).mul(per(layer.weight!)).add(per(layer.bias!))
+    const expected = (m: Tensor, v: Tensor) =>
+      x.sub(per(m)).div(per(v.add(layer.eps)).sqrt()).mul(per(layer.weight!)).add(per(layer.bias!))
     close(layer.forward(x), expected(mean, biased))
     const f = layer.momentum!
     close(layer.runningMean!, mean.mul(f))
@@ -301,14 +316,17 @@ test('layers compute what their functions do, with their options', () => {
   close(new MaxPool2d(3, { padding: 1, ceilMode: true }).forward(image), image.maxPool2d(3, { padding: 1, ceilMode: true }))
   close(new MaxPool3d([1, 2, 2]).forward(volume), volume.maxPool3d([1, 2, 2]))
   close(new AvgPool1d(3).forward(row), row.avgPool1d(3))
-  close(new AvgPool2d(2, { padding: 1, countIncludePad: false }).forward(image), image.avgPool2d(2, { padding: 1, countIncludePad: false }))
+  close(new AvgPool2d(2, { padding: 1, countIncludePad: false }).forward(image),
+    image.avgPool2d(2, { padding: 1, countIncludePad: false }))
   close(new AvgPool3d([1, 3, 3]).forward(volume), volume.avgPool3d([1, 3, 3]))
   close(new AdaptiveAvgPool2d([2, 3]).forward(image), image.adaptiveAvgPool2d([2, 3]))
   assert.equal([new Flatten().forward(image).shape, new Flatten(0, 1).forward(image).shape], [[2, 126], [6, 6, 7]])
   const x = tensor([[-2, -0.5, 0, 1, 3]])
   for (const [layer, expected] of [
-    [new ReLU(), x.relu()], [new Tanh(), x.tanh()], [new Sigmoid(), x.sigmoid()], [new LeakyReLU(0.2), x.leakyRelu({ negativeSlope: 0.2 })], [new ELU(2), x.elu({ alpha: 2 })],
-    [new GELU(), x.gelu()], [new GELU('tanh'), gelu(x, { approximate: 'tanh' })], [new SiLU(), x.silu()], [new Softplus(2), x.softplus({ beta: 2 })],
+    [new ReLU(), x.relu()], [new Tanh(), x.tanh()], [new Sigmoid(), x.sigmoid()],
+    [new LeakyReLU(0.2), x.leakyRelu({ negativeSlope: 0.2 })], [new ELU(2), x.elu({ alpha: 2 })],
+    [new GELU(), x.gelu()], [new GELU('tanh'), gelu(x, { approximate: 'tanh' })], [new SiLU(), x.silu()],
+    [new Softplus(2), x.softplus({ beta: 2 })],
     [new Softmax(), x.softmax(-1)], [new LogSoftmax(1), x.logSoftmax(1)],
   ] as const) close(layer.forward(x), expected)
 })

@@ -3,8 +3,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  Adam, Conv2d, CosineAnnealingLR, Generator, info, Linear, onBackend, parameter, scope, Sequential, SGD, StepLR, steps, sum, tensor, type AdamOptions, type BackendName,
-  type SGDOptions, type Tensor,
+  Adam, Conv2d, CosineAnnealingLR, Generator, info, Linear, onBackend, parameter, scope, Sequential, SGD, StepLR, steps, sum,
+  tensor, type AdamOptions, type BackendName, type SGDOptions, type Tensor,
 } from 'hebb'
 
 const STEPS = 20
@@ -59,7 +59,8 @@ function sgd({ lr, momentum = 0, dampening = 0, weightDecay = 0, nesterov = fals
     return w - lr * g
   }
 }
-function adam({ lr = 1e-3, betas: [b1, b2] = [0.9, 0.999], eps = 1e-8, weightDecay = 0, amsgrad = false }: Partial<AdamOptions>): Rule {
+function adam({ lr = 1e-3, betas: [b1, b2] = [0.9, 0.999], eps = 1e-8, weightDecay = 0,
+  amsgrad = false }: Partial<AdamOptions>): Rule {
   return (w, g, t, s) => {
     g += weightDecay * w
     s[0] = b1 * s[0]! + (1 - b1) * g
@@ -72,23 +73,28 @@ function adam({ lr = 1e-3, betas: [b1, b2] = [0.9, 0.999], eps = 1e-8, weightDec
 
 test('SGD', () => {
   for (const options of [
-    { lr: 0.1 }, { lr: 0.1, weightDecay: 0.3 }, { lr: 0.05, momentum: 0.9 }, { lr: 0.05, momentum: 0.9, dampening: 0.5 }, { lr: 0.05, momentum: 0.9, nesterov: true },
+    { lr: 0.1 }, { lr: 0.1, weightDecay: 0.3 }, { lr: 0.05, momentum: 0.9 }, { lr: 0.05, momentum: 0.9, dampening: 0.5 },
+    { lr: 0.05, momentum: 0.9, nesterov: true },
     { lr: 0.05, momentum: 0.7, dampening: 0.2, weightDecay: 0.1 }, { lr: 0.05, momentum: 0.7, nesterov: true, weightDecay: 0.1 },
   ]) agree(`SGD ${JSON.stringify(options)}`, w => new SGD([w], options), sgd(options))
 })
 
 test('Adam', () => {
-  for (const options of [{}, { lr: 0.1 }, { lr: 0.1, betas: [0.5, 0.9] as const, eps: 1e-2 }, { lr: 0.1, weightDecay: 0.2 }, { lr: 0.1, betas: [0.5, 0.6] as const, amsgrad: true }]) {
+  for (const options of [{}, { lr: 0.1 }, { lr: 0.1, betas: [0.5, 0.9] as const, eps: 1e-2 }, { lr: 0.1, weightDecay: 0.2 },
+    { lr: 0.1, betas: [0.5, 0.6] as const, amsgrad: true }]) {
     agree(`Adam ${JSON.stringify(options)}`, w => new Adam([w], options), adam(options))
   }
   const first = run(w => new Adam([w], { lr: 0.25 }))[0]!
-  first.forEach((v, i) => assert.ok(Math.abs(Math.abs(v - start[i]!) - 0.25) < 1e-5, 'the first step is lr long in every direction'))
+  first.forEach((v, i) =>
+    assert.ok(Math.abs(Math.abs(v - start[i]!) - 0.25) < 1e-5, 'the first step is lr long in every direction'))
 })
 
 test('options may change between steps', () => {
   const rate = (t: number) => 0.1 / (1 + t)
-  agree('a new lr each step', w => new SGD([w], { lr: 1, momentum: 0.9 }), (w, g, t, s) => sgd({ lr: rate(t - 1), momentum: 0.9 })(w, g, t, s), (o, t) => ((o as SGD).lr = rate(t)))
-  agree('momentum from the sixth step on', w => new SGD([w], { lr: 0.1 }), (w, g, t, s) => sgd({ lr: 0.1, momentum: t > 5 ? 0.9 : 0 })(w, g, t, s), (o, t) => {
+  agree('a new lr each step', w => new SGD([w], { lr: 1, momentum: 0.9 }),
+    (w, g, t, s) => sgd({ lr: rate(t - 1), momentum: 0.9 })(w, g, t, s), (o, t) => ((o as SGD).lr = rate(t)))
+  agree('momentum from the sixth step on', w => new SGD([w], { lr: 0.1 }),
+    (w, g, t, s) => sgd({ lr: 0.1, momentum: t > 5 ? 0.9 : 0 })(w, g, t, s), (o, t) => {
     if (t === 5) (o as SGD).groups[0]!.momentum = 0.9
   })
 })
@@ -114,7 +120,8 @@ test('parameter groups have options of their own', () => {
 
 test('a saved state goes on bit for bit', () => {
   for (const make of [
-    (w: Tensor) => new SGD([w], { lr: 0.1, momentum: 0.9, dampening: 0.3 }), (w: Tensor) => new Adam([w], { lr: 0.1 }), (w: Tensor) => new Adam([w], { lr: 0.1, amsgrad: true }),
+    (w: Tensor) => new SGD([w], { lr: 0.1, momentum: 0.9, dampening: 0.3 }), (w: Tensor) => new Adam([w], { lr: 0.1 }),
+    (w: Tensor) => new Adam([w], { lr: 0.1, amsgrad: true }),
   ]) {
     const whole = run(make)
     const w = parameter(start)

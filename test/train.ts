@@ -5,11 +5,13 @@ import * as assert from 'uvu/assert'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import {
-  Adam, ArrayDataset, BatchNorm1d, BatchNorm2d, Conv2d, CosineAnnealingLR, DataLoader, Dropout, Flatten, gunzip, ImageDataset, info, Linear, manualSeed, MaxPool2d, mseLoss,
-  readIdxImages, ReLU, scope, Sequential, SGD, split, StepLR, Tanh, tensor, type Dataset, type ImageSet, type Module, type Tensor,
+  Adam, ArrayDataset, BatchNorm1d, BatchNorm2d, Conv2d, CosineAnnealingLR, DataLoader, Dropout, Flatten, gunzip, ImageDataset,
+  info, Linear, manualSeed, MaxPool2d, mseLoss, readIdxImages, ReLU, scope, Sequential, SGD, split, StepLR, Tanh, tensor,
+  type Dataset, type ImageSet, type Module, type Tensor,
 } from 'hebb'
 import { MLP, Perceptron } from 'hebb/models'
-import { confusionMatrix, evaluate, fit, predict, TrainingError, weightsHash, type BatchReport, type EpochReport, type FitOptions } from 'hebb/train'
+import { confusionMatrix, evaluate, fit, predict, TrainingError, weightsHash, type BatchReport, type EpochReport,
+  type FitOptions } from 'hebb/train'
 
 const FOLDER = 'examples/data/digits/'
 async function digits(): Promise<ImageSet> {
@@ -20,7 +22,8 @@ async function digits(): Promise<ImageSet> {
   return readIdxImages(images!, labels!, { name: 'digits', classes: 10, white: 16 })
 }
 const set = await digits()
-const [some, others] = split(new ImageDataset(set, { mean: 0.3, std: 0.38 }), [300, 200, 1297], { seed: 1 }) as readonly Dataset[] as [Dataset, Dataset]
+const [some, others] = split(new ImageDataset(set, { mean: 0.3, std: 0.38 }), [300, 200, 1297],
+  { seed: 1 }) as readonly Dataset[] as [Dataset, Dataset]
 
 const xor = new ArrayDataset({ values: [0, 0, 0, 1, 1, 0, 1, 1], shape: [2] }, { values: Int32Array.of(0, 1, 1, 0), shape: [] })
 const noop = () => new Sequential(new Linear(2, 2))
@@ -28,7 +31,8 @@ const noop = () => new Sequential(new Linear(2, 2))
 /** A small net with everything that draws numbers or keeps statistics */
 function busy(): Sequential {
   return new Sequential(
-    new Conv2d(1, 4, 3, { padding: 1 }), new BatchNorm2d(4), new ReLU(), new MaxPool2d(2), new Flatten(), new Dropout(0.2), new Linear(64, 16), new BatchNorm1d(16, { momentum: null }),
+    new Conv2d(1, 4, 3, { padding: 1 }), new BatchNorm2d(4), new ReLU(), new MaxPool2d(2), new Flatten(), new Dropout(0.2),
+    new Linear(64, 16), new BatchNorm1d(16, { momentum: null }),
     new ReLU(), new Linear(16, 10),
   )
 }
@@ -36,7 +40,8 @@ function busy(): Sequential {
 test('fit learns XOR', async () => {
   manualSeed(4)
   const model = new Sequential(new Linear(2, 8), new Tanh(), new Linear(8, 2))
-  const { history, ended } = await fit(model, new DataLoader(xor, { batchSize: 4 }), { optimizer: new Adam(model.parameters(), { lr: 0.05 }), epochs: 150 })
+  const { history, ended } = await fit(model, new DataLoader(xor, { batchSize: 4 }),
+    { optimizer: new Adam(model.parameters(), { lr: 0.05 }), epochs: 150 })
   assert.is(ended, 'done')
   assert.is(history.length, 150)
   assert.ok(history[149]!.loss < 0.02, `${history[149]!.loss}`)
@@ -48,11 +53,13 @@ test('fit learns digits to a known loss', async () => {
   manualSeed(1)
   const model = new MLP([64, 32, 10])
   const loader = new DataLoader(some, { batchSize: 32, shuffle: true, seed: 1 })
-  const { history } = await fit(model, loader, { optimizer: new SGD(model.parameters(), { lr: 0.1, momentum: 0.9 }), epochs: 5, validation: others })
+  const { history } = await fit(model, loader,
+    { optimizer: new SGD(model.parameters(), { lr: 0.1, momentum: 0.9 }), epochs: 5, validation: others })
   const losses = history.map(h => h.loss)
   const known = [2.08423, 0.87323, 0.40872, 0.2339, 0.15387]
   losses.forEach((loss, i) => assert.ok(Math.abs(loss - known[i]!) < 1e-3, `losses ${losses}`))
-  assert.ok(Math.abs(history[4]!.validationLoss! - 0.56643) < 1e-3 && history[4]!.validationAccuracy! > 0.84, `${JSON.stringify(history[4])}`)
+  assert.ok(Math.abs(history[4]!.validationLoss! - 0.56643) < 1e-3 && history[4]!.validationAccuracy! > 0.84,
+    `${JSON.stringify(history[4])}`)
 })
 
 test('the reports of batches and epochs', async () => {
@@ -76,13 +83,15 @@ test('the reports of batches and epochs', async () => {
       saved.push(epoch)
     } },
   })
-  assert.equal(batches.slice(0, 4).map(b => [b.epoch, b.epochs, b.batch, b.batches, b.examples]), [[1, 4, 1, 3, 128], [1, 4, 2, 3, 128], [1, 4, 3, 3, 44], [2, 4, 1, 3, 128]])
+  assert.equal(batches.slice(0, 4).map(b => [b.epoch, b.epochs, b.batch, b.batches, b.examples]),
+    [[1, 4, 1, 3, 128], [1, 4, 2, 3, 128], [1, 4, 3, 3, 44], [2, 4, 1, 3, 128]])
   assert.is(batches[2]!.loss, epochs[0]!.loss, 'the mean over the epoch so far')
   assert.equal(epochs, history)
   assert.equal(history.map(h => [h.epoch, h.lr]), [[1, 0.1], [2, 0.05], [3, 0.05], [4, 0.025]])
   assert.equal(saved, [2, 4])
   assert.is(times.steps, 12)
-  assert.ok(times.forward > 0 && times.backward > 0 && times.optimizer > 0 && times.total >= times.forward + times.backward + times.optimizer, JSON.stringify(times))
+  assert.ok(times.forward > 0 && times.backward > 0 && times.optimizer > 0
+    && times.total >= times.forward + times.backward + times.optimizer, JSON.stringify(times))
   assert.equal([progress.seen, progress.loss, progress.history], [0, 0, history])
   // with a rate of 0 the mean over batches of unequal size is the loss over all examples
   const still = new SGD(model.parameters(), { lr: 0 })
@@ -97,7 +106,8 @@ test('a schedule may step every batch, and a loss may be any scalar', async () =
   const data = new ArrayDataset({ values: [0, 1, 2, 3], shape: [1] }, { values: [1, 3, 5, 7], shape: [1] })
   const optimizer = new SGD(model.parameters(), { lr: 0.1 })
   const { history } = await fit(model, new DataLoader(data, { batchSize: 1, shuffle: true, seed: 1 }), {
-    optimizer, epochs: 60, loss: (output, target) => mseLoss(output, target), schedule: new CosineAnnealingLR(optimizer, { tMax: 240 }), scheduleEvery: 'batch',
+    optimizer, epochs: 60, loss: (output, target) => mseLoss(output, target),
+    schedule: new CosineAnnealingLR(optimizer, { tMax: 240 }), scheduleEvery: 'batch',
   })
   assert.ok(history[59]!.loss < 1e-3, `${history[59]!.loss}`)
   assert.ok(Number.isNaN(history[59]!.accuracy), 'numbers have no classes')
@@ -112,8 +122,11 @@ async function bits(seed: number, options: Partial<FitOptions> = {}): Promise<st
   const model = busy()
   const optimizer = new Adam(model.parameters(), { lr: 0.01, weightDecay: 1e-3 })
   const loader = new DataLoader(some, { batchSize: 64, shuffle: true })
-  const { history } = await fit(model, loader, { optimizer, epochs: 3, schedule: new CosineAnnealingLR(optimizer, { tMax: 15 }), scheduleEvery: 'batch', validation: others, ...options })
-  const numbers = history.map(({ loss, accuracy, lr, validationLoss, validationAccuracy }) => [loss, accuracy, lr, validationLoss, validationAccuracy])
+  const { history } = await fit(model, loader,
+    { optimizer, epochs: 3, schedule: new CosineAnnealingLR(optimizer, { tMax: 15 }), scheduleEvery: 'batch', validation: others,
+      ...options })
+  const numbers = history.map(({ loss, accuracy, lr, validationLoss, validationAccuracy }) =>
+    [loss, accuracy, lr, validationLoss, validationAccuracy])
   return JSON.stringify([await weightsHash(model), model.namedBuffers().map(([, t]) => [...t.values()]), numbers])
 }
 test('two runs with one seed are bit-identical, with and without capture', async () => {
@@ -146,7 +159,8 @@ test('timers run during a long epoch', async () => {
   let ticks = 0
   const timer = setInterval(() => ticks++, 1)
   const data = new ArrayDataset({ values: new Float32Array(120), shape: [2] }, { values: new Int32Array(60), shape: [] })
-  await fit(model, new DataLoader(data, { batchSize: 1 }), { optimizer: new SGD(model.parameters(), { lr: 0.1 }), epochs: 1, loss: slowly(10), capture: false })
+  await fit(model, new DataLoader(data, { batchSize: 1 }),
+    { optimizer: new SGD(model.parameters(), { lr: 0.1 }), epochs: 1, loss: slowly(10), capture: false })
   clearInterval(timer)
   // 600 ms, and a turn for the event loop at least every 100
   assert.ok(ticks >= 5, `${ticks} ticks`)
@@ -164,10 +178,12 @@ test('a signal ends the training after the current batch', async () => {
     optimizer, epochs: 3, signal: controller.signal,
     onBatch: ({ epoch, batch }) => { if (epoch === 2 && batch === 3) controller.abort() },
   })
-  assert.equal([ended, times.steps, history.length, progress.seen, loader.state.epoch, loader.state.batch], ['aborted', 7, 1, 3, 1, 3])
+  assert.equal([ended, times.steps, history.length, progress.seen, loader.state.epoch, loader.state.batch],
+    ['aborted', 7, 1, 3, 1, 3])
   const timed = new AbortController()
   setTimeout(() => timed.abort(), 1)
-  const late = await fit(model, new DataLoader(xor, { batchSize: 1 }), { optimizer, epochs: 1000, signal: timed.signal, loss: slowly(10), capture: false })
+  const late = await fit(model, new DataLoader(xor, { batchSize: 1 }),
+    { optimizer, epochs: 1000, signal: timed.signal, loss: slowly(10), capture: false })
   assert.is(late.ended, 'aborted')
   assert.ok(late.times.steps < 100, `${late.times.steps}`)
 })
@@ -176,7 +192,8 @@ test('early stopping waits for patience epochs without a lower loss', async () =
   const run = async (options: Partial<FitOptions>, lr = 0) => {
     manualSeed(2)
     const model = new Sequential(new Linear(2, 2))
-    const { ended, history } = await fit(model, new DataLoader(xor, { batchSize: 4 }), { optimizer: new SGD(model.parameters(), { lr }), epochs: 12, ...options })
+    const { ended, history } = await fit(model, new DataLoader(xor, { batchSize: 4 }),
+      { optimizer: new SGD(model.parameters(), { lr }), epochs: 12, ...options })
     return [ended, history.length]
   }
   assert.equal(await run({ earlyStopping: { patience: 3 } }), ['early', 4])
@@ -189,7 +206,8 @@ test('early stopping waits for patience epochs without a lower loss', async () =
 test('the first loss that is not finite stops the training and says where', async () => {
   const said = async (model: Module, data: Dataset, lr: number, loss?: FitOptions['loss']) => {
     try {
-      await fit(model, new DataLoader(data, { batchSize: 2 }), { optimizer: new SGD(model.parameters(), { lr }), epochs: 9, loss })
+      await fit(model, new DataLoader(data, { batchSize: 2 }),
+        { optimizer: new SGD(model.parameters(), { lr }), epochs: 9, loss })
     } catch (error) {
       assert.instance(error, TrainingError)
       return (error as Error).message
@@ -198,13 +216,18 @@ test('the first loss that is not finite stops the training and says where', asyn
   }
   manualSeed(1)
   assert.match(
-    await said(noop(), new ArrayDataset({ values: [1, 2, 3, 4, 5, 6, 7, 8], shape: [2] }, { values: Int32Array.of(0, 0, 1, 1), shape: [] }), 1e39),
-    /^fit: the loss became (NaN|Infinity) in epoch 1, batch 2, at learning rate 1e\+39; parameter 0\.weight is no longer finite\. A smaller learning rate \(try a tenth\) or clipped gradients usually help\.$/,
+    await said(noop(), new ArrayDataset({ values: [1, 2, 3, 4, 5, 6, 7, 8], shape: [2] },
+      { values: Int32Array.of(0, 0, 1, 1), shape: [] }), 1e39),
+    /^fit: the loss became (NaN|Infinity) in epoch 1, batch 2,
+    at learning rate 1e\+39; parameter 0\.weight is no longer finite\. A smaller learning rate \(try a tenth\) or clipped gradients usually help\.$/,
   )
-  const broken = new ArrayDataset({ values: [0, 1, 2, 3, NaN, 5, 6, 7], shape: [2] }, { values: Int32Array.of(0, 1, 1, 0), shape: [] })
-  assert.match(await said(noop(), broken, 0.1), /^fit: the loss became NaN in epoch 1, batch 2, at learning rate 0\.1; the input batch itself holds such a value\./)
+  const broken = new ArrayDataset({ values: [0, 1, 2, 3, NaN, 5, 6, 7], shape: [2] },
+    { values: Int32Array.of(0, 1, 1, 0), shape: [] })
+  assert.match(await said(noop(), broken, 0.1),
+    /^fit: the loss became NaN in epoch 1, batch 2, at learning rate 0\.1; the input batch itself holds such a value\./)
   const far = new ArrayDataset({ values: [1, 2, 3, 4], shape: [2] }, { values: [1e20, 1e20], shape: [1] })
-  assert.match(await said(new Linear(2, 1), far, 0.1, mseLoss), /^fit: the loss became Infinity in epoch 1, batch 1, at learning rate 0\.1; inputs and parameters are still finite\./)
+  assert.match(await said(new Linear(2, 1), far, 0.1, mseLoss),
+    /^fit: the loss became Infinity in epoch 1, batch 1, at learning rate 0\.1; inputs and parameters are still finite\./)
 })
 
 test('evaluate judges every example once, in evaluation mode, whatever the batch size', () => {

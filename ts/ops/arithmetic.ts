@@ -102,10 +102,8 @@ export function mul(a: Operand, b: Operand): Tensor {
   return combine(mulOp, a, b)
 }
 
-const divOp = binaryOp('div', Binary.div, (g, a, b, _y, needs) => [
-  needs(0) ? div(g, b) : null,
-  needs(1) ? neg(div(mul(g, a), mul(b, b))) : null,
-])
+// −g a / b² without b², which overflows where the quotient need not
+const divOp = binaryOp('div', Binary.div, (g, _a, b, y, needs) => [needs(0) ? div(g, b) : null, needs(1) ? neg(mul(g, div(y, b))) : null])
 /** a / b elementwise, broadcast */
 export function div(a: Operand, b: Operand): Tensor {
   return combine(divOp, a, b)
@@ -122,15 +120,21 @@ export function pow(a: Operand, b: Operand): Tensor {
   return combine(powOp, a, b)
 }
 
-/** 1 where `wins`, 1/2 at ties, 0 elsewhere */
-const share = (wins: Tensor, ties: Tensor) => add(wins, mul(ties, 0.5))
-const maximumOp = binaryOp('maximum', Binary.maximum, (g, a, b) => [mul(g, share(gt(a, b), eq(a, b))), mul(g, share(gt(b, a), eq(a, b)))])
+/** g where it doesn't lose, g/2 at ties, 0 where it loses; NaN loses against nothing */
+const passed = (g: Tensor, loses: Tensor, ties: Tensor): Tensor => where(loses, 0, where(ties, mul(g, 0.5), g))
+const maximumOp = binaryOp('maximum', Binary.maximum, (g, a, b, _y, needs) => [
+  needs(0) ? passed(g, lt(a, b), eq(a, b)) : null,
+  needs(1) ? passed(g, lt(b, a), eq(a, b)) : null,
+])
 /** The larger of a and b; NaN wins; at ties each side gets half the gradient */
 export function maximum(a: Operand, b: Operand): Tensor {
   return combine(maximumOp, a, b)
 }
 
-const minimumOp = binaryOp('minimum', Binary.minimum, (g, a, b) => [mul(g, share(lt(a, b), eq(a, b))), mul(g, share(lt(b, a), eq(a, b)))])
+const minimumOp = binaryOp('minimum', Binary.minimum, (g, a, b, _y, needs) => [
+  needs(0) ? passed(g, gt(a, b), eq(a, b)) : null,
+  needs(1) ? passed(g, gt(b, a), eq(a, b)) : null,
+])
 /** The smaller of a and b; NaN wins; at ties each side gets half the gradient */
 export function minimum(a: Operand, b: Operand): Tensor {
   return combine(minimumOp, a, b)

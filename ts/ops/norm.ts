@@ -6,6 +6,7 @@ import { Buffer, heapOf, hostWork, recorder } from '../memory.js'
 import { sameShape, show, ShapeError, sizeOf, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { add, mul, requireFloat, sub } from './arithmetic.js'
+import { like } from './creation.js'
 import { reshape } from './layout.js'
 import { meanOverNeighbours } from './pool.js'
 import { mean as meanOf } from './reduce.js'
@@ -92,7 +93,6 @@ export function batchNorm(x: Tensor, weight?: Tensor | null, bias?: Tensor | nul
   for (const [role, t] of [['weight', weight], ['bias', bias], ['running mean', running?.mean], ['running variance', running?.variance]] as const) {
     if (t && (t.rank !== 1 || t.size !== c)) throw new ShapeError(`batchNorm: x ${show(x.shape)} has ${c} channels, but the ${role} ${show(t.shape)}`)
   }
-  if (bias && !weight) throw new ShapeError('batchNorm: a bias without a weight')
   if (!training && !running) throw new Error('batchNorm: evaluation needs running statistics')
   if (training && n * inner < 2) throw new ShapeError(`batchNorm: more than one value a channel expected in training, got x ${show(x.shape)}: use larger batches or eval()`)
   const { kernels } = x.backend
@@ -108,7 +108,8 @@ export function batchNorm(x: Tensor, weight?: Tensor | null, bias?: Tensor | nul
       kernels.updateRunning(c, m / (m - 1), factor, q.mean.address, q.variance.address, running.mean.address, running.variance.address)
     }
   }
-  const inputs = [x, weight, bias].filter((t): t is Tensor => !!t)
+  // a bias comes third, so it needs a weight before it
+  const inputs = bias ? [x, weight ?? like(bias, 1), bias] : weight ? [x, weight] : [x]
   const y = apply(batchNormOp, inputs, q)
   return training ? freeWith(y, q.mean, q.variance) : y
 }

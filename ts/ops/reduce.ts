@@ -170,9 +170,8 @@ const varOp: Op<Moments> = {
     const { kernels: k } = x!.backend
     const [outer, n, inner] = dims.length ? around(from.shape, first, first + dims.length - 1) : ([x!.size, 1, 1] as const)
     k.moments(outer, n, inner, from.address, means.address, y.address)
-    // no degrees of freedom: 0/0, as PyTorch
-    if (divisor > 0) k.unary(Unary.affine, y.size, 1 / divisor, 0, y.address, y.address)
-    else k.fill(y.size, NaN, y.address)
+    // without degrees of freedom this is 0 · ∞ for a single value, else ∞
+    k.unary(Unary.affine, y.size, 1 / divisor, 0, y.address, y.address)
     means.release('var')
     if (apart) from.release('var')
     return y

@@ -37,7 +37,10 @@ export class ReduceLROnPlateau extends Schedule {
     demand(mode === 'min' || mode === 'max', `ReduceLROnPlateau: mode min or max expected, got ${String(mode)}`)
     demand(thresholdMode === 'rel' || thresholdMode === 'abs', `ReduceLROnPlateau: thresholdMode rel or abs expected, got ${String(thresholdMode)}`)
     demand(factor > 0 && factor < 1, `ReduceLROnPlateau: a factor in (0, 1) expected, got ${factor}`)
-    this.#best = mode === 'min' ? Infinity : -Infinity
+    this.#best = this.#worst
+  }
+  get #worst(): number {
+    return this.options.mode === 'min' ? Infinity : -Infinity
   }
   /** The rate is what the metrics made it: it doesn't follow from the number of steps. */
   rate(): number {
@@ -77,12 +80,12 @@ export class ReduceLROnPlateau extends Schedule {
     this.#cooling = cooldown
     this.#bad = 0
   }
-  override save(): number[] {
-    return [this.steps, this.#best, this.#bad, this.#cooling]
+  override save(): (number | null)[] {
+    return [this.steps, Number.isFinite(this.#best) ? this.#best : null, this.#bad, this.#cooling]
   }
-  override restore([steps, best, bad, cooling]: readonly number[]): void {
+  override restore([steps, best, bad, cooling]: readonly (number | null)[]): void {
     this.advance(steps!)
-    this.#best = best!
+    this.#best = best ?? this.#worst
     this.#bad = bad!
     this.#cooling = cooling!
   }

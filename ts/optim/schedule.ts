@@ -28,12 +28,12 @@ export abstract class Schedule {
   step(_metric?: number): void {
     hostWork(() => this.goTo(this.#steps + 1))
   }
-  /** What a checkpoint needs to go on from here. */
-  save(): number[] {
+  /** What a checkpoint needs to go on from here: numbers that JSON keeps, and null. */
+  save(): (number | null)[] {
     return [this.#steps]
   }
   /** Go on from a saved state. */
-  restore(saved: readonly number[]): void {
+  restore(saved: readonly (number | null)[]): void {
     this.goTo(saved[0]!)
   }
   /** Count steps without setting rates. */

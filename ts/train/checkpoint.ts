@@ -45,7 +45,7 @@ export function saveCheckpoint({ model, optimizer, schedule, loader, progress, r
     format: FORMAT,
     training: JSON.stringify({
       optimizer: { name: optimizer.name, groups: state.groups, steps: state.steps },
-      schedule: schedule?.steps ?? null,
+      schedule: schedule?.save() ?? null,
       loader: loader.state,
       random: engine.randomState(),
       progress,
@@ -56,7 +56,7 @@ export function saveCheckpoint({ model, optimizer, schedule, loader, progress, r
 
 interface Saved {
   optimizer: { name: string; groups: Record<string, unknown>[]; steps: number[] }
-  schedule: number | null
+  schedule: (number | null)[] | null
   loader: DataLoader['state']
   random: ReturnType<typeof engine.randomState>
   progress: Progress
@@ -95,7 +95,7 @@ export function loadCheckpoint(bytes: Uint8Array, training: Training, file = 'ch
   } finally {
     for (const t of [...Object.values(state), ...Object.values(buffers)]) t.dispose()
   }
-  if (schedule && saved.schedule !== null) schedule.goTo(saved.schedule)
+  if (schedule && saved.schedule !== null) schedule.restore(saved.schedule)
   engine.restoreRandomState(saved.random)
   Object.assign(progress, saved.progress)
   return saved.recipe
@@ -105,7 +105,7 @@ function parse(text: string, file: string): Saved {
   try {
     const saved = JSON.parse(text) as Saved
     const { optimizer, random, progress } = saved
-    const lists = [optimizer.steps, optimizer.groups, random.tensors, random.host, progress.history]
+    const lists = [saved.schedule ?? [], optimizer.steps, optimizer.groups, random.tensors, random.host, progress.history]
     if (lists.every(Array.isArray) && random.tensors.length === 4 && random.host.length === 5) return saved
   } catch {
     // what is wrong with it matters less than that it is

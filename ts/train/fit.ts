@@ -179,7 +179,6 @@ export async function fit(model: Module, loader: DataLoader, options: FitOptions
       }
       progress.seconds = (now() - began) / 1000
       if (ended === 'aborted') break
-      if (schedule && scheduleEvery === 'epoch') schedule.step()
       const report: EpochReport = {
         epoch: epoch + 1, epochs, loss: progress.loss / progress.seen, accuracy: progress.right / progress.seen,
         lr: optimizer.lr, seconds: progress.seconds, examplesPerSecond: progress.seen / progress.seconds,
@@ -188,6 +187,10 @@ export async function fit(model: Module, loader: DataLoader, options: FitOptions
         const judged = evaluate(model, validation)
         report.validationLoss = judged.loss
         report.validationAccuracy = judged.accuracy
+      }
+      if (schedule && scheduleEvery === 'epoch') {
+        schedule.step(report.validationLoss ?? report.loss)
+        report.lr = optimizer.lr
       }
       progress.history.push(report)
       Object.assign(progress, { loss: 0, right: 0, seen: 0, seconds: 0 })

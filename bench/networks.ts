@@ -1,0 +1,111 @@
+// Training steps of whole networks: forward, backward and optimizer, eager and captured.
+
+import { capture, noGrad, scope, turn } from 'hebb'
+import { gflops, measure, share, summary, WrongResult, type Measured } from './measure.js'
+import { countFlops, NETWORKS, prepare, trainStep, verify, type Network } from './nets.js'
+import type { Session, Subject } from './session.js'
+import { digits, percent, thousands, time } from './text.js'
+
+/** Losses of the first four steps */
+const lossesOf = (step: () => { item(): number }): number[] => Array.from({ length: 4 }, () => turn('bench', 0, () => step().item()))
+
+/** Captured steps must do what eager ones do, bit for bit: the first is eager, the second recorded, the others are replayed. */
+function verifyCapture(network: Network): void {
+  const eager = scope(() => {
+    const trained = prepare(network)
+    return lossesOf(() => trainStep(trained, trained.x, trained.y))
+  })
+  const captured = scope(() => {
+    const trained = prepare(network)
+    const step = capture((x: typeof trained.x, y: typeof trained.y) => trainStep(trained, x, y))
+    const losses = lossesOf(() => step(trained.x, trained.y))
+    step.dispose()
+    return losses
+  })
+  if (eager.join() !== captured.join()) throw new WrongResult(`losses of captured steps are ${captured.join(', ')}, of eager ones ${eager.join(', ')}`)
+}
+
+interface Parts {
+  forward: number[]
+  backward: number[]
+  optimizer: number[]
+}
+
+/** An eager step that writes down how long its parts take, ms. It frees what it made. */
+export function timedStep(network: Network, withOptimizer = true): { parts: Parts; step: () => void; flops: { forward: number; backward: number } } {
+  const { model, optimizer, x, y } = prepare(network)
+  const flops = countFlops(model, x)
+  const parts: Parts = { forward: [], backward: [], optimizer: [] }
+  const step = () => turn('bench', 0, () => {
+    const start = performance.now()
+    const loss = model.forward(x).crossEntropy(y)
+    const forward = performance.now()
+    optimizer.zeroGrad()
+    loss.backward()
+    const backward = performance.now()
+    parts.forward.push(forward - start)
+    parts.backward.push(backward - forward)
+    if (!withOptimizer) return
+    optimizer.step()
+    parts.optimizer.push(performance.now() - backward)
+  })
+  return { parts, step, flops }
+}
+
+export const forget = (parts: Parts): void => {
+  for (const list of Object.values(parts) as number[][]) list.length = 0
+}
+
+function measureEager(session: Session, network: Network): Record<'step' | keyof Parts, Measured> {
+  return scope(() => {
+    const { parts, step, flops } = timedStep(network)
+    const whole = measure({ check: () => verify(network), run: step, warm: () => forget(parts), flops: flops.forward + flops.backward }, session.effort)
+    const part = (list: number[], flops: number) => ({ ...summary(list, whole.peak), flops })
+    return {
+      step: whole, forward: part(parts.forward, flops.forward), backward: part(parts.backward, flops.backward), optimizer: part(parts.optimizer, 0),
+    }
+  })
+}
+
+function measureCaptured(session: Session, network: Network, flops: number): Measured {
+  return scope(() => {
+    const trained = prepare(network)
+    const step = capture((x: typeof trained.x, y: typeof trained.y) => trainStep(trained, x, y))
+    const m = measure({ check: () => verifyCapture(network), run: () => turn('bench', 0, () => void step(trained.x, trained.y)), flops }, session.effort)
+    step.dispose()
+    return m
+  })
+}
+
+function measureInference(session: Session, network: Network, flops: number): Measured {
+  return scope(() => {
+    const { model, x } = prepare(network)
+    model.eval()
+    // checked by verify(): the same forward pass
+    return measure({ check() {}, run: () => turn('bench', 0, () => noGrad(() => void model.forward(x))), flops }, session.effort)
+  })
+}
+
+const COLUMNS = [
+  ['forward', 8], ['backward', 8], ['optimizer', 9], ['step', 8], ['captured', 8], ['±', 5], ['images/s', 9], ['GFLOP/s', 7], ['of C', 5], ['infer', 8],
+] as const
+
+/** Training steps of whole networks */
+export const networks: Subject = {
+  name: 'networks',
+  about: 'training steps of MLP, LeNet-5, LSTM, CIFAR convnet, ResNet-20, AlexNet: eager and captured',
+  cases: () => NETWORKS,
+  run(session) {
+    session.table('networks', 'training steps', COLUMNS, NETWORKS, (network, add) => {
+      const eager = measureEager(session, network)
+      const { forward, backward, optimizer, step } = eager
+      const captured = measureCaptured(session, network, step.flops!)
+      const inference = measureInference(session, network, forward.flops!)
+      for (const [part, m] of Object.entries({ ...eager, 'captured step': { ...captured, items: network.batch }, inference })) add(`${network.name}: ${part}`, m)
+      return [
+        ...[forward, backward, optimizer, step, captured].map(m => time(m.ms)), `±${Math.round(captured.error)} %`,
+        thousands((network.batch * 1000) / captured.ms), digits(gflops(captured)), percent(share(captured)), time(inference.ms),
+      ]
+    })
+  },
+}

@@ -1,0 +1,214 @@
+// Automatic differentiation: backward() and its graph, and the functions built on it: grad, vjp, jvp, jacobian, hessian, hvp.
+
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  cat, Conv2d, conv2d, engine, Flatten, grad, gradients, hessian, hvp, jacobian, jvp, Linear, linear, matmul, noGrad,
+  onBackend, parameter, ReLU, scope, Sequential, ShapeError, stack, sum, tensor, valueAndGrad, vjp, zeros, type Tensor,
+} from 'hebb'
+
+/** Largest |a − b| / (1 + |b|) */
+function distance(a: Tensor, b: Tensor): number {
+  assert.equal(a.shape, b.shape)
+  const [p, q] = [Float64Array.from(a.values()), Float64Array.from(b.values())]
+  return p.reduce((worst, v, i) => (Object.is(v, q[i]) ? worst : Math.max(worst, Math.abs(v - q[i]!) / (1 + Math.abs(q[i]!)))), 0)
+}
+
+test('grad and valueAndGrad', () => {
+  const f = (x: Tensor) => x.mul(x).mul(x).sum()
+  assert.equal(grad(f)(tensor([1, 2, -3])).array(), [3, 12, 27])
+  const x = tensor([1, 2])
+  const { value, grads } = valueAndGrad((a, b) => a.mul(b).sum())(x, tensor([3, 4]))
+  assert.equal([value.item(), grads.map(g => g.array())], [11, [[3, 4], [1, 2]]])
+  assert.not(x.requiresGrad, 'the input itself is left as it was')
+  assert.is(x.grad, null)
+  assert.equal(grad(() => tensor(3))(x).array(), [0, 0], 'of a constant')
+  // derivatives of x⁴: 4x³, 12x², 24x
+  let g = (t: Tensor) => t.mul(t).mul(t).mul(t)
+  for (const expected of [32, 48, 48, 24]) {
+    const last = g
+    g = t => grad(last, { createGraph: true })(t)
+    assert.is(g(tensor(2)).item(), expected)
+  }
+})
+
+test('vjp, jvp, jacobian, hessian and hvp agree with calculus', () => onBackend('reference64', () => {
+  // f(x, y, z) = (x y, y² z, sin x)
+  const f = (t: Tensor) => {
+    const [x, y, z] = [0, 1, 2].map(i => t.select(0, i)) as [Tensor, Tensor, Tensor]
+    return stack([x.mul(y), y.mul(y).mul(z), x.sin()])
+  }
+  const at = tensor([0.5, -2, 3])
+  const J = [[-2, 0.5, 0], [0, -12, 4], [Math.cos(0.5), 0, 0]]
+  const close = (a: Tensor, b: Tensor) => assert.ok(distance(a, b) < 1e-12, `${a} ${b}`)
+  close(jacobian(f, at), tensor(J))
+  const v = tensor([1, -1, 2])
+  close(vjp(f, [at], v).grads[0]!, v.matmul(tensor(J)))
+  close(vjp(f, [at], v).value, f(at))
+  close(jvp(f, [at], [v]).tangent, tensor(J).matmul(v))
+  close(jvp(f, [at], [v]).value, f(at))
+  close(jvp((a, b) => a.mul(b), [at, v], [v, at]).tangent, v.mul(v).add(at.mul(at)))
+  close(jvp(() => tensor([1, 2]), [at], [v]).tangent, tensor([0, 0]))
+  // Rosenbrock's valley: H = [[1200x² − 400y + 2, −400x], [−400x, 200]]
+  const valley = (t: Tensor) => {
+    const [x, y] = [t.select(0, 0), t.select(0, 1)]
+    return x.mul(x).sub(y).square().mul(100).add(x.sub(1).square())
+  }
+  const H = tensor([[1200 * 0.25 - 400 * 2 + 2, -200], [-200, 200]])
+  close(hessian(valley, tensor([0.5, 2])), H)
+  close(hvp(valley, tensor([0.5, 2]), tensor([3, -1])), H.matmul(tensor([3, -1])))
+  close(hessian(t => t.sum(), tensor([[1, 2]])), zeros([1, 2, 1, 2]))
+  close(hvp(t => t.sum(), at, v), zeros([3]))
+  close(jacobian(t => t, tensor([1, 2])), tensor([[1, 0], [0, 1]]))
+}))
+
+test('functions of gradients work on tensors of another backend than the current one', () => {
+  const x = onBackend('reference64', () => tensor([1, 2]))
+  assert.equal(jvp(t => t.mul(t), [x], [x]).tangent.array(), [2, 8])
+  assert.equal(hessian(t => t.mul(t).sum(), x).array(), [[2, 0], [0, 2]])
+})
+
+test('an input used several times gets the sum', () => {
+  const x = tensor([2, 3], { requiresGrad: true })
+  x.add(x).add(x.mul(x)).add(x.relu()).sum().backward()
+  assert.equal(x.grad!.array(), [7, 9])
+  const a = tensor([[1, 2], [3, 4]], { requiresGrad: true })
+  matmul(a, a).sum().backward()
+  assert.equal(a.grad!.array(), [[7, 11], [9, 13]])
+  const b = tensor([1, 2], { requiresGrad: true })
+  cat([b, b, b.mul(2)]).sum().backward()
+  assert.equal(b.grad!.array(), [4, 4])
+  // a diamond: both arms end in one intermediate result
+  const c = tensor([3], { requiresGrad: true })
+  const d = c.mul(2)
+  d.mul(d).add(d).sum().backward()
+  assert.equal(c.grad!.array(), [26])
+  scope(() => {
+    const root = tensor([1], { requiresGrad: true })
+    let chain = root
+    for (let i = 0; i < 20000; i++) chain = chain.add(0)
+    chain.sum().backward()
+    assert.equal(root.grad!.array(), [1], 'a graph deeper than a stack of calls could be')
+  })
+})
+
+test('gradients accumulate until they are cleared', () => {
+  const w = parameter([1, 2])
+  w.mul(3).sum().backward()
+  w.mul(w).sum().backward()
+  assert.equal(w.grad!.array(), [5, 7])
+  w.zeroGrad()
+  assert.is(w.grad, null)
+  w.mul(w).sum().backward()
+  assert.equal(w.grad!.array(), [2, 4])
+  const loss = w.mul(w).sum()
+  loss.backward({ retainGraph: true })
+  loss.backward()
+  assert.equal(w.grad!.array(), [6, 12])
+  assert.throws(() => loss.backward(), /was back-propagated before/)
+})
+
+test('noGrad and detach cut the graph', () => {
+  const w = parameter([2])
+  const inside = noGrad(() => w.mul(w))
+  assert.not(inside.requiresGrad)
+  assert.throws(() => noGrad(() => { throw new Error('out') }), /out/)
+  const y = w.mul(w)
+  assert.ok(y.requiresGrad, 'recording again after an error inside noGrad')
+  y.detach().mul(w).sum().backward()
+  assert.equal(w.grad!.array(), [4])
+  const still = tensor([5], { requiresGrad: true })
+  still.requiresGradient(false)
+  assert.not(still.mul(2).requiresGrad)
+})
+
+test('gradients() reaches intermediate results, weighs several outputs and leaves grad alone', () => {
+  const x = tensor([1, 2], { requiresGrad: true })
+  const h = x.mul(3)
+  const loss = h.mul(h).sum()
+  assert.equal(gradients(loss, [h, x], { retainGraph: true }).map(g => g.array()), [[6, 12], [18, 36]])
+  assert.equal(gradients(loss, [x])[0]!.array(), [18, 36])
+  assert.is(x.grad, null)
+  const [a, b] = [x.mul(2), x.mul(x)]
+  assert.equal(gradients([a, b], [x], { gradOutputs: [tensor([1, 10]), tensor([0, 1])] })[0]!.array(), [2, 24])
+  const other = tensor([1], { requiresGrad: true })
+  assert.equal(gradients(x.sum(), [other])[0]!.array(), [0], 'no output depends on it')
+  assert.equal(gradients(other.sum(), [other])[0]!.array(), [1])
+  assert.equal(gradients(other, [other])[0]!.array(), [1], 'an output that is the input')
+})
+
+test('gradients() leaves a graph that it has no business in as it was', () => {
+  const [x, other] = [tensor([3], { requiresGrad: true }), tensor([1], { requiresGrad: true })]
+  const y = x.mul(2)
+  const h = x.mul(5)
+  gradients([y, other], [other])
+  gradients(y.mul(h).sum(), [h])
+  h.add(y).sum().backward()
+  assert.equal(x.grad!.array(), [7])
+})
+
+/** How often each kernel runs. */
+function kernelCalls(f: () => unknown): Record<string, number> {
+  const backend = engine.currentBackend()
+  const real = backend.kernels
+  const counts: Record<string, number> = {}
+  const counting = Object.entries(real).map(([name, kernel]) => [name, (...args: number[]) => {
+    counts[name] = (counts[name] ?? 0) + 1
+    return (kernel as (...args: number[]) => unknown)(...args)
+  }])
+  backend.kernels = Object.fromEntries(counting)
+  try {
+    f()
+  } finally {
+    backend.kernels = real
+  }
+  return counts
+}
+
+test('no gradient is computed that nobody asked for', () => {
+  const x = tensor(Float32Array.from({ length: 32 }, (_, i) => i / 32), [2, 1, 4, 4])
+  const net = new Sequential(new Conv2d(1, 2, 3), new ReLU(), new Flatten(), new Linear(8, 3))
+  const loss = net.forward(x).sum()
+  const all = kernelCalls(() => loss.backward())
+  assert.is(all.convGradInput, undefined, 'of the images')
+  assert.is(all.convGradWeight, 1)
+  assert.is(all.gemm, 2)
+  const frozen = kernelCalls(() => {
+    const [conv, , , last] = net.layers as [Conv2d, ReLU, Flatten, Linear]
+    for (const p of conv.parameters()) p.requiresGradient(false)
+    linear(net.forward(x), tensor([[1, 2, 3]])).sum().backward()
+    assert.ok(last.weight.grad)
+  })
+  assert.equal([frozen.convGradWeight, frozen.convGradInput, frozen.unaryGrad], [undefined, undefined, undefined],
+    'nothing below a frozen layer')
+  const [a, b] = [tensor([[1, 2]], { requiresGrad: true }), tensor([[3], [4]], { requiresGrad: true })]
+  const ab = a.matmul(b).sum()
+  assert.is(kernelCalls(() => gradients(ab, [a])).gemm, 1, 'of one factor')
+  const [image, kernel] = [x.clone().requiresGradient(), tensor([[[[1, 2], [3, 4]]]], { requiresGrad: true })]
+  const y = conv2d(image, kernel).sum()
+  const one = kernelCalls(() => gradients(y, [image]))
+  assert.equal([one.convGradInput, one.convGradWeight], [1, undefined])
+  const relu = image.relu()
+  const total = relu.sum()
+  assert.is(kernelCalls(() => gradients(total, [relu])).unaryGrad, undefined, 'above an intermediate result')
+})
+
+test('the gradient of a first weight is written where it stays, without a copy', () => {
+  const layer = new Linear(3, 2)
+  const x = tensor([[1, 2, 3]])
+  const calls = kernelCalls(() => sum(layer.forward(x)).backward())
+  assert.is(calls.copy, undefined)
+  assert.equal(layer.weight.grad!.array(), [[1, 2, 3], [1, 2, 3]])
+})
+
+test('errors of the functions', () => {
+  const x = tensor([1, 2])
+  assert.throws(() => grad(t => t.mul(2))(x),
+    (e: Error) => e instanceof ShapeError && /^grad: a function with a scalar result expected, got shape \[2\]/.test(e.message))
+  assert.throws(() => grad((a, b) => a.mul(b!).sum())(x, x), /^grad: one input expected, got 2: use valueAndGrad/)
+  assert.throws(() => gradients(x.clone().requiresGradient().mul(2), [x]),
+    /^gradients: a scalar output expected, got shape \[2\]/)
+  assert.throws(() => vjp(t => t.mul(2), [x], tensor([1])), /^gradients: gradOutputs\[0\] has shape \[1\], the output \[2\]$/)
+})
+
+test.run()
