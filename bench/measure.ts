@@ -39,6 +39,7 @@ export interface Work {
   per?: number
   /** Called when run() has warmed up */
   warm?(): void
+  dispose?(): void
 }
 
 export interface Effort {

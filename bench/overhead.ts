@@ -64,17 +64,28 @@ function xor(captured: boolean): Tiny {
   return {
     name: `XOR 2-4-1, 1,000 steps, ${captured ? 'captured' : 'eager'}`,
     prepare() {
-      const make = () => (captured ? capture(xorStep()) : xorStep())
-      const step = make()
+      const make = () => {
+        const eager = xorStep()
+        if (!captured) return { step: eager, dispose() {} }
+        const step = capture(eager)
+        return { step, dispose: () => step.dispose() }
+      }
+      const { step, dispose } = make()
       return {
         check() {
-          const got = scope(() => lossAfter(20, make()))
+          const got = scope(() => {
+            const own = make()
+            const loss = lossAfter(20, own.step)
+            own.dispose()
+            return loss
+          })
           const want = onBackend('reference64', () => scope(() => lossAfter(20, xorStep())))
           if (!(Math.abs(got - want) < 1e-5)) throw new WrongResult(`loss ${got} after 20 steps, expected ${want}`)
         },
         run() {
           for (const _ of steps(XOR_STEPS)) step()
         },
+        dispose,
       }
     },
   }
@@ -117,7 +128,9 @@ export const overhead: Subject = {
   cases: () => CASES,
   run(session) {
     session.table('overhead', 'overhead', [['median', 8], ['', 6], ['best', 8]], CASES, ({ name, prepare }, add) => {
-      const m = measure(prepare(), session.effort)
+      const work = prepare()
+      const m = measure(work, session.effort)
+      work.dispose?.()
       add(name, m)
       return [time(m.ms), `±${Math.round(m.error)} %`, time(m.best)]
     })

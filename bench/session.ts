@@ -51,29 +51,45 @@ export class Session {
     return this.only.length === 0 || this.only.some(part => subject === part || path.includes(part.toLowerCase()))
   }
 
-  /** A table with a row for each case that is wanted. `row` returns its cells; all tensors it makes are freed. */
-  table<C extends Case>(subject: string, title: string, columns: readonly Column[], cases: readonly C[], row: (one: C, add: (name: string, m: Measured) => void) => string[]): void {
-    const wanted = cases.filter(one => this.wants(subject, one))
-    if (wanted.length === 0) return
-    const first = Math.max(title.length, ...wanted.map(({ name }) => name.length))
-    const print = (name: string, cells: readonly string[]) =>
+  refuse(subject: string, name: string, why: string): void {
+    this.refused.push({ subject, name, why })
+    this.output.line(`  ${name}: not timed, the result is wrong: ${why}`)
+  }
+
+  #writer(title: string, columns: readonly Column[], names: readonly string[]): (name: string, cells: readonly string[]) => void {
+    const first = Math.max(title.length, ...names.map(name => name.length))
+    const write = (name: string, cells: readonly string[]) =>
       this.output.line(`${name.padEnd(first)}${cells.map((cell, i) => cell.padStart(columns[i]![1] + 2)).join('')}`.trimEnd())
     this.output.line('')
-    print(title, columns.map(([heading]) => heading))
+    write(title, columns.map(([heading]) => heading))
+    return write
+  }
+
+  /** A table that is complete. */
+  print(title: string, columns: readonly Column[], rows: readonly (readonly [string, readonly string[]])[]): void {
+    const write = this.#writer(title, columns, rows.map(([name]) => name))
+    for (const [name, cells] of rows) write(name, cells)
+  }
+
+  /** A table with a row for each case that is wanted, printed as it is measured. `row` returns its cells; all tensors it makes are freed. */
+  table<C extends Case>(
+    subject: string, title: string, columns: readonly Column[], cases: readonly C[], row: (one: C, add: (name: string, m: Measured) => void) => string[],
+  ): void {
+    const wanted = cases.filter(one => this.wants(subject, one))
+    if (wanted.length === 0) return
+    const write = this.#writer(title, columns, wanted.map(({ name }) => name))
     for (const one of wanted) {
       this.output.progress(`${subject}: ${one.name}`)
+      const found: Result[] = []
       try {
-        const found: Result[] = []
         const cells = scope(() => row(one, (name, m) => void found.push({ subject, table: title, name, ...m })))
-        this.results.push(...found)
         this.output.progress('')
-        print(one.name, cells)
+        this.results.push(...found)
+        write(one.name, cells)
       } catch (error) {
         this.output.progress('')
         if (!(error instanceof WrongResult)) throw error
-        this.refused.push({ subject, name: one.name, why: error.message })
-        print(one.name, [])
-        this.output.line(`  not timed, the result is wrong: ${error.message}`)
+        this.refuse(subject, one.name, error.message)
       }
     }
   }

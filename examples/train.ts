@@ -148,7 +148,7 @@ async function main(argv: readonly string[]): Promise<void> {
   if (recipe.save !== undefined) save(recipe.save, saveCheckpoint(training))
   const { source } = parts
   const end: EndEvent = {
-    testAccuracy: judged.accuracy, testCount: judged.count, testLoss: judged.loss, seconds: (performance.now() - began) / 1000,
+    testAccuracy: judged.accuracy, testCount: judged.count, testLoss: judged.loss, testLooks: parts.test.looks, seconds: (performance.now() - began) / 1000,
     weightsHash: await weightsHash(model), confusion: confusionMatrix(judged.labels, judged.predictions, source.classes), classNames: source.classNames,
     times: result.times, report: recipe.report, save: recipe.save,
   }

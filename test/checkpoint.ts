@@ -8,8 +8,9 @@ import {
   Linear, manualSeed, ReLU, Sequential, SGD, ShapeError, StepLR, type Module, type Optimizer, type Schedule,
 } from 'hebb'
 import { readSafetensors, SafetensorsError, writeSafetensors } from 'hebb/io'
-import { fit, loadCheckpoint, newProgress, readStateDict, saveCheckpoint, weightsHash, writeStateDict,
-  type Training } from 'hebb/train'
+import {
+  fit, loadCheckpoint, newProgress, readStateDict, saveCheckpoint, weightsHash, writeStateDict, type Training,
+} from 'hebb/train'
 
 const CLASSES = 3
 /** Noisy images whose brightest row is their class */
@@ -191,8 +192,9 @@ test('a file that does not fit is refused in words and changes nothing', async (
   const { tensors, metadata } = readSafetensors(file)
   tensors.delete('optimizer.3.v')
   await refuse(writeSafetensors(tensors, metadata), fresh(), ShapeError, 'Adam: v of parameter 3 [4] expected, got none')
-  for (const cut of [0, 7, 100, file.length - 1]) await refuse(file.slice(0, cut), fresh(), SafetensorsError,
-    /^net\.safetensors: .*expected /)
+  for (const cut of [0, 7, 100, file.length - 1]) {
+    await refuse(file.slice(0, cut), fresh(), SafetensorsError, /^net\.safetensors: .*expected /)
+  }
 })
 
 test.run()

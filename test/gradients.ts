@@ -13,7 +13,10 @@ import * as recurrent from '../ts/ops/recurrent.js'
 const float32 = info().backend
 
 type F = (...x: Tensor[]) => Tensor
-/** Where elements come from: ±0.2..1.5 by default, 0.3..1.7, or numbers at least 0.06 apart, so that no tie lies within a difference's step. */
+/**
+ * Where elements come from: ±0.2..1.5 by default, 0.3..1.7, or numbers at least 0.06 apart, so that no tie lies within the step of
+ * a difference.
+ */
 type Draw = 'positive' | 'apart'
 /** A shape, or where elements come from and then the shape */
 type Input = readonly number[] | readonly [Draw, ...number[]]
@@ -21,8 +24,8 @@ type Input = readonly number[] | readonly [Draw, ...number[]]
 function draw(input: Input, generator: Generator): Tensor {
   const [kind, shape] = typeof input[0] === 'string' ? [input[0], input.slice(1) as number[]] : ['signed', input as number[]]
   const n = shape.reduce((a, d) => a * d, 1)
-  if (kind === 'apart') return tensor(generator.shuffle(Float64Array.from({ length: n }, (_, i) => (i + 0.5 - n / 2) * 0.06)),
-    shape)
+  const apart = () => generator.shuffle(Float64Array.from({ length: n }, (_, i) => (i + 0.5 - n / 2) * 0.06))
+  if (kind === 'apart') return tensor(apart(), shape)
   return tensor(Float64Array.from({ length: n }, () => {
     const u = generator.uniform()
     return kind === 'positive' ? 0.3 + 1.4 * u : u < 0.5 ? -0.2 - 2.6 * u : 0.2 + 2.6 * (u - 0.5)
@@ -249,10 +252,9 @@ test('every op has its gradient tested, or has none', () => {
 
 test('ops without a gradient record nothing', () => {
   const x = tensor([[1, 2], [3, 4]], { requiresGrad: true })
-  for (const y of [x.eq(2), x.ne(2), x.lt(x), x.le(2), x.gt(2), x.ge(2), x.argmax(1), x.argmin(), x.oneHot(5), x.int(),
-    x.detach(), x.clone()]) {
-    assert.not(y.requiresGrad, y.label)
-  }
+  const compared = [x.eq(2), x.ne(2), x.lt(x), x.le(2), x.gt(2), x.ge(2)]
+  const others = [x.argmax(1), x.argmin(), x.oneHot(5), x.int(), x.detach(), x.clone()]
+  for (const y of [...compared, ...others]) assert.not(y.requiresGrad, y.label)
 })
 
 test('float64: gradients agree with differences to 1e-6', () => assert.equal(failures('reference64', 1e-6, checkGradients), []))
@@ -312,8 +314,10 @@ test('second derivatives at kinks are 0', () => {
 
 test('a wrong gradient is caught, and one of a wrong shape named', () => {
   const op = (slope: (g: Tensor, x: Tensor) => Tensor) => (x: Tensor) =>
-    engine.apply({ name: 'cube', forward: ([t]) => t!.mul(t!).mul(t!), gradient: (g, { inputs: [t] }) => [slope(g, t!)] }, [x],
-      undefined)
+    engine.apply(
+      { name: 'cube', forward: ([t]) => t!.mul(t!).mul(t!), gradient: (g, { inputs: [t] }) => [slope(g, t!)] },
+      [x], undefined,
+    )
   const right = op((g, x) => g.mul(x).mul(x).mul(3))
   const x = onBackend('reference64', () => tensor([0.5, -1, 2]))
   assert.ok(checkGradients(right, [x], { second: true }) < 1e-6)

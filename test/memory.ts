@@ -440,9 +440,10 @@ test('size classes: multiples of 64 to 4 KiB, then eighths of a power of two, ne
   }
 })
 
-test('an arena hands freed ranges out again, the last first, and adopts those of another', () => {
+test('an arena hands freed ranges out again, the last first, lends them to another and gets them back', () => {
   const backend = createReference(4)
-  const [arena, other] = [new Arena(backend), new Arena(backend)]
+  const other = new Arena(backend)
+  const arena = new Arena(backend, other)
   const [a, b, c] = [new Buffer(arena, 100), new Buffer(arena, 100), new Buffer(arena, 1000)]
   assert.equal([a.bytes, arena.live, arena.liveBytes, arena.reserved], [128, 3, 1280, 1280])
   a.release()
@@ -456,6 +457,8 @@ test('an arena hands freed ranges out again, the last first, and adopts those of
   arena.drainInto(other)
   assert.equal([arena.reserved, other.reserved, other.live, other.liveBytes], [0, 1280, 0, 0])
   assert.is(new Buffer(other, 1000).address, c.address)
+  assert.is(new Buffer(arena, 100).bytes, 128)
+  assert.equal([arena.live, arena.reserved, other.live, other.reserved], [1, 128, 1, 1152])
   assert.is(backend.bytes, 1280)
 })
 

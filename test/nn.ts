@@ -14,8 +14,9 @@ const sizeOfAll = (m: Module) => m.parameters().reduce((n, p) => n + p.size, 0)
 function close(actual: Tensor, expected: Tensor, limit = 1e-5): void {
   assert.equal(actual.shape, expected.shape)
   const [a, b] = [actual.values(), expected.values()]
-  for (let i = 0; i < a.length; i++) assert.ok(Math.abs(a[i]! - b[i]!) <= limit * (1 + Math.abs(b[i]!)),
-    `${actual}\nexpected ${expected}`)
+  for (let i = 0; i < a.length; i++) {
+    assert.ok(Math.abs(a[i]! - b[i]!) <= limit * (1 + Math.abs(b[i]!)), `${actual}\nexpected ${expected}`)
+  }
 }
 
 class Blocks extends Module {
@@ -30,11 +31,11 @@ class Blocks extends Module {
 
 test('names are those of state_dict in PyTorch', () => {
   const names = (m: Module) => Object.keys(m.stateDict())
-  assert.equal(names(new LeNet5()),
-    ['conv1.weight', 'conv1.bias', 'conv2.weight', 'conv2.bias', 'fc1.weight', 'fc1.bias', 'fc2.weight', 'fc2.bias', 'fc3.weight',
-      'fc3.bias'])
-  assert.equal(names(new Sequential(new Conv2d(1, 2, 3), new BatchNorm2d(2), new ReLU(), new Flatten(),
-    new Sequential(new Linear(2, 3, { bias: false })))), [
+  assert.equal(names(new LeNet5()), [
+    'conv1.weight', 'conv1.bias', 'conv2.weight', 'conv2.bias', 'fc1.weight', 'fc1.bias', 'fc2.weight', 'fc2.bias', 'fc3.weight', 'fc3.bias',
+  ])
+  const inner = new Sequential(new Linear(2, 3, { bias: false }))
+  assert.equal(names(new Sequential(new Conv2d(1, 2, 3), new BatchNorm2d(2), new ReLU(), new Flatten(), inner)), [
     '0.weight', '0.bias', '1.weight', '1.bias', '1.running_mean', '1.running_var', '1.num_batches_tracked', '4.0.weight',
   ])
   const blocks = new Blocks()
@@ -226,8 +227,9 @@ test("layers start with PyTorch's bounds", () => {
     [new Conv3d(4, 32, 3), 108],
   ] as const) {
     const bound = 1 / Math.sqrt(fanIn)
-    for (const t of layer.parameters()) assert.ok(largest(t) <= bound && largest(t) > 0.8 * bound,
-      `${layer}: ${largest(t)} ${bound}`)
+    for (const t of layer.parameters()) {
+      assert.ok(largest(t) <= bound && largest(t) > 0.8 * bound, `${layer}: ${largest(t)} ${bound}`)
+    }
     assert.ok(Math.abs(moments(layer.weight)[1] - bound / Math.sqrt(3)) < 0.05 * bound)
   }
   const norm = new BatchNorm1d(3)

@@ -59,8 +59,8 @@ function sgd({ lr, momentum = 0, dampening = 0, weightDecay = 0, nesterov = fals
     return w - lr * g
   }
 }
-function adam({ lr = 1e-3, betas: [b1, b2] = [0.9, 0.999], eps = 1e-8, weightDecay = 0,
-  amsgrad = false }: Partial<AdamOptions>): Rule {
+function adam(options: Partial<AdamOptions>): Rule {
+  const { lr = 1e-3, betas: [b1, b2] = [0.9, 0.999], eps = 1e-8, weightDecay = 0, amsgrad = false } = options
   return (w, g, t, s) => {
     g += weightDecay * w
     s[0] = b1 * s[0]! + (1 - b1) * g
@@ -80,8 +80,10 @@ test('SGD', () => {
 })
 
 test('Adam', () => {
-  for (const options of [{}, { lr: 0.1 }, { lr: 0.1, betas: [0.5, 0.9] as const, eps: 1e-2 }, { lr: 0.1, weightDecay: 0.2 },
-    { lr: 0.1, betas: [0.5, 0.6] as const, amsgrad: true }]) {
+  for (const options of [
+    {}, { lr: 0.1 }, { lr: 0.1, betas: [0.5, 0.9] as const, eps: 1e-2 }, { lr: 0.1, weightDecay: 0.2 },
+    { lr: 0.1, betas: [0.5, 0.6] as const, amsgrad: true },
+  ]) {
     agree(`Adam ${JSON.stringify(options)}`, w => new Adam([w], options), adam(options))
   }
   const first = run(w => new Adam([w], { lr: 0.25 }))[0]!

@@ -41,7 +41,7 @@ class Program implements Recorder {
   outputs: Outputs = undefined
 
   constructor(readonly backend: Backend) {
-    this.arena = new Arena(backend)
+    this.arena = new Arena(backend, heapOf(backend))
   }
 
   hold(buffer: Buffer): void {

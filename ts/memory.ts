@@ -23,7 +23,7 @@ export function limitMemory(bytes: number): void {
   limit = bytes
 }
 
-/** Address ranges of one backend, reused by size class. The engine has one a backend, every captured step its own. */
+/** Address ranges of one backend, reused by size class. The engine has one a backend, every captured step its own, which borrows from it. */
 export class Arena {
   readonly #free = new Map<number, number[]>()
   /** Buffers alive, their bytes, the most bytes that were alive at once, and the bytes taken from the backend. */
@@ -31,7 +31,7 @@ export class Arena {
   liveBytes = 0
   peakBytes = 0
   reserved = 0
-  constructor(readonly backend: Backend) {}
+  constructor(readonly backend: Backend, readonly lender: Arena | null = null) {}
 
   take(bytes: number): number {
     const address = this.#free.get(bytes)?.pop() ?? this.#reserve(bytes)
@@ -63,8 +63,34 @@ export class Arena {
     this.give(address, bytes)
   }
 
-  /** A new range, or, where memory ends, the smallest free one of a larger class. */
+  /** A free range of this class, or (`cut`) the beginning of the smallest larger one, for another arena. */
+  lend(bytes: number, cut: boolean): number | undefined {
+    const address = cut ? this.#cut(bytes) : this.#free.get(bytes)?.pop()
+    if (address !== undefined) this.reserved -= bytes
+    return address
+  }
+
+  #cut(bytes: number): number | undefined {
+    const larger = [...this.#free].filter(([size, list]) => size >= bytes && list.length > 0).sort((a, b) => a[0] - b[0])[0]
+    if (!larger) return undefined
+    const [size, list] = larger
+    const address = list.pop()!
+    const rest = size - bytes
+    if (rest > 0) {
+      const tail = this.#free.get(rest)
+      if (tail) tail.push(address + bytes)
+      else this.#free.set(rest, [address + bytes])
+    }
+    return address
+  }
+
+  /** A new range, or, where memory ends, part of a free one of a larger class. */
   #reserve(bytes: number): number {
+    const lent = this.lender?.lend(bytes, false)
+    if (lent !== undefined) {
+      this.reserved += bytes
+      return lent
+    }
     try {
       if (this.backend.bytes + bytes > limit) throw new RangeError(`the limit of ${megabytes(limit)}`)
       const address = this.backend.reserve(bytes)
@@ -72,17 +98,12 @@ export class Arena {
       return address
     } catch (error) {
       if (!(error instanceof RangeError)) throw error
-      const larger = [...this.#free].filter(([size, list]) => size >= bytes && list.length > 0).sort((a, b) => a[0] - b[0])[0]
-      if (larger) {
-        const [size, list] = larger
-        const address = list.pop()!
-        const rest = size - bytes
-        if (rest > 0) {
-          const tail = this.#free.get(rest)
-          if (tail) tail.push(address + bytes)
-          else this.#free.set(rest, [address + bytes])
-        }
-        return address
+      const own = this.#cut(bytes)
+      if (own !== undefined) return own
+      const cut = this.lender?.lend(bytes, true)
+      if (cut !== undefined) {
+        this.reserved += bytes
+        return cut
       }
       throw new MemoryError(
         `memory: ${megabytes(bytes)} more wanted, ${megabytes(this.backend.bytes)} reserved of which ${megabytes(this.liveBytes)} are in use, ` +

@@ -57,6 +57,8 @@ export interface EndEvent {
   testAccuracy: number
   testCount: number
   testLoss?: number
+  /** How often the test images have been looked at, this time included. */
+  testLooks?: number
   seconds: number
   /** SHA-256 of all parameters. */
   weightsHash: string
@@ -275,10 +277,10 @@ export function timeTable({ steps, forward, backward, optimizer, total }: Times)
   ]
 }
 
-function testLine({ testAccuracy, testCount, testLoss }: EndEvent): string {
+function testLine({ testAccuracy, testCount, testLoss, testLooks }: EndEvent): string {
   const right = Math.round(testAccuracy * testCount)
   const loss = testLoss === undefined ? '' : `, loss ${decimal(testLoss)}`
-  return `test accuracy ${percent(testAccuracy)}: ${whole(right)} of ${whole(testCount)} images${loss}`
+  return `test accuracy ${percent(testAccuracy)}: ${whole(right)} of ${whole(testCount)} images${loss}${testLooks === undefined ? '' : testLooks === 1 ? ' (looked at once)' : ` (looked at ${testLooks} times)`}`
 }
 
 /** 3 of 25 as ' 3/25', so that columns stay put. */

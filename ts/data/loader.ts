@@ -44,7 +44,10 @@ export class DataLoader implements Iterable<Batch> {
 
   constructor(readonly dataset: Dataset, options: LoaderOptions = {}) {
     const { batchSize = 32, shuffle = false, replacement = false, dropLast = false, seed } = options
-    if (typeof dataset?.batch !== 'function') throw new TypeError(`DataLoader: a data set with length and batch() expected, got ${Array.isArray(dataset) ? 'an array: ArrayDataset makes one of it' : typeof dataset}`)
+    if (typeof dataset?.batch !== 'function') {
+      const got = Array.isArray(dataset) ? 'an array: ArrayDataset makes one of it' : typeof dataset
+      throw new TypeError(`DataLoader: a data set with length and batch() expected, got ${got}`)
+    }
     if (!Number.isInteger(batchSize) || batchSize < 1) throw new RangeError(`DataLoader: a whole batchSize ≥ 1 expected, got ${batchSize}`)
     if (dataset.length === 0) throw new RangeError('DataLoader: a data set with examples expected, got an empty one')
     this.batchSize = batchSize
@@ -72,7 +75,11 @@ export class DataLoader implements Iterable<Batch> {
   }
   set state({ seed, epoch, batch }: LoaderState) {
     if (!(Number.isInteger(epoch) && epoch >= 0)) throw new RangeError(`DataLoader: a whole number of epochs ≥ 0 expected, got ${epoch}`)
-    if (!(Number.isInteger(batch) && batch >= 0 && batch <= this.length)) throw new RangeError(`DataLoader: a position of at most ${this.length} batches expected, got ${batch}: was it another batch size or data set?`)
+    if (!(Number.isInteger(batch) && batch >= 0 && batch <= this.length)) {
+      throw new RangeError(
+        `DataLoader: a position of at most ${this.length} batches expected, got ${batch}: was it another batch size or data set?`,
+      )
+    }
     this.#seed = seed
     this.#epoch = epoch
     this.#batch = batch

@@ -147,8 +147,9 @@ export class Sequential extends Module {
     this.layers = layers
     layers.forEach((layer, i) => {
       if (layer instanceof Module) return
-      const got = Array.isArray(layer) ? 'an array: write the modules without brackets around' : typeof layer === 'function' ? `${(layer as Function).name}: is \`new\` missing?` : typeof layer
-      throw new TypeError(`Sequential: modules expected, at position ${i} got ${got}`)
+      const given: unknown = layer
+      const got = Array.isArray(given) ? 'an array: write the modules without brackets around' : typeof given
+      throw new TypeError(`Sequential: modules expected, at position ${i} got ${typeof given === 'function' ? `${given.name}: is \`new\` missing?` : got}`)
     })
   }
   override *namedChildren(): Generator<[string, Module]> {

@@ -4,7 +4,7 @@ import { apply, type Op } from '../autograd.js'
 import { dimension, dimensions, nested, requireList, show, ShapeError, sizeOf, stridesOf, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { indexSelect } from './indexing.js'
-import { mul, sumTo } from './arithmetic.js'
+import { ge, le, sumTo, where } from './arithmetic.js'
 
 const RANK = 6
 
@@ -251,18 +251,21 @@ export function pad(x: Tensor, amounts: readonly number[], { mode = 'constant', 
 
 /** The mask of a triangle of x's matrices, 1 where column − row ≤ diagonal (or ≥). @internal */
 export function triangle(x: Tensor, diagonal: number, lower: boolean): Tensor {
-  if (x.rank < 2) throw new ShapeError(`${lower ? 'tril' : 'triu'}: a matrix or a batch of them expected, got shape ${show(x.shape)}`)
+  const name = lower ? 'tril' : 'triu'
+  if (x.rank < 2) throw new ShapeError(`${name}: a matrix or a batch of them expected, got shape ${show(x.shape)}`)
+  if (!Number.isInteger(diagonal)) throw new ShapeError(`${name}: a whole number as diagonal expected, got ${diagonal}`)
   const [rows, columns] = x.shape.slice(-2) as [number, number]
-  const mask = new Tensor([rows, columns], 'float32', x.backend)
-  return mask.set(Float32Array.from({ length: rows * columns }, (_, i) => {
-    const past = (i % columns) - Math.floor(i / columns)
-    return (lower ? past <= diagonal : past >= diagonal) ? 1 : 0
-  }))
+  const row = new Tensor([rows, 1], 'float32', x.backend).set(Float64Array.from({ length: rows }, (_, i) => i + diagonal))
+  const column = new Tensor([columns], 'float32', x.backend).set(Float64Array.from({ length: columns }, (_, i) => i))
+  const mask = lower ? le(column, row) : ge(column, row)
+  row.dispose()
+  column.dispose()
+  return mask
 }
 /** The lower triangle of matrices, zeros above the diagonal; diagonal k > 0 keeps k more. */
-export const tril = (x: Tensor, diagonal = 0): Tensor => mul(x, triangle(x, diagonal, true))
+export const tril = (x: Tensor, diagonal = 0): Tensor => where(triangle(x, diagonal, true), x, 0)
 /** The upper triangle of matrices */
-export const triu = (x: Tensor, diagonal = 0): Tensor => mul(x, triangle(x, diagonal, false))
+export const triu = (x: Tensor, diagonal = 0): Tensor => where(triangle(x, diagonal, false), x, 0)
 
 /** Parts along dim, of one size (the last may be smaller) or of the sizes given. */
 export function split(x: Tensor, sizes: number | readonly number[], dim = 0): Tensor[] {

@@ -135,9 +135,9 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
   const shape = [n, ...logits.shape.slice(2)]
   if (target.dtype === 'float32' && sameShape(target.shape, logits.shape)) return probabilities(logits, target, weight, labelSmoothing, options)
   if (!sameShape(target.shape, shape)) {
-    throw new ShapeError(
-      `crossEntropy: logits ${show(logits.shape)} need class indices ${show(shape)} or probabilities ${show(logits.shape)}, got a target of ${show(target.shape)}${target.size === sizeOf(shape) ? `: reshape(${show(shape)}) it` : ''}`,
-    )
+    const mend = target.size === sizeOf(shape) ? `: reshape(${show(shape)}) it` : ''
+    const wanted = `class indices ${show(shape)} or probabilities ${show(logits.shape)}`
+    throw new ShapeError(`crossEntropy: logits ${show(logits.shape)} need ${wanted}, got a target of ${show(target.shape)}${mend}`)
   }
   if (target.dtype === 'float32') {
     const values = target.backend.read(target.buffer.address, target.size, 'float32')

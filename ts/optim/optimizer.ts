@@ -51,7 +51,8 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
     const seen = new Set<Tensor>()
     for (const p of this.groups.flatMap(g => g.params)) {
       if (!isTensor(p) || !p.requiresGrad || p.node) {
-        throw new TypeError(`${name}: parameters expected, got ${isTensor(p) ? `a tensor ${show(p.shape)} ${p.node ? `that ${p.label} made` : 'without requiresGrad'}` : kind(p)}`)
+        const got = isTensor(p) ? `a tensor ${show(p.shape)} ${p.node ? `that ${p.label} made` : 'without requiresGrad'}` : kind(p)
+        throw new TypeError(`${name}: parameters expected, got ${got}`)
       }
       if (seen.has(p)) throw new Error(`${name}: parameter ${show(p.shape)} comes twice`)
       seen.add(p)

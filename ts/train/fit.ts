@@ -107,8 +107,13 @@ const pause = (): Promise<void> =>
  */
 export async function fit(model: Module, loader: DataLoader, options: FitOptions): Promise<FitResult> {
   const { optimizer, epochs, loss: lossOf = crossEntropy, schedule, scheduleEvery = 'epoch', validation, signal, earlyStopping, checkpoint } = options
-  if (typeof optimizer?.step !== 'function') throw new TypeError(`fit: an optimizer expected, new SGD(model.parameters(), { lr: 0.1 }) for instance, got ${typeof optimizer}`)
-  if (!(loader instanceof DataLoader)) throw new TypeError(`fit: a DataLoader of (x, y) expected, got ${typeof loader === 'object' ? 'another object' : typeof loader}: new DataLoader(dataset)`)
+  if (typeof optimizer?.step !== 'function') {
+    throw new TypeError(`fit: an optimizer expected, new SGD(model.parameters(), { lr: 0.1 }) for instance, got ${typeof optimizer}`)
+  }
+  if (!(loader instanceof DataLoader)) {
+    const got = typeof loader === 'object' ? 'another object' : typeof loader
+    throw new TypeError(`fit: a DataLoader of (x, y) expected, got ${got}: new DataLoader(dataset)`)
+  }
   if (!(Number.isInteger(epochs) && epochs >= 0)) throw new RangeError(`fit: a whole number of epochs ≥ 0 expected, got ${epochs}`)
   const progress = options.progress ?? newProgress()
   const times: PhaseTimes = { steps: 0, forward: 0, backward: 0, optimizer: 0, total: 0 }

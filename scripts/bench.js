@@ -1,0 +1,44 @@
+// npm run bench: builds what the benchmarks need, then runs them with the arguments given. --help lists them.
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { buildKernels, buildLibrary, buildPrograms, root } from './build.js'
+
+/** Newest change below the paths, in ms; 0 where nothing is */
+function changed(...paths) {
+  let newest = 0
+  for (const path of paths.map(p => join(root, p)).filter(existsSync)) {
+    const stats = statSync(path)
+    const files = stats.isDirectory() ? readdirSync(path, { recursive: true }).map(f => statSync(join(path, f))) : [stats]
+    newest = Math.max(newest, ...files.filter(f => f.isFile()).map(f => f.mtimeMs))
+  }
+  return newest
+}
+const outdated = (result, ...sources) => !existsSync(join(root, result)) || changed(result) < changed(...sources)
+
+/** The peak loop, which is no part of the package */
+function buildPeak() {
+  mkdirSync(join(root, 'build/bench'), { recursive: true })
+  const asc = join(root, 'node_modules/assemblyscript/bin/asc.js')
+  const options = ['--runtime', 'stub', '--noAssert', '-O3', '--enable', 'simd', '--use', 'abort=', '-o', 'build/bench/peak.wasm']
+  // asconfig.json belongs to the kernels
+  execFileSync(process.execPath, [asc, 'bench/peak.as.ts', '--config', 'none', ...options], { cwd: root, stdio: 'inherit' })
+}
+
+/** Builds kernels, library and benchmarks where a source is newer. */
+async function buildBench() {
+  if (outdated('build/wasm/simd.wasm', 'assembly', 'asconfig.json')) buildKernels()
+  if (outdated('build/dist/hebb.js', 'ts', 'assembly/codes.ts', 'build/wasm/simd.wasm')) await buildLibrary()
+  if (outdated('build/bench/peak.wasm', 'bench/peak.as.ts')) buildPeak()
+  if (outdated('build/bench/index.js', 'bench')) await buildPrograms(['bench/index.ts', 'bench/first.ts'], 'build/bench')
+}
+
+try {
+  await buildBench()
+  const { status } = spawnSync(process.execPath, ['--enable-source-maps', join(root, 'build/bench/index.js'), ...process.argv.slice(2)], { stdio: 'inherit' })
+  process.exitCode = status ?? 1
+} catch (error) {
+  // the compiler has said what is wrong
+  console.error(`npm run bench: the build failed: ${error.message.split('\n')[0]}`)
+  process.exitCode = 1
+}
