@@ -47,12 +47,10 @@ export interface Effort {
   peak: () => number
 }
 
-/** Past V8's tier-up: 200 calls or 50 ms, and 3 calls at least */
+/** Past V8's tier-up: 50 ms, which is more than 200 calls of whatever is small, and 3 calls at least */
 function warmUp(run: () => void): void {
   const start = performance.now()
-  for (let calls = 0; calls < 3 || (calls < 200 && performance.now() - start < 50); calls++) run()
-  // optimised code arrives from another thread: few long calls may all have run in the slow one
-  for (let calls = 0; calls < 200 && performance.now() - start < 50; calls++) run()
+  for (let calls = 0; calls < 3 || performance.now() - start < 50; calls++) run()
 }
 
 export const median = (values: readonly number[]): number => {

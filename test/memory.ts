@@ -8,7 +8,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import {
   Adam, ArrayDataset, BatchNorm1d, configure, crossEntropy, DataLoader, dropout, Dropout, engine, info, Linear, manualSeed, MemoryError, mseLoss, noGrad,
-  parameter, rand, ReLU, scope, Sequential, SGD, steps, tensor, Tensor, zeros, type Module,
+  gradients, parameter, rand, ReLU, scope, Sequential, SGD, steps, tensor, Tensor, zeros, type Module,
 } from 'hebb'
 import { createReference } from '../ts/backends/reference/index.js'
 import { createWasm, wasmAvailable } from '../ts/backends/wasm.js'
@@ -383,8 +383,11 @@ test('a throw inside forward or backward leaves nothing behind', leaves(2, () =>
     for (let i = 0; i < 3; i++) {
       assert.throws(() => {
         for (const _ of steps(1)) {
-          const y = broken(where)(w.mul(2))
-          y.add(w).mul(w).sum().backward()
+          // gradients wait for it, and have arrived at w, when the broken op's turn comes
+          const other = w.mul(3)
+          const loss = broken(where)(w.mul(2)).add(other).mul(w).sum()
+          if (i === 0) gradients(loss, [w, other])
+          else loss.backward()
         }
       }, where)
     }
