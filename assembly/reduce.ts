@@ -2,7 +2,8 @@
 // (inner > 1) over vectors of neighbouring columns. Sums are float32 within a block, float64 from block to block.
 import { Reduce } from './codes'
 import {
-  add, choose, exp4, firstLanes, lane, log4, lowerHalf, joined, maxLanes, maxNaN, minLanes, minNaN, mul, storeUpTo, sub, sumLanes, upperHalf,
+  add, choose, exp4, firstLanes, joined, lane, log4, lowerHalf, maxLanes, maxNaN, minLanes, minNaN, mul, splat,
+  storeUpTo, sub, sumLanes, upperHalf,
 } from './simd'
 
 const BLOCK: i32 = 4096 // elements of a row: 128 in each of 32 partial sums
@@ -11,7 +12,7 @@ const BLOCK_ROWS: i32 = 64
 // A fold: what an element contributes, how contributions join, what joining nothing gives, and the fold of four lanes.
 @unmanaged class Addition {
   @inline join(a: v128, b: v128): v128 { return add(a, b) }
-  @inline empty(): v128 { return f32x4.splat(0) }
+  @inline empty(): v128 { return splat(0) }
   @inline lanes(v: v128): f32 { return sumLanes(v) }
 }
 @unmanaged class Sum extends Addition {
@@ -26,19 +27,19 @@ const BLOCK_ROWS: i32 = 64
 @unmanaged class Max {
   @inline term(x: v128): v128 { return x }
   @inline join(a: v128, b: v128): v128 { return maxNaN(a, b) }
-  @inline empty(): v128 { return f32x4.splat(-Infinity) }
+  @inline empty(): v128 { return splat(-Infinity) }
   @inline lanes(v: v128): f32 { return maxLanes(v) }
 }
 @unmanaged class Min {
   @inline term(x: v128): v128 { return x }
   @inline join(a: v128, b: v128): v128 { return minNaN(a, b) }
-  @inline empty(): v128 { return f32x4.splat(Infinity) }
+  @inline empty(): v128 { return splat(Infinity) }
   @inline lanes(v: v128): f32 { return minLanes(v) }
 }
 @unmanaged class Prod {
   @inline term(x: v128): v128 { return x }
   @inline join(a: v128, b: v128): v128 { return mul(a, b) }
-  @inline empty(): v128 { return f32x4.splat(1) }
+  @inline empty(): v128 { return splat(1) }
   @inline lanes(v: v128): f32 {
     const pairs = mul(v, v128.shuffle<f32>(v, v, 2, 3, 0, 1))
     return f32x4.extract_lane(pairs, 0) * f32x4.extract_lane(pairs, 1)
@@ -105,13 +106,13 @@ export function exactSum(n: i32, x: usize): f64 {
   return sum
 }
 
-/** Sum of squared differences from `mean` */
-export function sumOfDeviations(n: i32, mean: f32, x: usize): f64 {
-  const m = f32x4.splat(mean)
-  let sum: f64 = 0
+/** Sum of squared differences from the mean, of which `mean` is the rounded value and `error` what rounding has added */
+export function sumOfDeviations(n: i32, mean: f32, error: f64, x: usize): f64 {
+  const m = splat(mean)
+  let sum = -error * error * <f64>n
   while (n > 0) {
     const end = x + (<usize>min(n, BLOCK) << 2)
-    let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0
+    let s0 = splat(0), s1 = s0, s2 = s0, s3 = s0
     for (; x + 64 <= end; x += 64) {
       const d0 = sub(v128.load(x), m), d1 = sub(v128.load(x, 16), m), d2 = sub(v128.load(x, 32), m), d3 = sub(v128.load(x, 48), m)
       s0 = add(s0, mul(d0, d0))
@@ -127,29 +128,33 @@ export function sumOfDeviations(n: i32, mean: f32, x: usize): f64 {
     x = end
     n -= BLOCK
   }
-  return sum
+  return max(sum, 0)
 }
 
 /** Sum of e^(x - shift) */
 export function sumOfExp(n: i32, shift: f32, x: usize): f64 {
-  const m = f32x4.splat(shift)
+  const m = splat(shift)
   let sum: f64 = 0
   while (n > 0) {
-    const end = x + (<usize>min(n, BLOCK >> 2) << 2)
-    let s0 = f32x4.splat(0), s1 = s0
-    for (; x + 32 <= end; x += 32) {
+    let k = min(n, BLOCK >> 2), s0 = splat(0), s1 = s0
+    n -= k
+    if (k >= 8) do {
       s0 = add(s0, exp4(sub(v128.load(x), m)))
       s1 = add(s1, exp4(sub(v128.load(x, 16), m)))
-    }
-    for (; x < end; x += 16) s0 = add(s0, v128.and(exp4(sub(v128.load(x), m)), firstLanes(<i32>(end - x) >> 2)))
+      x += 32
+      k -= 8
+    } while (k >= 8)
+    if (k > 0) do {
+      s0 = add(s0, v128.and(exp4(sub(v128.load(x), m)), firstLanes(k)))
+      x += 16
+      k -= 4
+    } while (k > 0)
     sum += sumLanes(add(s0, s1))
-    x = end
-    n -= BLOCK >> 2
   }
   return sum
 }
 
-export function log(x: f64): f32 { return lane(log4(f32x4.splat(<f32>x))) }
+export function log(x: f64): f32 { return lane(log4(splat(<f32>x))) }
 
 function logSumExpOf(n: i32, x: usize): f32 {
   const largest = maxOf(n, x)
@@ -182,7 +187,7 @@ function sumColumns<F>(n: i32, inner: i32, divisor: f64, x: usize, y: usize): vo
   for (; i + 16 <= inner; i += 16) {
     let l0 = f64x2.splat(0), l1 = l0, l2 = l0, l3 = l0, h0 = l0, h1 = l0, h2 = l0, h3 = l0, p = x
     for (let j = n; j > 0; j -= BLOCK_ROWS) {
-      let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0
+      let s0 = splat(0), s1 = s0, s2 = s0, s3 = s0
       for (let k = min(j, BLOCK_ROWS); k > 0; k--) {
         s0 = add(s0, f.term(v128.load(p)))
         s1 = add(s1, f.term(v128.load(p, 16)))
@@ -209,7 +214,7 @@ function sumColumns<F>(n: i32, inner: i32, divisor: f64, x: usize, y: usize): vo
   for (; i < inner; i += 4) {
     let low = f64x2.splat(0), high = low, p = x
     for (let j = n; j > 0; j -= BLOCK_ROWS) {
-      let s0 = f32x4.splat(0), s1 = s0, k = min(j, BLOCK_ROWS)
+      let s0 = splat(0), s1 = s0, k = min(j, BLOCK_ROWS)
       for (; k >= 2; k -= 2) {
         s0 = add(s0, f.term(v128.load(p)))
         s1 = add(s1, f.term(v128.load(p + step)))
@@ -263,7 +268,7 @@ export function reduce(f: i32, outer: i32, n: i32, inner: i32, x: usize, y: usiz
 
 export function argReduce(sign: i32, outer: i32, n: i32, inner: i32, x: usize, y: usize): void {
   // the smallest is the largest of the numbers with their signs flipped
-  const flip = sign < 0 ? f32x4.splat(-0.0) : f32x4.splat(0), step = <usize>inner << 2
+  const flip = sign < 0 ? splat(-0.0) : splat(0), step = <usize>inner << 2
   for (let o = 0; o < outer; o++) {
     if (inner == 1) {
       store<i32>(y, sign < 0 ? find(n, foldRow<Min>(n, x), x) : find(n, foldRow<Max>(n, x), x))
@@ -288,7 +293,7 @@ export function argReduce(sign: i32, outer: i32, n: i32, inner: i32, x: usize, y
 
 /** Position of the first element equal to `value`, or of the first NaN if that is what it is */
 function find(n: i32, value: f32, x: usize): i32 {
-  const v = f32x4.splat(value), nan = isNaN(value)
+  const v = splat(value), nan = isNaN(value)
   for (let i = 0; i < n; i += 4) {
     const w = v128.load(x + (<usize>i << 2))
     const mask = i32x4.bitmask(nan ? f32x4.ne(w, w) : f32x4.eq(w, v))
@@ -298,11 +303,15 @@ function find(n: i32, value: f32, x: usize): i32 {
 }
 
 export function moments(outer: i32, n: i32, inner: i32, x: usize, mean: usize, squares: usize): void {
+  if (n == 0) {
+    for (let i = 0; i < outer * inner; i++) store<f32>(mean + (<usize>i << 2), NaN)
+    return memory.fill(squares, 0, <usize>(outer * inner) << 2)
+  }
   for (let o = 0; o < outer; o++) {
     if (inner == 1) {
-      const m = <f32>(exactSum(n, x) / <f64>n)
+      const exact = exactSum(n, x) / <f64>n, m = <f32>exact
       store<f32>(mean, m)
-      store<f32>(squares, <f32>sumOfDeviations(n, m, x))
+      store<f32>(squares, <f32>sumOfDeviations(n, m, <f64>m - exact, x))
     } else momentsOfColumns(n, inner, x, mean, squares)
     x += <usize>(n * inner) << 2
     mean += <usize>inner << 2
@@ -310,7 +319,7 @@ export function moments(outer: i32, n: i32, inner: i32, x: usize, mean: usize, s
   }
 }
 
-function momentsOfColumns(n: i32, inner: i32, x: usize, mean: usize, squares: usize): void {
+export function momentsOfColumns(n: i32, inner: i32, x: usize, mean: usize, squares: usize): void {
   const step = <usize>inner << 2, d = f64x2.splat(n)
   for (let i = 0; i < inner; i += 4) {
     let low = f64x2.splat(0), high = low, p = x
@@ -320,13 +329,15 @@ function momentsOfColumns(n: i32, inner: i32, x: usize, mean: usize, squares: us
       high = f64x2.add(high, upperHalf(v))
       p += step
     }
-    const m = joined(f64x2.div(low, d), f64x2.div(high, d))
+    low = f64x2.div(low, d)
+    high = f64x2.div(high, d)
+    const m = joined(low, high), lowError = f64x2.sub(low, lowerHalf(m)), highError = f64x2.sub(high, upperHalf(m))
     storeUpTo(mean, m, inner - i)
-    low = f64x2.splat(0)
-    high = low
+    low = f64x2.mul(f64x2.mul(lowError, lowError), f64x2.neg(d))
+    high = f64x2.mul(f64x2.mul(highError, highError), f64x2.neg(d))
     p = x
     for (let j = n; j > 0; j -= BLOCK_ROWS) {
-      let s = f32x4.splat(0)
+      let s = splat(0)
       for (let k = min(j, BLOCK_ROWS); k > 0; k--) {
         const deviation = sub(v128.load(p), m)
         s = add(s, mul(deviation, deviation))
@@ -335,7 +346,7 @@ function momentsOfColumns(n: i32, inner: i32, x: usize, mean: usize, squares: us
       low = f64x2.add(low, lowerHalf(s))
       high = f64x2.add(high, upperHalf(s))
     }
-    storeUpTo(squares, joined(low, high), inner - i)
+    storeUpTo(squares, f32x4.pmax(joined(low, high), splat(0)), inner - i)
     x += 16
     mean += 16
     squares += 16
@@ -356,7 +367,7 @@ export function logSumExp(outer: i32, n: i32, inner: i32, x: usize, y: usize): v
 
 /** The largest of n elements in each of four neighbouring columns */
 @inline export function maxOfColumns(n: i32, step: usize, x: usize): v128 {
-  let largest = f32x4.splat(-Infinity)
+  let largest = splat(-Infinity)
   for (; n > 0; n--) {
     largest = maxNaN(largest, v128.load(x))
     x += step
@@ -368,11 +379,11 @@ export function logSumExp(outer: i32, n: i32, inner: i32, x: usize, y: usize): v
 @inline export function sumOfExpColumns(n: i32, step: usize, shift: v128, x: usize): v128 {
   let low = f64x2.splat(0), high = low
   for (; n > 0; n -= BLOCK_ROWS) {
-    let s = f32x4.splat(0)
-    for (let k = min(n, BLOCK_ROWS); k > 0; k--) {
+    let s = splat(0), k = min(n, BLOCK_ROWS)
+    do {
       s = add(s, exp4(sub(v128.load(x), shift)))
       x += step
-    }
+    } while (--k > 0)
     low = f64x2.add(low, lowerHalf(s))
     high = f64x2.add(high, upperHalf(s))
   }
@@ -381,7 +392,7 @@ export function logSumExp(outer: i32, n: i32, inner: i32, x: usize, y: usize): v
 
 @inline function logSumExpOfColumns(n: i32, step: usize, x: usize): v128 {
   const largest = maxOfColumns(n, step, x)
-  const finite = f32x4.lt(f32x4.abs(largest), f32x4.splat(Infinity)), shift = v128.and(largest, finite)
+  const finite = f32x4.lt(f32x4.abs(largest), splat(Infinity)), shift = v128.and(largest, finite)
   return choose(finite, add(log4(sumOfExpColumns(n, step, shift, x)), shift), largest)
 }
 
@@ -406,11 +417,12 @@ export function cumsum(outer: i32, n: i32, inner: i32, reverse: i32, x: usize, y
 }
 
 export function firstNonFinite(n: i32, x: usize): i32 {
-  const infinity = f32x4.splat(Infinity)
+  const infinity = splat(Infinity)
   let i = 0
   for (; i + 16 <= n; i += 16) {
     const p = x + (<usize>i << 2)
-    const v0 = f32x4.abs(v128.load(p)), v1 = f32x4.abs(v128.load(p, 16)), v2 = f32x4.abs(v128.load(p, 32)), v3 = f32x4.abs(v128.load(p, 48))
+    const v0 = f32x4.abs(v128.load(p)), v1 = f32x4.abs(v128.load(p, 16))
+    const v2 = f32x4.abs(v128.load(p, 32)), v3 = f32x4.abs(v128.load(p, 48))
     const finite = v128.and(
       v128.and(f32x4.lt(v0, infinity), f32x4.lt(v1, infinity)),
       v128.and(f32x4.lt(v2, infinity), f32x4.lt(v3, infinity)),

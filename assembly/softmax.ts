@@ -1,18 +1,20 @@
 // Softmax, log-softmax and cross-entropy along the middle dimension of [outer, n, inner]: rows (inner = 1) and, four at a time,
 // columns. Differences from the largest element are taken first, so that nothing overflows and large logits keep their digits.
-import { add, div, exp4, firstLanes, joined, log4, lowerHalf, mul, storeUpTo, sub, sumLanes, upperHalf } from './simd'
+import {
+  add, div, exp4, firstLanes, joined, log4, lowerHalf, mul, splat, storeUpTo, sub, sumLanes, upperHalf,
+} from './simd'
 import { exactSum, log, maxOf, maxOfColumns, sumOfExp, sumOfExpColumns } from './reduce'
 
 const BLOCK: i32 = 1024
 
 /** y = e^(x - shift); returns the sum */
 function expRow(n: i32, shift: f32, x: usize, y: usize): f64 {
-  const m = f32x4.splat(shift)
+  const m = splat(shift)
   let sum: f64 = 0
   while (n > 0) {
-    let k = min(n, BLOCK), s0 = f32x4.splat(0), s1 = s0
+    let k = min(n, BLOCK), s0 = splat(0), s1 = s0
     n -= k
-    for (; k >= 8; k -= 8) {
+    if (k >= 8) do {
       const v0 = exp4(sub(v128.load(x), m)), v1 = exp4(sub(v128.load(x, 16), m))
       s0 = add(s0, v0)
       s1 = add(s1, v1)
@@ -20,14 +22,16 @@ function expRow(n: i32, shift: f32, x: usize, y: usize): f64 {
       v128.store(y, v1, 16)
       x += 32
       y += 32
-    }
-    for (; k > 0; k -= 4) {
+      k -= 8
+    } while (k >= 8)
+    if (k > 0) do {
       const v = exp4(sub(v128.load(x), m))
       s0 = add(s0, v128.and(v, firstLanes(k)))
       storeUpTo(y, v, k)
       x += 16
       y += 16
-    }
+      k -= 4
+    } while (k > 0)
     sum += sumLanes(add(s0, s1))
   }
   return sum
@@ -36,23 +40,24 @@ function expRow(n: i32, shift: f32, x: usize, y: usize): f64 {
 /** The same for four neighbouring columns, of which `count` exist */
 @inline function expColumns(n: i32, step: usize, shift: v128, count: i32, x: usize, y: usize): v128 {
   let low = f64x2.splat(0), high = low
-  for (; n > 0; n--) {
+  if (n > 0) do {
     const v = exp4(sub(v128.load(x), shift))
     low = f64x2.add(low, lowerHalf(v))
     high = f64x2.add(high, upperHalf(v))
     storeUpTo(y, v, count)
     x += step
     y += step
-  }
+  } while (--n > 0)
   return joined(low, high)
 }
 
 function scaleRow(n: i32, factor: f32, y: usize): void {
-  const f = f32x4.splat(factor)
-  for (; n > 0; n -= 4) {
+  const f = splat(factor)
+  if (n > 0) do {
     storeUpTo(y, mul(v128.load(y), f), n)
     y += 16
-  }
+    n -= 4
+  } while (n > 0)
 }
 
 export function softmax(outer: i32, n: i32, inner: i32, x: usize, y: usize): void {
@@ -61,7 +66,7 @@ export function softmax(outer: i32, n: i32, inner: i32, x: usize, y: usize): voi
     if (inner == 1) scaleRow(n, <f32>(1 / expRow(n, maxOf(n, x), x, y)), y)
     else for (let i = 0; i < inner; i += 4) {
       const from = x + (<usize>i << 2), to = y + (<usize>i << 2), count = inner - i
-      const factor = div(f32x4.splat(1), expColumns(n, step, maxOfColumns(n, step, from), count, from, to))
+      const factor = div(splat(1), expColumns(n, step, maxOfColumns(n, step, from), count, from, to))
       for (let p = to; p < to + size; p += step) storeUpTo(p, mul(v128.load(p), factor), count)
     }
     x += size
@@ -73,7 +78,7 @@ export function softmax(outer: i32, n: i32, inner: i32, x: usize, y: usize): voi
 function dotRow(n: i32, a: usize, b: usize): f32 {
   let sum: f64 = 0
   while (n > 0) {
-    let k = min(n, BLOCK), s0 = f32x4.splat(0), s1 = s0
+    let k = min(n, BLOCK), s0 = splat(0), s1 = s0
     n -= k
     for (; k >= 8; k -= 8) {
       s0 = add(s0, mul(v128.load(a), v128.load(b)))
@@ -110,7 +115,7 @@ export function softmaxGrad(outer: i32, n: i32, inner: i32, y: usize, g: usize, 
   const step = <usize>inner << 2, size = <usize>n * step
   for (let o = 0; o < outer; o++) {
     if (inner == 1) {
-      const dot = f32x4.splat(dotRow(n, y, g))
+      const dot = splat(dotRow(n, y, g))
       for (let i = 0; i < n; i += 4) {
         const at = <usize>i << 2
         storeUpTo(out + at, softmaxSlope(y + at, g + at, dot), n - i)
@@ -129,11 +134,13 @@ export function logSoftmax(outer: i32, n: i32, inner: i32, x: usize, y: usize): 
   const step = <usize>inner << 2, size = <usize>n * step
   for (let o = 0; o < outer; o++) {
     if (inner == 1) {
-      const largest = maxOf(n, x), m = f32x4.splat(largest), l = f32x4.splat(log(sumOfExp(n, largest, x)))
-      for (let i = 0; i < n; i += 4) {
-        const at = <usize>i << 2
-        storeUpTo(y + at, sub(sub(v128.load(x + at), m), l), n - i)
-      }
+      const largest = maxOf(n, x), m = splat(largest), l = splat(log(sumOfExp(n, largest, x)))
+      let at: usize = 0, left = n
+      if (n > 0) do {
+        storeUpTo(y + at, sub(sub(v128.load(x + at), m), l), left)
+        at += 16
+        left -= 4
+      } while (left > 0)
     } else for (let i = 0; i < inner; i += 4) {
       const first = <usize>i << 2, m = maxOfColumns(n, step, x + first), l = log4(sumOfExpColumns(n, step, m, x + first))
       for (let at = first; at < first + size; at += step) storeUpTo(y + at, sub(sub(v128.load(x + at), m), l), inner - i)
@@ -160,20 +167,25 @@ export function logSoftmaxGrad(outer: i32, n: i32, inner: i32, y: usize, g: usiz
   const step = <usize>inner << 2, size = <usize>n * step
   for (let o = 0; o < outer; o++) {
     if (inner == 1) {
-      const sum = f32x4.splat(<f32>exactSum(n, g))
-      let i = 0
-      for (; i + 8 <= n; i += 8) {
-        const at = <usize>i << 2, v0 = logSoftmaxSlope(y + at, g + at, sum), v1 = logSoftmaxSlope(y + at + 16, g + at + 16, sum)
+      const sum = splat(<f32>exactSum(n, g)), end = <usize>n << 2
+      let at: usize = 0
+      if (n >= 8) do {
+        const v0 = logSoftmaxSlope(y + at, g + at, sum), v1 = logSoftmaxSlope(y + at + 16, g + at + 16, sum)
         v128.store(out + at, v0)
         v128.store(out + at, v1, 16)
-      }
-      for (; i < n; i += 4) {
-        const at = <usize>i << 2
-        storeUpTo(out + at, logSoftmaxSlope(y + at, g + at, sum), n - i)
-      }
+        at += 32
+      } while (at + 32 <= end)
+      if (at < end) do {
+        storeUpTo(out + at, logSoftmaxSlope(y + at, g + at, sum), <i32>(end - at) >> 2)
+        at += 16
+      } while (at < end)
     } else for (let i = 0; i < inner; i += 4) {
       const first = <usize>i << 2, sum = sumOfColumns(n, step, g + first)
-      for (let at = first; at < first + size; at += step) storeUpTo(out + at, logSoftmaxSlope(y + at, g + at, sum), inner - i)
+      let at = first
+      if (n > 0) do {
+        storeUpTo(out + at, logSoftmaxSlope(y + at, g + at, sum), inner - i)
+        at += step
+      } while (at < first + size)
     }
     y += size
     g += size
@@ -187,9 +199,9 @@ export function logSoftmaxGrad(outer: i32, n: i32, inner: i32, y: usize, g: usiz
 
 /** Sum of w (x - shift) over the classes, which lie `step` bytes apart: four neighbouring positions at once */
 @inline function weightedSum(c: i32, step: usize, shift: v128, x: usize, weight: usize): v128 {
-  let sum = f32x4.splat(0)
+  let sum = splat(0)
   for (let j = 0; j < c; j++) {
-    sum = add(sum, mul(sub(v128.load(x), shift), f32x4.splat(weightOf(weight, j))))
+    sum = add(sum, mul(sub(v128.load(x), shift), splat(weightOf(weight, j))))
     x += step
   }
   return sum
@@ -197,8 +209,8 @@ export function logSoftmaxGrad(outer: i32, n: i32, inner: i32, y: usize, g: usiz
 
 /** The same for a row */
 function weightedRow(c: i32, shift: f32, x: usize, weight: usize): f32 {
-  const m = f32x4.splat(shift)
-  let sum = f32x4.splat(0)
+  const m = splat(shift)
+  let sum = splat(0)
   for (let j = 0; j < c; j += 4) {
     const at = <usize>j << 2, d = sub(v128.load(x + at), m)
     sum = add(sum, v128.and(weight ? mul(d, v128.load(weight + at)) : d, firstLanes(c - j)))
@@ -211,7 +223,8 @@ function totalWeight(c: i32, weight: usize): f64 {
 }
 
 export function crossEntropy(
-  n: i32, c: i32, inner: i32, ignore: i32, smoothing: f32, x: usize, target: usize, weight: usize, loss: usize, lse: usize, used: usize,
+  n: i32, c: i32, inner: i32, ignore: i32, smoothing: f32, x: usize, target: usize, weight: usize,
+  loss: usize, lse: usize, used: usize,
 ): i32 {
   const step = <usize>inner << 2, size = <usize>c * step
   const total = <f32>totalWeight(c, weight), even = smoothing / <f32>c
@@ -258,64 +271,68 @@ export function crossEntropy(
 // With p = softmax(x), W the sum of w and e = smoothing: dloss/dx_j = p_j ((1-e) w_t + e/c W) - e/c w_j - [j = t] (1-e) w_t.
 // The sum of exponentials is taken anew: the rounded lse would put a relative error of 3e-5 on p at logits of 1000.
 
-/** The factor of p: 0 for ignored targets, NaN for targets out of range */
-@inline function pull(t: i32, c: i32, ignore: i32, smoothing: f32, smooth: f32, weight: usize): f32 {
-  return t == ignore ? 0 : <u32>t < <u32>c ? (1 - smoothing) * weightOf(weight, t) + smooth : NaN
+/** (1-e) w_t: 0 for ignored targets, NaN for targets out of range */
+@inline function hold(t: i32, c: i32, ignore: i32, smoothing: f32, weight: usize): f32 {
+  return t == ignore ? 0 : <u32>t < <u32>c ? (1 - smoothing) * weightOf(weight, t) : NaN
 }
 
-function crossEntropyGradRow(c: i32, ignore: i32, smoothing: f32, total: f32, x: usize, t: i32, weight: usize, g: f32, out: usize): void {
+/** `even` is e/c, `total` W */
+function crossEntropyGradRow(
+  c: i32, ignore: i32, smoothing: f32, even: f32, total: f32, x: usize, t: i32, weight: usize, g: f32, out: usize,
+): void {
   if (t == ignore) return memory.fill(out, 0, <usize>c << 2)
-  const sum = expRow(c, maxOf(c, x), x, out), even = smoothing / <f32>c
-  const factor = f32x4.splat(<f32>(<f64>(g * pull(t, c, ignore, smoothing, even * total, weight)) / sum)), away = f32x4.splat(g * even)
-  for (let j = 0; j < c; j += 4) {
-    const at = <usize>j << 2, v = mul(v128.load(out + at), factor)
-    storeUpTo(out + at, smoothing ? sub(v, weight ? mul(away, v128.load(weight + at)) : away) : v, c - j)
+  const sum = expRow(c, maxOf(c, x), x, out), held = g * hold(t, c, ignore, smoothing, weight)
+  scaleRow(c, <f32>(<f64>(held + g * even * total) / sum), out)
+  if (even) {
+    const away = splat(g * even)
+    for (let j = 0; j < c; j += 4) {
+      const at = <usize>j << 2
+      storeUpTo(out + at, sub(v128.load(out + at), weight ? mul(away, v128.load(weight + at)) : away), c - j)
+    }
   }
   if (<u32>t < <u32>c) {
     const at = out + (<usize>t << 2)
-    store<f32>(at, load<f32>(at) - g * (1 - smoothing) * weightOf(weight, t))
+    store<f32>(at, load<f32>(at) - held)
   }
 }
 
-@inline function pullAt(i: i32, count: i32, c: i32, ignore: i32, smoothing: f32, smooth: f32, target: usize, weight: usize, g: usize): f32 {
-  if (i >= count) return 0
-  return load<f32>(g + (<usize>i << 2)) * pull(load<i32>(target + (<usize>i << 2)), c, ignore, smoothing, smooth, weight)
+/** g (1-e) w_t for the i-th of four neighbouring positions, 0 beyond the `count` that exist */
+@inline function heldAt(i: i32, count: i32, c: i32, ignore: i32, smoothing: f32, target: usize, weight: usize, g: usize): f32 {
+  const at = <usize>i << 2
+  return i < count ? load<f32>(g + at) * hold(load<i32>(target + at), c, ignore, smoothing, weight) : 0
 }
 
 /** Four neighbouring positions, of which `count` exist */
 function crossEntropyGradColumns(
-  c: i32, step: usize, count: i32, ignore: i32, smoothing: f32, total: f32, x: usize, target: usize, weight: usize, g: usize, out: usize,
+  c: i32, step: usize, count: i32, ignore: i32, smoothing: f32, even: f32, total: f32,
+  x: usize, target: usize, weight: usize, g: usize, out: usize,
 ): void {
-  const even = smoothing / <f32>c, smooth = even * total, away = mul(v128.load(g), f32x4.splat(even))
-  const pulls = f32x4(
-    pullAt(0, count, c, ignore, smoothing, smooth, target, weight, g), pullAt(1, count, c, ignore, smoothing, smooth, target, weight, g),
-    pullAt(2, count, c, ignore, smoothing, smooth, target, weight, g), pullAt(3, count, c, ignore, smoothing, smooth, target, weight, g),
-  )
-  const factor = div(pulls, expColumns(c, step, maxOfColumns(c, step, x), count, x, out))
-  const counted = i32x4.ne(v128.load(target), i32x4.splat(ignore))
-  for (let j = 0, p = out; j < c; j++) {
-    let v = mul(v128.load(p), factor)
-    if (smoothing) v = sub(v, mul(away, f32x4.splat(weightOf(weight, j))))
-    storeUpTo(p, v128.and(v, counted), count)
-    p += step
-  }
-  for (let i = 0; i < min(count, 4); i++) {
-    const t = load<i32>(target + (<usize>i << 2))
-    if (t == ignore || <u32>t >= <u32>c) continue
-    const at = out + <usize>t * step + (<usize>i << 2)
-    store<f32>(at, load<f32>(at) - load<f32>(g + (<usize>i << 2)) * (1 - smoothing) * weightOf(weight, t))
+  const held0 = heldAt(0, count, c, ignore, smoothing, target, weight, g)
+  const held1 = heldAt(1, count, c, ignore, smoothing, target, weight, g)
+  const held2 = heldAt(2, count, c, ignore, smoothing, target, weight, g)
+  const held3 = heldAt(3, count, c, ignore, smoothing, target, weight, g)
+  const held = f32x4(held0, held1, held2, held3), away = mul(v128.load(g), splat(even))
+  const factor = div(add(held, mul(away, splat(total))), expColumns(c, step, maxOfColumns(c, step, x), count, x, out))
+  const targets = v128.load(target), counted = i32x4.ne(targets, i32x4.splat(ignore))
+  for (let j = 0; j < c; j++) {
+    let v = mul(v128.load(out), factor)
+    if (even) v = sub(v, mul(away, splat(weightOf(weight, j))))
+    v = sub(v, v128.and(held, i32x4.eq(targets, i32x4.splat(j))))
+    storeUpTo(out, v128.and(v, counted), count)
+    out += step
   }
 }
 
 export function crossEntropyGrad(
-  n: i32, c: i32, inner: i32, ignore: i32, smoothing: f32, x: usize, target: usize, weight: usize, lse: usize, g: usize, out: usize,
+  n: i32, c: i32, inner: i32, ignore: i32, smoothing: f32, x: usize, target: usize, weight: usize, lse: usize,
+  g: usize, out: usize,
 ): void {
-  const step = <usize>inner << 2, size = <usize>c * step, total = <f32>totalWeight(c, weight)
+  const step = <usize>inner << 2, size = <usize>c * step, total = <f32>totalWeight(c, weight), even = smoothing / <f32>c
   for (let o = 0; o < n; o++) {
-    if (inner == 1) crossEntropyGradRow(c, ignore, smoothing, total, x, load<i32>(target), weight, load<f32>(g), out)
+    if (inner == 1) crossEntropyGradRow(c, ignore, smoothing, even, total, x, load<i32>(target), weight, load<f32>(g), out)
     else for (let i = 0; i < inner; i += 4) {
       const at = <usize>i << 2
-      crossEntropyGradColumns(c, step, inner - i, ignore, smoothing, total, x + at, target + at, weight, g + at, out + at)
+      crossEntropyGradColumns(c, step, inner - i, ignore, smoothing, even, total, x + at, target + at, weight, g + at, out + at)
     }
     x += size
     out += size

@@ -26,7 +26,8 @@ function sgd(n: i32, scalars: usize, w: usize, g: usize): void {
   const lr = scalar(scalars, 0), weightDecay = scalar(scalars, 1)
   while (true) {
     const w0 = v128.load(w), w1 = v128.load(w, 16)
-    const next0 = sub(w0, mul(lr, madd(weightDecay, w0, v128.load(g)))), next1 = sub(w1, mul(lr, madd(weightDecay, w1, v128.load(g, 16))))
+    const next0 = sub(w0, mul(lr, madd(weightDecay, w0, v128.load(g))))
+    const next1 = sub(w1, mul(lr, madd(weightDecay, w1, v128.load(g, 16))))
     if (n <= 8) return storePair(w, next0, next1, n)
     v128.store(w, next0)
     v128.store(w, next1, 16)
@@ -39,7 +40,8 @@ function sgd(n: i32, scalars: usize, w: usize, g: usize): void {
 function sgdWithMomentum(n: i32, scalars: usize, w: usize, g: usize, s1: usize): void {
   const lr = scalar(scalars, 0), weightDecay = scalar(scalars, 1), decay = scalar(scalars, 2), gain = scalar(scalars, 3)
   // the step is a multiple of the gradient plus one of the velocity
-  const nesterov = load<f64>(scalars, 40) != 0, direct = splat(nesterov ? 1 : 0), delayed = nesterov ? scalar(scalars, 4) : splat(1)
+  const nesterov = load<f64>(scalars, 40) != 0
+  const direct = splat(nesterov ? 1 : 0), delayed = nesterov ? scalar(scalars, 4) : splat(1)
   while (true) {
     const weight = v128.load(w), slope = madd(weightDecay, weight, v128.load(g))
     const velocity = madd(gain, slope, mul(decay, v128.load(s1)))

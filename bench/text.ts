@@ -3,7 +3,8 @@
 /** Three significant digits without an exponent */
 export function digits(x: number): string {
   if (!Number.isFinite(x)) return '–'
-  const size = Math.abs(x)
+  // rounded first: 0.9999 is 1.00, not 1.000
+  const size = Math.abs(Number(x.toPrecision(3)))
   return size >= 100 ? x.toFixed(0) : size >= 10 ? x.toFixed(1) : size >= 1 ? x.toFixed(2) : x.toFixed(3)
 }
 

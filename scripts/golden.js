@@ -47,7 +47,8 @@ function readIndex({ dir, only }) {
   } catch (error) {
     throw new UsageError(`${file}: not JSON (${error.message})`)
   }
-  if (!Array.isArray(index.cases) || !Array.isArray(index.groups)) throw new UsageError(`${file}: groups and cases expected, as test/golden/README.md describes them`)
+  const complete = Array.isArray(index.cases) && Array.isArray(index.groups)
+  if (!complete) throw new UsageError(`${file}: groups and cases expected, as test/golden/README.md describes them`)
   const groups = new Set(index.cases.map(c => c.group))
   const unknown = (only ?? []).filter(g => !groups.has(g))
   if (unknown.length) throw new UsageError(`--only: groups of ${dir} expected (${[...groups].join(', ')}), got ${unknown.join(', ')}`)
@@ -78,7 +79,8 @@ function printFailure(backend, { name, op, args, misses, error }) {
   console.log(`\nFAILED ${name} on ${backend}: ${op} ${args}`)
   if (error) console.log(`  ${error.replaceAll('\n', '\n  ')}`)
   for (const { tensor, index, got, expected, share } of misses) {
-    console.log(`  ${tensor}[${index}]: got ${short(got)}, expected ${short(expected)}, ${share === Infinity ? 'no deviation allowed' : `${share.toPrecision(3)} times the tolerance`}`)
+    const off = share === Infinity ? 'no deviation allowed' : `${share.toPrecision(3)} times the tolerance`
+    console.log(`  ${tensor}[${index}]: got ${short(got)}, expected ${short(expected)}, ${off}`)
   }
 }
 

@@ -68,7 +68,8 @@ export function loadTensors(file: string): Map<string, Stored> {
   const bytes = readFileSync(file)
   const buffer = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer
   const n = Number(new DataView(buffer).getBigUint64(0, true))
-  const head = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, n))) as Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }>
+  type Head = Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }>
+  const head = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, n))) as Head
   const out = new Map<string, Stored>()
   for (const [name, { dtype, shape, data_offsets: [start, end] }] of Object.entries(head)) {
     const elements = shape.reduce((a, b) => a * b, 1)

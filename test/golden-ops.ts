@@ -43,7 +43,8 @@ const list = (t: Inputs): Tensor[] => Object.keys(t).map((_, i) => t[`x${i}`]!)
 const unary = (f: (x: Tensor, options?: any) => Tensor): Run => out((t, a) => f(t['x']!, camelCase(a)))
 const binary = (f: (a: Tensor, b: Tensor) => Tensor): Run => out(t => f(t['a']!, t['b']!))
 const reduce = (f: (x: Tensor, dim: any, options: any) => Tensor): Run => out((t, { dim, ...rest }) => f(t['x']!, dim, camelCase(rest)))
-const extreme = (whole: (x: Tensor, dim: null, options: any) => Tensor, along: (x: Tensor, dim: number, options: any) => { values: Tensor; indices: Tensor }): Run =>
+type Along = (x: Tensor, dim: number, options: any) => { values: Tensor; indices: Tensor }
+const extreme = (whole: (x: Tensor, dim: null, options: any) => Tensor, along: Along): Run =>
   ({ x }, { dim, keepdim }): Record<string, Tensor> => {
     if (dim === null) return { out: whole(x!, null, { keepdim }) }
     const { values, indices } = along(x!, dim, { keepdim })

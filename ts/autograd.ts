@@ -17,6 +17,11 @@ export interface Op<A = void> {
   gradient?(g: Tensor, node: Node<A>): Gradients
   /** The same in kernels, used when the gradient itself is not differentiated. A test compares the two. */
   fused?(g: Tensor, node: Node<A>): Gradients
+  /**
+   * For an op that reads a part of its one input: add dL/dinput to `sum`, the gradient of that input so far. Taking a sequence apart
+   * would cost a pass over all of it for each part otherwise.
+   */
+  addTo?(sum: Tensor, g: Tensor, node: Node<A>): void
 }
 
 let made = 0
@@ -209,10 +214,14 @@ function walkFast(nodes: Node[], wanted: Map<Tensor, Tensor | null> | null, reta
         wanted.set(node.output, g)
         if (!node.leads) continue
       }
-      const gradients = noGrad(() => (node.op.fused ?? node.op.gradient!).call(node.op, g!, node))
-      for (let i = 0; i < node.inputs.length; i++) {
-        const gradient = gradients[i]
-        if (gradient && node.needs(i)) send(node, node.inputs[i]!, gradient, frame, wanted)
+      const sum = node.op.addTo ? sumSoFar(node.inputs[0]!, wanted !== null) : null
+      if (sum && node.needs(0)) node.op.addTo!(sum, g, node)
+      else {
+        const gradients = noGrad(() => (node.op.fused ?? node.op.gradient!).call(node.op, g!, node))
+        for (let i = 0; i < node.inputs.length; i++) {
+          const gradient = gradients[i]
+          if (gradient && node.needs(i)) send(node, node.inputs[i]!, gradient, frame, wanted)
+        }
       }
       if (wanted?.get(node.output) !== g) g.release('backward()')
       for (const t of frame.owned) if (!t.kept) t.release(frame)
@@ -231,6 +240,14 @@ function walkFast(nodes: Node[], wanted: Map<Tensor, Tensor | null> | null, reta
   } finally {
     closeScope(frame)
   }
+}
+
+/** The gradient of an input that other nodes have already left, if it may be added to in place. */
+function sumSoFar(input: Tensor, onlyWanted: boolean): Tensor | null {
+  if (input.node) return input.node.grad?.buffer.owners === 1 ? input.node.grad : null
+  if (onlyWanted || input.stale) return null
+  recorder?.gradient(input)
+  return input.gradient
 }
 
 function send(node: Node, input: Tensor, gradient: Tensor, frame: Scope, wanted: Map<Tensor, Tensor | null> | null): void {

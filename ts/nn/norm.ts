@@ -12,8 +12,9 @@ export class LayerNorm extends Module {
   bias: Tensor | null
   readonly normalizedShape: Shape
   readonly eps: number
-  constructor(normalizedShape: number | Shape, { eps = 1e-5, elementwiseAffine = true, bias = true }: { eps?: number; elementwiseAffine?: boolean; bias?: boolean } = {}) {
+  constructor(normalizedShape: number | Shape, options: { eps?: number; elementwiseAffine?: boolean; bias?: boolean } = {}) {
     super()
+    const { eps = 1e-5, elementwiseAffine = true, bias = true } = options
     this.normalizedShape = checkShape('LayerNorm', typeof normalizedShape === 'number' ? [normalizedShape] : normalizedShape)
     this.eps = eps
     this.weight = elementwiseAffine ? constantParameter(this.normalizedShape, 1) : null

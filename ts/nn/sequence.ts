@@ -19,7 +19,9 @@ export class Embedding extends Module {
     this.weight = normal(constantParameter([numEmbeddings, embeddingDim], 0))
     if (paddingIdx === null) return
     const row = paddingIdx < 0 ? paddingIdx + numEmbeddings : paddingIdx
-    if (!(Number.isInteger(row) && row >= 0 && row < numEmbeddings)) throw new RangeError(`Embedding: paddingIdx in ±${numEmbeddings} expected, got ${paddingIdx}`)
+    if (!(Number.isInteger(row) && row >= 0 && row < numEmbeddings)) {
+      throw new RangeError(`Embedding: paddingIdx in ${-numEmbeddings}..${numEmbeddings - 1} expected, got ${paddingIdx}`)
+    }
     const { backend, address } = this.weight
     backend.kernels.fill(embeddingDim, 0, address + row * embeddingDim * backend.width)
   }
@@ -114,7 +116,9 @@ export class MultiheadAttention extends Module {
   readonly dropout: number
   constructor(readonly embedDim: number, readonly numHeads: number, { bias = true, dropout = 0 }: { bias?: boolean; dropout?: number } = {}) {
     super()
-    if (!Number.isInteger(numHeads) || numHeads < 1 || embedDim % numHeads) throw new ShapeError(`MultiheadAttention: heads that divide ${embedDim} expected, got ${numHeads}`)
+    if (!Number.isInteger(numHeads) || numHeads < 1 || embedDim % numHeads) {
+      throw new ShapeError(`MultiheadAttention: heads that divide ${embedDim} expected, got ${numHeads}`)
+    }
     this.dropout = dropout
     this.inProjWeight = xavierUniform(constantParameter([3 * embedDim, embedDim], 0))
     this.inProjBias = bias ? constantParameter([3 * embedDim], 0) : null

@@ -25,7 +25,8 @@ export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, { cau
   requireFloat('scaledDotProductAttention', q, k, v)
   const ranks = Math.min(q.rank, k.rank, v.rank)
   if (ranks < 2 || q.shape.at(-1) !== k.shape.at(-1) || k.shape.at(-2) !== v.shape.at(-2)) {
-    throw new ShapeError(`scaledDotProductAttention: q [..., tq, d], k [..., tk, d] and v [..., tk, dv] expected, got ${show(q.shape)}, ${show(k.shape)} and ${show(v.shape)}`)
+    const got = [q, k, v].map(t => show(t.shape)).join(', ')
+    throw new ShapeError(`scaledDotProductAttention: q [..., tq, d], k [..., tk, d] and v [..., tk, dv] expected, got ${got}`)
   }
   // q is the smallest of the factors that could carry 1/√d
   let scores = product(mul(q, 1 / Math.sqrt(q.shape.at(-1)!)), k, false, true)
@@ -58,7 +59,9 @@ export function multiHeadAttention(x: Tensor, weights: MultiHeadWeights, { numHe
   if (x.rank !== 3 || !Number.isInteger(numHeads) || numHeads < 1 || e % numHeads) {
     throw new ShapeError(`multiHeadAttention: x [n, t, e] with a size e that ${numHeads} heads divide expected, got ${show(x.shape)}`)
   }
-  if (inProjWeight.shape[0] !== 3 * e) throw new ShapeError(`multiHeadAttention: x ${show(x.shape)} needs an inProjWeight [${3 * e},${e}], got ${show(inProjWeight.shape)}`)
+  if (inProjWeight.shape[0] !== 3 * e) {
+    throw new ShapeError(`multiHeadAttention: x ${show(x.shape)} needs an inProjWeight [${3 * e},${e}], got ${show(inProjWeight.shape)}`)
+  }
   const all = permute(reshape(linear(x, inProjWeight, inProjBias), [n, t, 3, numHeads, e / numHeads]), [2, 0, 3, 1, 4])
   const [q, k, v] = [0, 1, 2].map(i => select(all, 0, i)) as [Tensor, Tensor, Tensor]
   const heads = scaledDotProductAttention(q, k, v, options)

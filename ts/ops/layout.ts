@@ -110,6 +110,7 @@ const boxOp: Op<Box> = {
   name: 'slice',
   forward: ([x], { shape, strides, offset }) => readStrided(x!, shape, strides, offset),
   gradient: (g, { inputs: [x], attrs }) => [apply(unboxOp, [g], { ...attrs, into: x!.shape })],
+  addTo: (sum, g, { attrs: { strides, offset } }) => writeStrided(g, sum, strides, offset, true),
 }
 /** The adjoint: x written into a tensor of zeros, positions read twice added up. */
 const unboxOp: Op<Box & { into: Shape }> = {

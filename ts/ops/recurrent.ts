@@ -115,12 +115,18 @@ function run(cell: Cell, x: Tensor, state: Tensor[], weights: CellWeights, rever
 }
 
 /** All layers. `initial`: for each kind of state, those of all layers and directions or none; `states` are the last ones. */
-function recur(cell: Cell, x: Tensor, initial: readonly (Tensor | null | undefined)[], layers: readonly CellWeights[], options: RecurrentOptions): { output: Tensor; states: Tensor[] } {
+function recur(
+  cell: Cell, x: Tensor, initial: readonly (Tensor | null | undefined)[], layers: readonly CellWeights[], options: RecurrentOptions,
+): { output: Tensor; states: Tensor[] } {
   const { bidirectional = false, batchFirst = false, dropout = 0 } = options
   const directions = bidirectional ? 2 : 1
   requireFloat(cell.name, x)
-  if (x.rank !== 3 || x.size === 0) throw new ShapeError(`${cell.name}: x ${batchFirst ? '[n, t, inputs]' : '[t, n, inputs]'} with at least one step expected, got ${show(x.shape)}`)
-  if (layers.length === 0 || layers.length % directions) throw new ShapeError(`${cell.name}: weights for each layer${bidirectional ? ' and direction' : ''} expected, got ${layers.length}`)
+  if (x.rank !== 3 || x.size === 0) {
+    throw new ShapeError(`${cell.name}: x ${batchFirst ? '[n, t, inputs]' : '[t, n, inputs]'} with at least one step expected, got ${show(x.shape)}`)
+  }
+  if (layers.length === 0 || layers.length % directions) {
+    throw new ShapeError(`${cell.name}: weights for each layer${bidirectional ? ' and direction' : ''} expected, got ${layers.length}`)
+  }
   let sequence = batchFirst ? transpose(x, 0, 1) : x
   const n = sequence.shape[1]!
   const hidden = layers[0]!.weightHh.shape[1]!

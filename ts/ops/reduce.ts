@@ -6,8 +6,8 @@ import { around, dimension, dimensions, show, ShapeError, sizeOf, type Shape } f
 import { Tensor } from '../tensor.js'
 import { div, eq, mul, requireFloat, sub, where } from './arithmetic.js'
 import { like } from './creation.js'
-import { expand, permute, reshape, select } from './layout.js'
-import { stack } from './joining.js'
+import { expand, narrow, permute, reshape } from './layout.js'
+import { cat } from './joining.js'
 import { gather } from './indexing.js'
 import { abs, exp, powScalar, sign } from './unary.js'
 
@@ -237,17 +237,18 @@ const prodOp: Op<Attrs> = {
     return [mul(spread(g, x!, dims), permute(back, order.map((_, i) => order.indexOf(i))))]
   },
 }
-/** Products of the rows before (or after) each row of x [n, m]. */
+/** Products of the rows before (or after) each row of x [n, m], in log n passes (Hillis and Steele, 1986). */
 function exclusiveProducts(x: Tensor, reverse: boolean): Tensor {
-  const n = x.shape[0]!
-  const rows: Tensor[] = new Array(n)
-  let product = like(select(x, 0, 0), 1)
-  for (let i = 0; i < n; i++) {
-    const at = reverse ? n - 1 - i : i
-    rows[at] = product
-    product = mul(product, select(x, 0, at))
+  const [n, m] = x.shape as [number, number]
+  const shifted = (t: Tensor, by: number): Tensor => {
+    const edge = new Tensor([by, m], 'float32', x.backend)
+    x.backend.kernels.fill(edge.size, 1, edge.address)
+    return reverse ? cat([narrow(t, 0, by, n - by), edge]) : cat([edge, narrow(t, 0, 0, n - by)])
   }
-  return stack(rows, 0)
+  if (n * m === 0) return like(x, 1)
+  let products = shifted(x, 1)
+  for (let by = 1; by < n; by *= 2) products = mul(products, shifted(products, by))
+  return products
 }
 /** Π x over dim; the gradient is right with zero factors too */
 export function prod(x: Tensor, dim?: Dims, { keepdim = false }: ReduceOptions = {}): Tensor {

@@ -70,7 +70,8 @@ export interface NAdamOptions extends PlainAdamOptions {
   momentumDecay?: number
 }
 /**
- * Adam with Nesterov momentum, default lr 2e-3 (Dozat, 2016): μₜ = β₁ (1 − ½ 0.96^(t · momentumDecay)), P = μ₁ … μₜ, D = √(v / (1 − β₂ᵗ)) + eps;
+ * Adam with Nesterov momentum, default lr 2e-3 (Dozat, 2016): μₜ = β₁ (1 − ½ 0.96^(t · momentumDecay)), P = μ₁ … μₜ,
+ * D = √(v / (1 − β₂ᵗ)) + eps;
  * w −= lr (1 − μₜ) / (1 − P) · g / D + lr μₜ₊₁ / (1 − P μₜ₊₁) · m / D.
  */
 export class NAdam extends AdamFamily<Required<NAdamOptions>> {

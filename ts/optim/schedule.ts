@@ -136,8 +136,9 @@ export class LinearLR extends Schedule {
   readonly startFactor: number
   readonly endFactor: number
   readonly totalIters: number
-  constructor(optimizer: AnyOptimizer, { startFactor = 1 / 3, endFactor = 1, totalIters = 5 }: { startFactor?: number; endFactor?: number; totalIters?: number } = {}) {
+  constructor(optimizer: AnyOptimizer, options: { startFactor?: number; endFactor?: number; totalIters?: number } = {}) {
     super(optimizer)
+    const { startFactor = 1 / 3, endFactor = 1, totalIters = 5 } = options
     demand(startFactor >= 0 && endFactor >= 0, `LinearLR: factors ≥ 0 expected, got ${startFactor} and ${endFactor}`)
     demand(totalIters > 0, `LinearLR: totalIters > 0 expected, got ${totalIters}`)
     this.startFactor = startFactor
@@ -211,7 +212,8 @@ export class SequentialLR extends Schedule {
   readonly milestones: readonly number[]
   constructor(optimizer: AnyOptimizer, { schedules, milestones }: { schedules: readonly Schedule[]; milestones: readonly number[] }) {
     super(optimizer)
-    demand(schedules.length > 0 && milestones.length === schedules.length - 1, `SequentialLR: a milestone between each two schedules expected, got ${milestones.length} for ${schedules.length} schedules`)
+    const paired = schedules.length > 0 && milestones.length === schedules.length - 1
+    demand(paired, `SequentialLR: a milestone between each two schedules expected, got ${milestones.length} for ${schedules.length} schedules`)
     demand(schedules.every(s => s.optimizer === optimizer), 'SequentialLR: schedules of this optimizer expected')
     demand(milestones.every((m, i) => i === 0 || m > milestones[i - 1]!), `SequentialLR: rising milestones expected, got [${milestones}]`)
     this.schedules = schedules

@@ -1,0 +1,392 @@
+// Captured steps: what the recording refuses, what it guards, which gradients it may meet, and the memory that it gives back.
+
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  Adam, ArrayDataset, BatchNorm2d, capture, Conv2d, crossEntropy, DataLoader, engine, Flatten, info, Linear, manualSeed, noGrad, onBackend, parameter, rand,
+  randn, ReLU, scope, Sequential, SGD, steps, tensor, type BackendName, type Captured, type Tensor,
+} from 'hebb'
+
+const BACKENDS: BackendName[] = info().backend === 'wasm' ? ['wasm', 'reference'] : ['reference']
+const live = () => engine.heapOf(engine.currentBackend()).live
+
+/** A small captured step and what it is made of, in a scope */
+function small(f: (step: Captured<[Tensor], Tensor>, w: Tensor, optimizer: SGD) => void): void {
+  scope(() => {
+    const w = parameter([1, 2])
+    const optimizer = new SGD([w], { lr: 0.5, momentum: 0.5 })
+    const step = capture((x: Tensor) => {
+      const loss = w.mul(x).sum()
+      optimizer.zeroGrad()
+      loss.backward()
+      optimizer.step()
+      return loss
+    })
+    f(step, w, optimizer)
+    step.dispose()
+  })
+}
+const replayed = (step: Captured<[Tensor], Tensor>, x: Tensor) => {
+  for (let i = 0; i < 3; i++) step(x)
+}
+
+test('the first call is eager, the second records, the third replays: without making tensors', () => {
+  small((step, w) => {
+    const x = tensor([1, 1])
+    assert.equal([step(x).item(), step.calls, step.bytes], [3, 0, 0])
+    step(x)
+    const { calls, bytes } = step
+    assert.ok(calls > 0 && bytes > 0 && bytes % 64 === 0)
+    const before = live()
+    for (let i = 0; i < 20; i++) step(x)
+    assert.equal([step.calls, step.bytes, live()], [calls, bytes, before])
+    assert.ok(w.values()[0]! < -10)
+  })
+})
+
+test('outputs are overwritten by the next call', () => {
+  small(step => {
+    replayed(step, tensor([0, 0]))
+    const [first, second] = [step(tensor([1, 0])), step(tensor([0, 1]))]
+    assert.is(first, second)
+    small(other => {
+      replayed(other, tensor([0, 0]))
+      assert.is.not(other(tensor([1, 0])), first)
+    })
+  })
+})
+
+test('each shape, type and backend gets a program of its own; from the ninth on the step stays eager', () => {
+  scope(() => {
+    const sums: number[] = []
+    let runs = 0
+    const step = capture((x: Tensor) => {
+      runs++
+      return x.float().mul(2).sum()
+    })
+    for (let round = 0; round < 4; round++) {
+      for (let n = 1; n <= 8; n++) sums.push(step(tensor(new Float32Array(n).fill(round))).item())
+    }
+    assert.equal(sums, Array.from({ length: 32 }, (_, i) => 2 * (i >> 3) * ((i & 7) + 1)))
+    assert.is(runs, 16, 'eager once and recorded once each')
+    const { calls } = step
+    for (let i = 0; i < 3; i++) assert.is(step(tensor(new Float32Array(9).fill(1))).item(), 18)
+    assert.is(runs, 19)
+    step.dispose()
+    assert.is(calls > 0 && step.calls === 0 && step.bytes === 0, true)
+    for (const name of [...BACKENDS, 'reference64'] as BackendName[]) {
+      onBackend(name, () => {
+        for (let i = 0; i < 3; i++) assert.is(step(tensor([3, i])).item(), 2 * (3 + i))
+        for (let i = 0; i < 3; i++) assert.is(step(tensor([5, i], { dtype: 'int32' })).item(), 2 * (5 + i))
+      })
+    }
+    step.dispose()
+  })
+})
+
+test('a step may take nothing and return nothing, an array or a record', () => {
+  scope(() => {
+    const w = parameter([2])
+    const grow = capture(() => {
+      noGrad(() => w.backend.kernels.copy(1, w.mul(2).address, w.address))
+    })
+    for (let i = 0; i < 5; i++) assert.is(grow(), undefined)
+    assert.is(w.item(), 64)
+    const list = capture((x: Tensor) => [x.sum(), x.mul(2)])
+    const named = capture((x: Tensor, y: Tensor) => ({ sum: x.add(y), product: x.mul(y) }))
+    for (let i = 0; i < 4; i++) {
+      const x = tensor([i, 1])
+      assert.equal(list(x).map(t => t.array()), [i + 1, [2 * i, 2]])
+      const { sum, product } = named(x, tensor([1, i]))
+      assert.equal([sum.array(), product.array()], [[i + 1, i + 1], [i, i]])
+    }
+    const wrong = capture((x: Tensor) => [x, 3] as unknown as Tensor[])
+    wrong(w)
+    assert.throws(() => wrong(w), 'capture: a step returns a tensor, or an array or record of tensors: read numbers with item() after it')
+    for (const step of [grow, list, named, wrong]) step.dispose()
+  })
+})
+
+test('random numbers and values written inside go on, values read outside are those of the call', () => {
+  const run = (captured: boolean) => scope(() => {
+    manualSeed(3)
+    const once = (x: Tensor) => {
+      const written = tensor([1, 2])
+      const y = x.add(rand([2])).add(written.mul(randn([])))
+      // what follows may lie where it was
+      written.dispose()
+      return y.mul(2).add(y)
+    }
+    const step = captured ? capture(once) : once
+    const out: unknown[] = []
+    for (let i = 0; i < 6; i++) out.push(step(tensor([i, -i])).array())
+    return out
+  })
+  assert.equal(run(true), run(false))
+})
+
+test('loops and scopes inside a step', () => {
+  const run = (captured: boolean) => scope(() => {
+    const w = parameter([1, 1])
+    const optimizer = new SGD([w], { lr: 0.01 })
+    const once = (x: Tensor) => {
+      for (const i of steps(3)) w.mul(x).add(i).square().sum().backward()
+      const norm = scope(() => w.grad!.square().sum())
+      optimizer.step()
+      optimizer.zeroGrad()
+      return norm
+    }
+    const step = captured ? capture(once) : once
+    const out: number[] = []
+    for (let i = 0; i < 6; i++) out.push(step(tensor([i, 0.5])).item())
+    return [out, [...w.values()]]
+  })
+  assert.equal(run(true), run(false))
+})
+
+// ---- gradients that come from elsewhere -------------------------------------------------------------------------------------
+
+/** w after some rounds, with the parts of a training step captured or not */
+function rounds(captured: boolean, round: (part: <A extends Tensor[], R extends Tensor | void>(f: (...x: A) => R) => (...x: A) => R) => (w: Tensor, optimizer: Adam, i: number) => void): number[] {
+  return scope(() => {
+    const w = parameter([1, -2])
+    const optimizer = new Adam([w], { lr: 0.1 })
+    const run = round(f => (captured ? capture(f) : f))
+    for (let i = 0; i < 12; i++) run(w, optimizer, i)
+    return [...w.values()]
+  })
+}
+function sameRounds(round: Parameters<typeof rounds>[1]): void {
+  assert.equal(rounds(true, round), rounds(false, round))
+}
+type Part = Parameters<Parameters<typeof rounds>[1]>[0]
+const cached = (make: (w: Tensor, optimizer: Adam) => (i: number) => void) => {
+  let run: ((i: number) => void) | undefined
+  return (w: Tensor, optimizer: Adam, i: number) => (run ??= make(w, optimizer))(i)
+}
+
+test('zeroGrad() outside the step, always or now and then', () => {
+  for (const every of [1, 3]) {
+    sameRounds((part: Part) => cached((w, optimizer) => {
+      const step = part((x: Tensor) => {
+        w.mul(x).square().sum().backward()
+        optimizer.step()
+      })
+      return i => {
+        if (i % every === 0) optimizer.zeroGrad()
+        step(tensor([i, 1]))
+      }
+    }))
+  }
+})
+
+test('forward and backward captured, the optimizer not', () => {
+  sameRounds((part: Part) => cached((w, optimizer) => {
+    const slope = part((x: Tensor) => w.mul(x).square().sum().backward())
+    return i => {
+      optimizer.zeroGrad()
+      slope(tensor([i, 1]))
+      optimizer.step()
+    }
+  }))
+})
+
+test('gradients accumulate over two calls', () => {
+  sameRounds((part: Part) => cached((w, optimizer) => {
+    const add = part((x: Tensor) => w.mul(x).square().sum().backward())
+    return i => {
+      optimizer.zeroGrad()
+      add(tensor([i, 1]))
+      add(tensor([1, i]))
+      optimizer.step()
+    }
+  }))
+})
+
+test('a captured optimizer step without a gradient does nothing, as outside', () => {
+  sameRounds((part: Part) => cached((w, optimizer) => {
+    const step = part(() => optimizer.step())
+    return i => {
+      if (i % 4 !== 3) w.mul(i).square().sum().backward()
+      step()
+      optimizer.zeroGrad()
+    }
+  }))
+})
+
+test('a captured step inside another is part of it', () => {
+  sameRounds((part: Part) => cached((w, optimizer) => {
+    const inner = part((x: Tensor) => w.mul(x).square().sum())
+    const outer = part((x: Tensor) => {
+      optimizer.zeroGrad()
+      const loss = w.sub(x).square().sum()
+      loss.backward()
+      optimizer.step()
+      return noGrad(() => inner(x).add(loss))
+    })
+    return i => {
+      const x = tensor([i, 1])
+      const total = outer(x).item()
+      if (i % 5 === 0) w.set([total / 100, inner(x).item() / 100])
+    }
+  }))
+})
+
+// ---- refusals, errors, memory ------------------------------------------------------------------------------------------------
+
+const advice = 'inside a captured step would take values out of the program: return the tensor and read it after the step'
+const loader = new DataLoader(new ArrayDataset({ values: [1, 2, 3, 4], shape: [] }), { batchSize: 2 })
+const REFUSED: [string, (x: Tensor) => unknown][] = [
+  ['item()', x => x.sum().item()],
+  ['values() or array()', x => x.mul(2).values()],
+  ['values() or array()', x => x.array()],
+  ['keep()', x => x.mul(2).keep()],
+  ['a loop over a loader', () => {
+    for (const _ of loader) return
+  }],
+]
+test('what would take values out of the program is refused by name, and the engine goes on', () => {
+  for (const [what, f] of REFUSED) {
+    const before = live()
+    scope(() => {
+      const w = parameter([1, 2])
+      const x = tensor([3, 4])
+      let on = false
+      const step = capture((x: Tensor) => {
+        const loss = w.mul(x).sum()
+        if (on) for (const _ of steps(2)) f(x)
+        w.zeroGrad()
+        loss.backward()
+        return loss
+      })
+      step(x)
+      on = true
+      const during = live()
+      for (let i = 0; i < 2; i++) assert.throws(() => step(x), (e: Error) => e.message === `capture: ${what} ${advice}`)
+      assert.is(live(), during, what)
+      assert.is(w.mul(x).sum().item(), 11)
+      on = false
+      for (let i = 0; i < 3; i++) assert.equal([step(x).item(), w.grad!.array()], [11, [3, 4]])
+      step.dispose()
+    })
+    assert.is(live(), before, what)
+  }
+})
+
+test('a throw inside the recorded step leaves the engine as it was', () => {
+  const before = live()
+  scope(() => {
+    const w = parameter([1, 2])
+    const { kernels } = w.backend
+    let where = ''
+    const fail = (here: string) => {
+      if (where === here) throw new Error(`in ${here}`)
+    }
+    const broken = (x: Tensor) => engine.apply({
+      name: 'broken',
+      forward: ([t]) => {
+        const y = t!.mul(1)
+        fail('forward')
+        return y
+      },
+      gradient: g => {
+        const out = g.mul(1)
+        fail('backward')
+        return [out]
+      },
+    }, [x], undefined)
+    const step = capture((x: Tensor) => {
+      w.zeroGrad()
+      const loss = broken(w.mul(x)).sum()
+      for (const _ of steps(1)) scope(() => noGrad(() => fail('a scope')))
+      loss.backward()
+      fail('the end')
+      return loss
+    })
+    const x = tensor([3, 4])
+    step(x)
+    const during = live()
+    for (where of ['forward', 'backward', 'a scope', 'the end']) {
+      assert.throws(() => step(x), `in ${where}`)
+      assert.is(live(), during, where)
+      assert.is(w.backend.kernels, kernels)
+      scope(() => assert.ok(w.mul(x).node, 'a graph is recorded'))
+    }
+    where = ''
+    w.zeroGrad()
+    for (let i = 0; i < 3; i++) assert.equal([step(x).item(), w.grad!.array()], [11, [3, 4]])
+    assert.ok(step.calls > 0)
+    step.dispose()
+  })
+  assert.is(live(), before)
+})
+
+test('dispose() gives all memory back, and the next call starts anew', () => {
+  scope(() => {
+    const model = new Sequential(new Conv2d(2, 4, 3), new BatchNorm2d(4), new ReLU(), new Flatten(), new Linear(64, 4))
+    const optimizer = new Adam(model.parameters())
+    const step = capture((x: Tensor, y: Tensor) => {
+      const loss = crossEntropy(model.forward(x), y)
+      optimizer.zeroGrad()
+      loss.backward()
+      optimizer.step()
+      return loss
+    })
+    const [x, y] = [randn([5, 2, 6, 6]), tensor([0, 1, 2, 3, 0], { dtype: 'int32' })]
+    for (const _ of steps(1)) step(x, y)
+    const before = live()
+    const { bytes } = info().memory
+    let reserved = 0
+    for (let round = 0; round < 5; round++) {
+      for (const _ of steps(4)) step(x, y)
+      assert.ok(step.calls > 0 && step.bytes > 0)
+      step.dispose()
+      step.dispose()
+      assert.equal([step.calls, step.bytes, live(), info().memory.bytes], [0, 0, before, bytes])
+      // the next program works in what this one has left behind
+      if (round === 0) ({ reserved } = info().memory)
+      assert.is(info().memory.reserved, reserved)
+    }
+    for (const _ of steps(1)) {
+      step(x, y)
+      const out = step(x, y)
+      step.dispose()
+      assert.throws(() => out.item(), /^div \[\] was freed by dispose\(\) of the captured step: /)
+    }
+  })
+})
+
+test('what the program uses lives as long as the program', () => {
+  scope(() => {
+    const before = live()
+    let table!: Tensor
+    const step = capture((x: Tensor) => x.add(table))
+    const x = tensor([1, 1])
+    for (const _ of steps(1)) {
+      table = tensor([10, 20])
+      step(x)
+      step(x)
+    }
+    assert.ok(table.freed)
+    const others = Array.from({ length: 5 }, () => tensor([7, 7]))
+    assert.equal(step(x).array(), [11, 21])
+    for (const t of [...others, x]) t.dispose()
+    step.dispose()
+    assert.is(live(), before)
+  })
+})
+
+test('intermediate results are gone after the step, and backward() through its output says so', () => {
+  scope(() => {
+    const w = parameter([1, 2])
+    let inner: Tensor | undefined
+    const step = capture((x: Tensor) => (inner = w.mul(x)).sum())
+    const x = tensor([1, 1])
+    for (let i = 0; i < 3; i++) step(x)
+    assert.throws(() => inner!.values(), /^mul \[2\] was freed by the captured step: /)
+    assert.throws(() => step(x).backward(), /^backward: mul \[2\] was freed before its gradient was computed/)
+    step.dispose()
+  })
+})
+
+test.run()
