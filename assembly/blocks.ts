@@ -26,3 +26,12 @@ export const A_AT: usize = PANEL_AT + TAPS * 32 + 256
 export const B_AT: usize = A_AT + GRAD_ROWS * GRAD_COLUMNS * 4 + 256
 export const SUMS_AT: usize = B_AT + GRAD_COLUMNS * TAPS * 4 + 256
 export const FRAMES_AT: usize = SUMS_AT + BACK_TAPS * GRAD_COLUMNS * 4 + 256
+
+/** Winograd's filtering: vectors on their way, four finished tiles, what a block of tiles reads and writes, then its products. */
+export const TILES: i32 = 64
+export const HALFWAY: usize = FRAME + 128
+export const FINISHED: usize = HALFWAY + 576
+export const PLACES_AT: usize = FINISHED + 256
+export const STRIPS_AT: usize = PLACES_AT + <usize>TILES * 16
+export const GRAD_STRIPS_AT: usize = STRIPS_AT + (<usize>TILES + 2) * 16
+export const POINTS_AT: usize = GRAD_STRIPS_AT + (<usize>TILES + 2) * 16 + 32

@@ -11,6 +11,7 @@ import { EDGE, MR, NR, clearZeros, panelRow, scratchAt, tileRows } from './micro
 import { packA } from './pack'
 import { THIN, thinRows } from './thin'
 import { addWeights } from './weightgrad'
+import { correlateTiles, suitsWinograd, weightTiles } from './winograd'
 
 function layWindow(
   n: i32, c: i32, o: i32, groups: i32, id: i32, ih: i32, iw: i32, kd: i32, kh: i32, kw: i32,
@@ -69,12 +70,13 @@ export function convGradInput(
   const cg = <f32>(c / groups)
   const og = <f32>(o / groups)
   const gathering: f32 = c / groups <= THIN ? 1.5 : 3.5
-  if (sd == 1 && sh == 1 && sw == 1 && inputs * og * (cg + gathering) <= outputs * cg * (og + 18)) {
-    const pz = (kd - 1) * dd - pd
-    const py = (kh - 1) * dh - ph
-    const px = (kw - 1) * dw - pw
-    const w = layWindow(n, o, c, groups, od, oh, ow, kd, kh, kw, id, ih, iw, 1, 1, 1, pz, py, px, dd, dh, dw)
-    correlate(w, g, weight, 1, 0, -Infinity, gx)
+  const pz = (kd - 1) * dd - pd
+  const py = (kh - 1) * dh - ph
+  const px = (kw - 1) * dw - pw
+  const back = layWindow(n, o, c, groups, od, oh, ow, kd, kh, kw, id, ih, iw, 1, 1, 1, pz, py, px, dd, dh, dw)
+  const plain = sd == 1 && sh == 1 && sw == 1
+  if (plain && (suitsWinograd(back, false) || inputs * og * (cg + gathering) <= outputs * cg * (og + 18))) {
+    correlate(back, g, weight, 1, 0, -Infinity, gx)
   } else {
     const w = layWindow(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw)
     memory.fill(gx, 0, <usize>(n * c * w.plane) << 2)
@@ -91,6 +93,10 @@ export function convGradWeight(
   const size = o * (c / groups) * w.taps
   if (size == 0) return
   if (n * w.places == 0) memory.fill(gw, 0, <usize>size << 2)
+  if (suitsWinograd(w, true)) {
+    weightTiles(w, x, g, gw)
+    return
+  }
   const f = changetype<Window>(scratchAt(FRAME))
   const some = layFrame(w, f)
   if (some == 0) addWeights(w, x, g, 1, gw)
@@ -104,6 +110,10 @@ export function convGradWeight(
 
 /** y = max(bias + columns of x times weights, low); if `turned`, the weights are those of the convolution whose dL/dx this is. */
 function correlate(w: Window, x: usize, weight: usize, turned: i32, bias: usize, low: f32, y: usize): void {
+  if (suitsWinograd(w, false)) {
+    correlateTiles(w, x, weight, turned, bias, low, y)
+    return
+  }
   const f = changetype<Window>(scratchAt(FRAME))
   const some = layFrame(w, f)
   if (some == 0) correlateColumns(w, x, weight, turned, bias, low, y)

@@ -12,6 +12,8 @@ export { uniform, normal, bernoulli } from './random'
 export { update } from './update'
 export { firstNonFinite } from './reduce'
 
+export { setPrecise } from './microkernel'
+
 /** First address that static data does not use */
 export function heapBase(): usize {
   return __heap_base

@@ -17,6 +17,8 @@ export const NR: i32 = 8
 export const EDGE: usize = 0
 /** 8 zeros from which a sum may start. */
 export const ZEROS: usize = 128
+/** A word that is not 0 if only direct algorithms may be used. */
+const PRECISE: usize = 192
 /** First byte of scratch that the drivers may use as they like. */
 export const FREE: usize = 256
 
@@ -24,6 +26,15 @@ export const FREE: usize = 256
 @inline
 export function scratchAt(offset: usize): usize {
   return scratch + offset
+}
+
+export function setPrecise(on: i32): void {
+  store<i32>(scratch + PRECISE, on)
+}
+
+@inline
+export function isPrecise(): bool {
+  return load<i32>(scratch + PRECISE) != 0
 }
 
 @inline

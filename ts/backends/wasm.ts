@@ -10,7 +10,12 @@ const SCRATCH_BYTES = 4 << 20
 /** Vector loads may read past the last tensor, never write. */
 const SLACK = 64
 
-type Exports = Kernels<number> & { heapBase(): number }
+type Exports = Kernels<number> & { heapBase(): number; setPrecise(on: number): void }
+
+export interface WasmBackend extends Backend {
+  /** Only direct convolution algorithms from now on, or any (at first) */
+  setPrecise(on: boolean): void
+}
 
 /** Why WebAssembly can't be used here, or null. */
 export let wasmRefusal: string | null = null
@@ -28,7 +33,7 @@ const compiled: WebAssembly.Module | null = (() => {
 export const wasmAvailable = (): boolean => compiled !== null
 
 /** A backend with a memory of its own. Throws if WebAssembly with SIMD is not available. */
-export function createWasm(): Backend {
+export function createWasm(): WasmBackend {
   if (!compiled) throw new Error(`wasm: not available here (${wasmRefusal})`)
   const memory = new WebAssembly.Memory({ initial: (STATIC_BYTES + SCRATCH_BYTES) / PAGE, maximum: 65536 })
   const scratch = new WebAssembly.Global({ value: 'i32', mutable: false }, STATIC_BYTES)
@@ -52,7 +57,7 @@ export function createWasm(): Backend {
     refresh()
     return dtype === 'int32' ? i32 : f32
   }
-  const { heapBase, ...kernels } = exports
+  const { heapBase, setPrecise, ...kernels } = exports
   if (heapBase() > STATIC_BYTES) throw new Error('wasm: static data reaches into the scratch region; raise initialMemory in asconfig.json')
 
   return {
@@ -60,6 +65,9 @@ export function createWasm(): Backend {
     variant: 'simd',
     width: 4,
     kernels: kernels satisfies Kernels<number>,
+    setPrecise(on) {
+      setPrecise(on ? 1 : 0)
+    },
     get bytes() {
       return top - first
     },
