@@ -2,6 +2,7 @@
 
 import type { Backend } from '../kernels.js'
 import { heapOf, limitMemory, memoryInUse } from '../memory.js'
+import { createMeta } from './meta.js'
 import { createReference } from './reference/index.js'
 import { createWasm, wasmAvailable, wasmRefusal, type WasmBackend } from './wasm.js'
 
@@ -27,7 +28,8 @@ export interface Settings {
 const settings = { strict: false, precise: false, limit: Infinity }
 const made = new Map<BackendName, Backend>()
 let wasm: WasmBackend | null = null
-let preferred: BackendName | null = null
+let preferred: BackendName | 'meta' | null = null
+let meta: Backend | null = null
 
 export function backendNamed(name: BackendName): Backend {
   const before = made.get(name)
@@ -41,11 +43,24 @@ export function backendNamed(name: BackendName): Backend {
 
 /** Where tensors made now live. */
 export function currentBackend(): Backend {
-  return backendNamed((preferred ??= wasmAvailable() ? 'wasm' : 'reference'))
+  preferred ??= wasmAvailable() ? 'wasm' : 'reference'
+  return preferred === 'meta' ? (meta ??= createMeta()) : backendNamed(preferred)
 }
 
 /** Run `f` with new tensors on another backend, for tests and comparisons. */
 export function onBackend<T>(name: BackendName, f: () => T): T {
+  return preferring(name, f)
+}
+
+/**
+ * Run `f` (synchronous) with new tensors that have shapes but neither memory nor values, so that a model of any size can be built and run for
+ * its shapes: `onMeta(() => new VGG16())`. Reading values is an error; so is mixing such tensors with ordinary ones.
+ */
+export function onMeta<T>(f: () => T): T {
+  return preferring('meta', f)
+}
+
+function preferring<T>(name: BackendName | 'meta', f: () => T): T {
   const was = preferred
   preferred = name
   try {

@@ -1,0 +1,58 @@
+// The meta backend: addresses without memory behind them. Tensors have shapes, kernels do nothing, so that models of any size can be
+// built and run for their shapes.
+
+import type { Backend, Kernels } from '../kernels.js'
+
+/** What `variant` says of the backend without memory: limits and settings don't concern it. */
+export const SHAPES_ONLY = 'shapes only'
+
+/** A backend whose address space ends at 2^53. Reading what a kernel would have computed is an error. */
+export function createMeta(): Backend {
+  let top = 64
+  // what the host wrote as int32 (labels, indices, counters) is known, because ops check indices on the host
+  const written = new Map<number, Int32Array>()
+  const nothing = (...args: number[]): void => {
+    // outputs come last: what lay there is overwritten
+    written.delete(args[args.length - 1]!)
+  }
+  const unknown = () => -1
+  const known = (address: number, n: number): Int32Array => {
+    const values = written.get(address)
+    if (values && values.length >= n) return values.slice(0, n)
+    throw new Error('meta: this tensor has a shape but no values: make it, and the model it comes from, outside onMeta() to compute')
+  }
+  return {
+    // the contract names the backends that compute; this one shows its name in messages only
+    name: 'meta' as string as Backend['name'],
+    variant: SHAPES_ONLY,
+    width: 4,
+    kernels: {
+      fill: nothing, copy: nothing, copyFrom: nothing, copyTo: nothing, toInt: nothing, toFloat: nothing, gather: nothing, scatterAdd: nothing,
+      indexSelect: nothing, indexAdd: nothing, oneHot: nothing,
+      unary: nothing, unaryGrad: nothing, binary: nothing, where: nothing, axpby: nothing,
+      reduce: nothing, argReduce: nothing, moments: nothing, logSumExp: nothing, cumsum: nothing,
+      softmax: nothing, softmaxGrad: nothing, logSoftmax: nothing, logSoftmaxGrad: nothing, crossEntropy: unknown, crossEntropyGrad: nothing,
+      gemm: nothing, conv: nothing, convGradInput: nothing, convGradWeight: nothing,
+      maxPool: nothing, maxPoolGrad: nothing, pickWinners: nothing, avgPool: nothing, avgPoolGrad: nothing,
+      channelMoments: nothing, batchNorm: nothing, batchNormGrad: nothing, updateRunning: nothing,
+      uniform: nothing, normal: nothing, bernoulli: nothing, update: nothing, firstNonFinite: unknown,
+    } satisfies Kernels<number>,
+    bytes: 0,
+    reserve(bytes) {
+      const address = top
+      if (top + bytes > Number.MAX_SAFE_INTEGER) throw new RangeError('the end of the 2^53 addresses that a number can name')
+      top += bytes
+      return address
+    },
+    read: (address, n, dtype) => known(dtype === 'int32' ? address : NaN, n),
+    readOne: (address, dtype) => known(dtype === 'int32' ? address : NaN, 1)[0]!,
+    write(address, values, dtype) {
+      if (dtype === 'int32') written.set(address, Int32Array.from(values))
+    },
+    writeScalars() {},
+    readWords: known,
+    writeWords(address, words) {
+      written.set(address, Int32Array.from(words))
+    },
+  }
+}
