@@ -68,8 +68,8 @@ export function measure(work: Work, { quick, peak }: Effort): Measured {
   const benchmark = new Benchmark({
     fn: work.run,
     async: false,
-    // seconds: of one sample, of all samples
-    minTime: quick ? 0.004 : 0.02,
+    // seconds: of one sample, short enough that some escape the machine's other work, and of all samples
+    minTime: quick ? 0.002 : 0.005,
     maxTime: quick ? 0.06 : 0.6,
     minSamples: quick ? 3 : 8,
     onCycle: () => void peaks.push(peak()),

@@ -50,6 +50,7 @@ const FLOORS = [
   ['ops'],
   ['capture', 'grad'],
   ['nn', 'optim', 'data'],
+  ['summary'],
   ['index'],
 ]
 /** Entry points of their own, which import the engine as its users do */

@@ -11,7 +11,7 @@ export { scope } from './scope.js'
 export { noGrad, type BackwardOptions, type GradientOptions } from './autograd.js'
 export { backward, checkGradients, grad, gradients, hessian, hvp, jacobian, jvp, valueAndGrad, vjp, type CheckOptions } from './grad.js'
 export { capture, type Captured } from './capture.js'
-export { configure, info, onBackend, type BackendName, type Info, type Settings } from './backends/current.js'
+export { configure, info, onBackend, onMeta, type BackendName, type Info, type Settings } from './backends/current.js'
 
 export { arange, eye, full, linspace, ones, onesLike, parameter, tensor, zeros, zerosLike, type TensorOptions, type Values } from './ops/creation.js'
 export { manualSeed, rand, randn, dropout } from './ops/random.js'
@@ -34,6 +34,7 @@ export {
 export {
   batchNorm, groupNorm, layerNorm, localResponseNorm, type BatchNormOptions, type LayerNormOptions, type LocalResponseNormOptions,
 } from './ops/norm.js'
+export { rmsNorm } from './ops/rms-norm.js'
 export { interpolate, type InterpolateOptions } from './ops/interpolate.js'
 export { multiHeadAttention, scaledDotProductAttention, type AttentionOptions, type MultiHeadWeights } from './ops/attention.js'
 export { gru, lstm, rnnTanh, type CellWeights, type LstmRecurrence, type Recurrence, type RecurrentOptions, type RecurrentState } from './ops/recurrent.js'
@@ -45,6 +46,7 @@ export {
 export type { LossOptions, Reduction } from './ops/reduction.js'
 
 export * from './nn/index.js'
+export { summary, Summary, type LayerSummary, type ReceptiveField, type SummaryOptions } from './summary.js'
 export * from './optim/index.js'
 export * from './data/index.js'
 export { Generator } from './random.js'

@@ -18,6 +18,10 @@ export class MemoryError extends Error {
   override name = 'MemoryError'
 }
 
+/** The variant of the backend whose addresses have no memory behind them: no limit concerns it. */
+export const SHAPES_ONLY = 'shapes only'
+const isReal = (backend: Backend): boolean => backend.variant !== SHAPES_ONLY
+
 let limit = Infinity
 /** Largest number of bytes that all arenas together may reserve. */
 export function limitMemory(bytes: number): void {
@@ -93,7 +97,7 @@ export class Arena {
       return lent
     }
     try {
-      if (this.backend.bytes + bytes > limit) throw new RangeError(`the limit of ${megabytes(limit)}`)
+      if (this.backend.bytes + bytes > limit && isReal(this.backend)) throw new RangeError(`the limit of ${megabytes(limit)}`)
       const address = this.backend.reserve(bytes)
       this.reserved += bytes
       return address
@@ -288,6 +292,6 @@ export function heapOf(backend: Backend): Arena {
   return heap
 }
 /** True once a tensor has been made: configure() comes too late then. */
-export const memoryInUse = (): boolean => heaps.size > 0
+export const memoryInUse = (): boolean => [...heaps.keys()].some(isReal)
 /** Memory for a tensor made now: of the step being captured, else of the engine. */
 export const arenaFor = (backend: Backend): Arena => (recorder && recorder.arena.backend === backend ? recorder.arena : heapOf(backend))

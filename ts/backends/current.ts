@@ -16,7 +16,7 @@ export interface Settings {
   strict?: boolean
   /**
    * Only direct convolution algorithms, whose rounding error is that of a plain sum (default false: many 3 × 3 convolutions are
-   * done two to three times faster by Winograd's, with some three times the error, and a NaN or infinity spreads to its neighbours)
+   * done two to three times faster by Winograd's, with up to twice the error, and a NaN or infinity spreads to its neighbours)
    */
   precise?: boolean
   memory?: {

@@ -2,9 +2,7 @@
 // built and run for their shapes.
 
 import type { Backend, Kernels } from '../kernels.js'
-
-/** What `variant` says of the backend without memory: limits and settings don't concern it. */
-export const SHAPES_ONLY = 'shapes only'
+import { SHAPES_ONLY } from '../memory.js'
 
 /** A backend whose address space ends at 2^53. Reading what a kernel would have computed is an error. */
 export function createMeta(): Backend {

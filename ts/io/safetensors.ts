@@ -60,6 +60,46 @@ function bfloat(view: DataView, at: number): number {
   return word.getFloat32(0)
 }
 
+const asFloat = new Float32Array(1)
+const asBits = new Uint32Array(asFloat.buffer)
+
+/** `bits` without the last n, to nearest, ties to even. A carry runs into the exponent and there up to infinity, as it should. */
+function rounded(bits: number, n: number): number {
+  const kept = bits >>> n
+  const rest = bits - kept * (1 << n)
+  const tie = 1 << (n - 1)
+  return rest > tie || (rest === tie && kept % 2 === 1) ? kept + 1 : kept
+}
+
+/** The binary16 nearest to x, as bits; one rounding, also below the normal numbers. */
+function toHalf(x: number): number {
+  asFloat[0] = x
+  const bits = asBits[0]!
+  const sign = (bits >>> 16) & 0x8000
+  const magnitude = bits & 0x7fffffff
+  if (magnitude > 0x7f800000) return sign | 0x7e00
+  // from 2^16 on: infinity
+  if (magnitude >= 0x47800000) return sign | 0x7c00
+  // the bias of the exponent is 127 there, 15 here
+  if (magnitude >= 0x38800000) return sign | rounded(magnitude - 0x38000000, 13)
+  const shift = 126 - (magnitude >>> 23)
+  return shift > 24 ? sign : sign | rounded((magnitude & 0x7fffff) | 0x800000, shift)
+}
+
+function toBfloat(x: number): number {
+  asFloat[0] = x
+  const bits = asBits[0]!
+  // the NaN whose payload lies in the lower half must not become infinity
+  return (bits & 0x7fffffff) > 0x7f800000 ? (bits >>> 16) | 0x40 : rounded(bits, 16)
+}
+
+const NARROW = { f16: { dtype: 'F16', bits: toHalf }, bf16: { dtype: 'BF16', bits: toBfloat } } as const
+
+export interface WriteOptions {
+  /** How F32 tensors are stored: 'f32' (default), or rounded to the nearest 'f16' or 'bf16', ties to even */
+  dtype?: 'f32' | keyof typeof NARROW
+}
+
 const KINDS = { F32: '[object Float32Array]', I32: '[object Int32Array]', U8: '[object Uint8Array]' }
 const RESERVED = new Set(['__metadata__', '__proto__'])
 const quote = (text: string): string => JSON.stringify(text.length > 80 ? text.slice(0, 79) + '…' : text)
@@ -77,10 +117,14 @@ function sizeOf(shape: unknown): number {
  * The bytes of a file with these tensors. The same input gives the same bytes: names stay in the order given (use a Map
  * for names like '0', which objects reorder), the header is padded with spaces to a multiple of 8. Data lie in order of
  * decreasing element width, because the format allows no gaps and readers want aligned numbers.
+ * @throws SafetensorsError that names the tensor, or RangeError for another dtype
  */
 export function writeSafetensors(
-  tensors: Record<string, SafeTensor> | ReadonlyMap<string, SafeTensor>, metadata?: Record<string, string>,
+  tensors: Record<string, SafeTensor> | ReadonlyMap<string, SafeTensor>, metadata?: Record<string, string>, { dtype: as = 'f32' }: WriteOptions = {},
 ): Uint8Array {
+  if (as !== 'f32' && !Object.hasOwn(NARROW, as)) throw new RangeError(`writeSafetensors: dtype f32, f16 or bf16 expected, got ${as}`)
+  const narrow = as === 'f32' ? null : NARROW[as]
+  const stored = (dtype: SafeTensor['dtype']) => (narrow && dtype === 'F32' ? narrow.dtype : dtype)
   const list: [string, SafeTensor][] = tensors instanceof Map ? [...tensors] : Object.entries(tensors)
   for (const [name, { shape, dtype, data }] of list) {
     const fail = (text: string) => new SafetensorsError(`writeSafetensors: tensor ${quote(name)}: ${text}`)
@@ -94,13 +138,13 @@ export function writeSafetensors(
   }
   const ranges = new Map<string, [number, number]>()
   let end = 0
-  for (const width of [4, 1]) {
+  for (const width of [4, 2, 1]) {
     for (const [name, { dtype, data }] of list) {
-      if (TYPES[dtype]!.width === width) ranges.set(name, [end, (end += data.length * width)])
+      if (TYPES[stored(dtype)]!.width === width) ranges.set(name, [end, (end += data.length * width)])
     }
   }
   const fields = list.map(([name, { shape, dtype }]) => {
-    return `${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: ranges.get(name) })}`
+    return `${JSON.stringify(name)}:${JSON.stringify({ dtype: stored(dtype), shape, data_offsets: ranges.get(name) })}`
   })
   if (metadata && Object.keys(metadata).length > 0) {
     for (const [key, value] of Object.entries(metadata)) {
@@ -113,10 +157,13 @@ export function writeSafetensors(
   const header = new TextEncoder().encode(`{${fields.join(',')}}`)
   const padded = Math.ceil(header.length / 8) * 8
   const file = new Uint8Array(8 + padded + end)
-  new DataView(file.buffer).setUint32(0, padded, true)
+  const view = new DataView(file.buffer)
+  view.setUint32(0, padded, true)
   file.fill(0x20, 8, 8 + padded).set(header, 8)
-  for (const [name, { data }] of list) {
-    file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), 8 + padded + ranges.get(name)![0])
+  for (const [name, { dtype, data }] of list) {
+    const at = 8 + padded + ranges.get(name)![0]
+    if (narrow && dtype === 'F32') for (let i = 0; i < data.length; i++) view.setUint16(at + 2 * i, narrow.bits(data[i]!), true)
+    else file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at)
   }
   return file
 }

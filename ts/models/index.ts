@@ -1,4 +1,10 @@
-// Models of the course. Each is built when its constructor runs, not when this file is imported.
-export { ConvNet } from './convnet.js'
-export { LeNet5 } from './lenet5.js'
+// Networks of the course and of the papers. Each is built when its constructor runs, not when this file is imported.
+export { AlexNet, AlexNet2012, type AlexNetOptions } from './alexnet.js'
+export { CifarResNet, ResNet110, ResNet20, ResNet32, ResNet44, ResNet56, type CifarResNetOptions } from './cifar-resnet.js'
+export { ConvNet, type ConvNetOptions } from './convnet.js'
+export { DQN, type DQNOptions } from './dqn.js'
+export { GoogLeNet, type GoogLeNetLogits, type GoogLeNetOptions } from './googlenet.js'
+export { LeNet1998, LeNet5, SparseConv2d, Subsampling, type LeNet5Options } from './lenet5.js'
 export { MLP, Perceptron } from './mlp.js'
+export { BasicBlock, Bottleneck, ResNet, ResNet101, ResNet152, ResNet18, ResNet34, ResNet50, type ResNetOptions } from './resnet.js'
+export { VGG, VGG16, VGG19, type VGGOptions } from './vgg.js'

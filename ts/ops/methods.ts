@@ -14,6 +14,7 @@ import * as norm from './norm.js'
 import * as pool from './pool.js'
 import * as random from './random.js'
 import * as reduce from './reduce.js'
+import { rmsNorm } from './rms-norm.js'
 import * as softmax from './softmax.js'
 import * as unary from './unary.js'
 
@@ -63,7 +64,7 @@ export const methods = {
   gather, indexSelect, embedding, oneHot,
   reshape, flatten, unsqueeze, squeeze, permute, transpose, slice, narrow, select, flip, expand, pad, tril, triu, split, chunk,
   mseLoss, l1Loss, smoothL1Loss, huberLoss, bceLoss, bceWithLogits, nllLoss, hingeEmbeddingLoss, hingeLoss, multiMarginLoss, klDiv, crossEntropy,
-  matmul: matmulOf, linear, batchNorm, layerNorm, groupNorm, localResponseNorm, interpolate, scaledDotProductAttention, multiHeadAttention,
+  matmul: matmulOf, linear, batchNorm, layerNorm, groupNorm, localResponseNorm, rmsNorm, interpolate, scaledDotProductAttention, multiHeadAttention,
   maxPool1d, maxPool2d, maxPool3d, avgPool1d, avgPool2d, avgPool3d, adaptiveAvgPool1d, adaptiveAvgPool2d,
   dropout, softmax: softmaxOf, logSoftmax,
   sum, mean, amax, amin, argmax, argmin, max, min, logsumexp, variance, std, norm: normOf, prod, cumsum,

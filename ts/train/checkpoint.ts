@@ -1,7 +1,7 @@
 // Saving and loading: state dicts as safetensors with PyTorch's keys, and checkpoints from which a training goes on bit for bit.
 
 import { engine, tensor, type DataLoader, type Module, type Optimizer, type OptimizerState, type Schedule, type Tensor } from 'hebb'
-import { readSafetensors, SafetensorsError, writeSafetensors, type SafeTensor } from 'hebb/io'
+import { readSafetensors, SafetensorsError, writeSafetensors, type SafeTensor, type WriteOptions } from 'hebb/io'
 import type { Progress } from './fit.js'
 
 const FORMAT = 'hebb checkpoint 1'
@@ -13,9 +13,12 @@ function safe(t: Tensor): SafeTensor {
     : { shape: [...t.shape], dtype: 'F32', data: Float32Array.from(t.values()) }
 }
 
-/** The parameters and buffers of a model as a safetensors file; PyTorch's load_state_dict takes the keys as they are. */
-export function writeStateDict(model: Module, metadata: Record<string, string> = {}): Uint8Array {
-  return writeSafetensors(new Map(Object.entries(model.stateDict()).map(([name, t]) => [name, safe(t)])), metadata)
+/**
+ * The parameters and buffers of a model as a safetensors file; PyTorch's load_state_dict takes the keys as they are.
+ * { dtype: 'f16' } or 'bf16' stores float32 in half the bytes, rounded; readStateDict() makes float32 of them again.
+ */
+export function writeStateDict(model: Module, metadata: Record<string, string> = {}, options?: WriteOptions): Uint8Array {
+  return writeSafetensors(new Map(Object.entries(model.stateDict()).map(([name, t]) => [name, safe(t)])), metadata, options)
 }
 
 /** Tensors of a safetensors file by name, without those of an optimizer. `file` names it in errors. */

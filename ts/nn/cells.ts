@@ -1,0 +1,109 @@
+// One step of a recurrent network, for loops of one's own. Defaults and state_dict keys are PyTorch's.
+
+import { add } from '../ops/arithmetic.js'
+import { select, unsqueeze } from '../ops/layout.js'
+import { linear } from '../ops/matmul.js'
+import { gru, lstm, type CellWeights } from '../ops/recurrent.js'
+import { relu, tanh } from '../ops/unary.js'
+import { show, ShapeError } from '../shape.js'
+import { Tensor } from '../tensor.js'
+import { defaultParameter } from './init.js'
+import { Module } from './module.js'
+
+/** State of an LSTM cell, [n, hiddenSize] each */
+export interface LstmState {
+  h: Tensor
+  c: Tensor
+}
+
+/** Weights weight_ih, weight_hh, bias_ih, bias_hh, all drawn from U(±1/√hiddenSize) */
+abstract class RecurrentCell extends Module {
+  weightIh: Tensor
+  weightHh: Tensor
+  biasIh: Tensor | null
+  biasHh: Tensor | null
+  constructor(gates: number, readonly inputSize: number, readonly hiddenSize: number, bias: boolean) {
+    super()
+    for (const [role, value] of [['inputSize', inputSize], ['hiddenSize', hiddenSize]] as const) {
+      if (!Number.isInteger(value) || value < 1) throw new ShapeError(`${this.constructor.name}: ${role} must be a whole number ≥ 1, got ${value}`)
+    }
+    const rows = gates * hiddenSize
+    this.weightIh = defaultParameter([rows, inputSize], hiddenSize)
+    this.weightHh = defaultParameter([rows, hiddenSize], hiddenSize)
+    this.biasIh = bias ? defaultParameter([rows], hiddenSize) : null
+    this.biasHh = bias ? defaultParameter([rows], hiddenSize) : null
+  }
+  protected get weights(): CellWeights {
+    const { weightIh, weightHh, biasIh, biasHh } = this
+    return { weightIh, weightHh, biasIh, biasHh }
+  }
+  /** Run `step` on rows [n, ...], of which a single example is one. */
+  protected onRows<T extends Tensor | LstmState>(x: Tensor, states: readonly (Tensor | null | undefined)[], step: (x: Tensor, states: Tensor[]) => T): T {
+    const name = this.constructor.name
+    if ((x.rank !== 2 && x.rank !== 1) || x.shape.at(-1) !== this.inputSize) {
+      throw new ShapeError(`${name}: x [n, ${this.inputSize}], or [${this.inputSize}] without a batch, expected, got ${show(x.shape)}`)
+    }
+    const single = x.rank === 1
+    const shape = single ? [this.hiddenSize] : [x.shape[0]!, this.hiddenSize]
+    const full = states.map((t, i) => {
+      if (t && show(t.shape) !== show(shape)) throw new ShapeError(`${name}: a state ${'hc'[i]} ${show(shape)} expected, got ${show(t.shape)}`)
+      return t ?? blank(x, shape)
+    })
+    if (!single) return step(x, full)
+    const result = step(unsqueeze(x, 0), full.map(t => unsqueeze(t, 0)))
+    const row = (t: Tensor) => select(t, 0, 0)
+    return (result instanceof Tensor ? row(result) : { h: row(result.h), c: row(result.c) }) as T
+  }
+  override describe(): string {
+    return `${this.inputSize}, ${this.hiddenSize}${this.biasIh ? '' : ', { bias: false }'}`
+  }
+}
+function blank(x: Tensor, shape: readonly number[]): Tensor {
+  const t = new Tensor(shape, 'float32', x.backend)
+  x.backend.kernels.fill(t.size, 0, t.address)
+  return t
+}
+const first = (t: Tensor): Tensor => select(t, 0, 0)
+
+/** h′ = tanh(Wih x + bih + Whh h + bhh), or relu instead of tanh (Elman, 1990). x: [n, inputSize], h: [n, hiddenSize] (default zeros) */
+export class RNNCell extends RecurrentCell {
+  readonly nonlinearity: 'tanh' | 'relu'
+  constructor(inputSize: number, hiddenSize: number, { bias = true, nonlinearity = 'tanh' }: { bias?: boolean; nonlinearity?: 'tanh' | 'relu' } = {}) {
+    super(1, inputSize, hiddenSize, bias)
+    if (nonlinearity !== 'tanh' && nonlinearity !== 'relu') throw new RangeError(`RNNCell: nonlinearity tanh or relu expected, got ${String(nonlinearity)}`)
+    this.nonlinearity = nonlinearity
+  }
+  forward(x: Tensor, h: Tensor | null = null): Tensor {
+    const activate = this.nonlinearity === 'tanh' ? tanh : relu
+    return this.onRows(x, [h], (rows, [state]) => activate(add(linear(rows, this.weightIh, this.biasIh), linear(state!, this.weightHh, this.biasHh))))
+  }
+}
+
+/**
+ * r, z = sigmoid(Wih x + bih + Whh h + bhh), n = tanh(Win x + bin + r (Whn h + bhn)), h′ = (1 − z) n + z h (Cho et al., 2014).
+ * x: [n, inputSize], h: [n, hiddenSize] (default zeros); gate rows r, z, n
+ */
+export class GRUCell extends RecurrentCell {
+  constructor(inputSize: number, hiddenSize: number, { bias = true }: { bias?: boolean } = {}) {
+    super(3, inputSize, hiddenSize, bias)
+  }
+  forward(x: Tensor, h: Tensor | null = null): Tensor {
+    return this.onRows(x, [h], (rows, [state]) => first(gru(unsqueeze(rows, 0), { h: unsqueeze(state!, 0) }, [this.weights]).h))
+  }
+}
+
+/**
+ * i, f, o = sigmoid(…), g = tanh(…) of Wih x + bih + Whh h + bhh; c′ = f c + i g, h′ = o tanh(c′) (Hochreiter and Schmidhuber, 1997).
+ * x: [n, inputSize], h and c: [n, hiddenSize] (default zeros); gate rows i, f, g, o. forward(x, { h, c }) returns { h, c }.
+ */
+export class LSTMCell extends RecurrentCell {
+  constructor(inputSize: number, hiddenSize: number, { bias = true }: { bias?: boolean } = {}) {
+    super(4, inputSize, hiddenSize, bias)
+  }
+  forward(x: Tensor, state: LstmState | null = null): LstmState {
+    return this.onRows(x, [state?.h, state?.c], (rows, [h, c]) => {
+      const next = lstm(unsqueeze(rows, 0), { h: unsqueeze(h!, 0), c: unsqueeze(c!, 0) }, [this.weights])
+      return { h: first(next.h), c: first(next.c) }
+    })
+  }
+}

@@ -1,0 +1,133 @@
+// Weights that are functions of other parameters: weight normalisation and spectral normalisation. Keys are PyTorch's.
+
+import { noGrad } from '../autograd.js'
+import { div, mul } from '../ops/arithmetic.js'
+import { parameter } from '../ops/creation.js'
+import { permute, reshape } from '../ops/layout.js'
+import { matmul } from '../ops/matmul.js'
+import { randn } from '../ops/random.js'
+import { norm, sum } from '../ops/reduce.js'
+import { clamp } from '../ops/unary.js'
+import { scope } from '../scope.js'
+import { dimension, show, ShapeError } from '../shape.js'
+import { Tensor } from '../tensor.js'
+import type { Module } from './module.js'
+
+type Properties = Record<string, unknown>
+
+/** The parameter `name` of a module, which is to be replaced. */
+function parameterOf(op: string, module: Module, name: string): Tensor {
+  const found = Object.getOwnPropertyDescriptor(module, name)
+  if (found?.get) throw new Error(`${op}: ${name} of ${module.constructor.name} is the result of a normalisation already`)
+  if (!(found?.value instanceof Tensor) || !found.value.requiresGrad) throw new TypeError(`${op}: a module with a parameter ${name} expected, got ${module.constructor.name}`)
+  return found.value
+}
+
+/** Put a function in the parameter's place; not enumerable, so that it is no parameter itself. */
+function replace(module: Module, name: string, compute: () => Tensor, parts: Record<string, Tensor>): void {
+  delete (module as unknown as Properties)[name]
+  Object.assign(module, parts)
+  Object.defineProperty(module, name, { get: compute, enumerable: false, configurable: true })
+}
+
+/** Give a module its parameter back, with the values it has now. */
+function restore(op: string, module: Module, name: string, parts: readonly string[]): void {
+  const own = module as unknown as Properties
+  if (!Object.getOwnPropertyDescriptor(module, name)?.get || !parts.every(part => part in module)) {
+    throw new Error(`${op}: ${name} of ${module.constructor.name} is not normalised`)
+  }
+  const [kept] = parts
+  const original = own[kept!] as Tensor
+  scope(() => noGrad(() => original.backend.kernels.copy(original.size, (own[name] as Tensor).address, original.address)))
+  for (const part of parts) {
+    if (part !== kept) (own[part] as Tensor).dispose()
+    delete own[part]
+  }
+  Object.defineProperty(module, name, { value: original, writable: true, enumerable: true, configurable: true })
+}
+
+/**
+ * weight = g v / ‖v‖: length and direction are trained apart (Salimans and Kingma, 2016). The norm runs over all dimensions but dim (default 0;
+ * null: over all), so each output has a length of its own. Replaces the parameter `name` by name_g and name_v. Returns the module.
+ * @throws TypeError if the module has no such parameter
+ */
+export function weightNorm<M extends Module>(module: M, { name = 'weight', dim = 0 }: { name?: string; dim?: number | null } = {}): M {
+  const v = parameterOf('weightNorm', module, name)
+  const kept = dim === null ? null : dimension('weightNorm', dim, v.rank)
+  const length = () => norm(v, kept === null ? null : v.shape.flatMap((_, i) => (i === kept ? [] : [i])), { keepdim: kept !== null })
+  const g = scopedParameter(() => noGrad(length))
+  replace(module, name, () => mul(v, div(g, length())), { [`${name}_g`]: g, [`${name}_v`]: v })
+  return module
+}
+/** A parameter with the values that f computes. */
+function scopedParameter(f: () => Tensor): Tensor {
+  const values = f()
+  const p = parameter(values)
+  values.dispose()
+  return p
+}
+/** Undo weightNorm(): the weight is a parameter again. @throws Error if it isn't normalised */
+export function removeWeightNorm<M extends Module>(module: M, name = 'weight'): M {
+  restore('removeWeightNorm', module, name, [`${name}_v`, `${name}_g`])
+  return module
+}
+
+export interface SpectralNormOptions {
+  name?: string
+  /** Steps of the power iteration at each use in training (default 1) */
+  nPowerIterations?: number
+  /** Smallest norm that is divided by (default 1e-12) */
+  eps?: number
+  /** The dimension of outputs (default 0; 1 for transposed convolutions) */
+  dim?: number
+}
+/** Iterations with which u and v start, so that the first weight is already near. */
+const WARM_UP = 15
+
+/**
+ * weight / σ with its largest singular value σ = uᵀ W v, W being the weight as a matrix [outputs, rest] (Miyato et al., 2018). Each use in training
+ * improves v = Wᵀu / ‖Wᵀu‖ and u = W v / ‖W v‖. Replaces the parameter `name` by name_orig and the buffers name_u and name_v. Returns the module.
+ * @throws TypeError if the module has no such parameter
+ */
+export function spectralNorm<M extends Module>(module: M, options: SpectralNormOptions = {}): M {
+  const { name = 'weight', nPowerIterations = 1, eps = 1e-12 } = options
+  if (!Number.isInteger(nPowerIterations) || nPowerIterations < 1) throw new RangeError(`spectralNorm: nPowerIterations must be a whole number ≥ 1, got ${nPowerIterations}`)
+  const weight = parameterOf('spectralNorm', module, name)
+  if (weight.rank < 2) throw new ShapeError(`spectralNorm: a weight with two dimensions or more expected, got ${show(weight.shape)}`)
+  const dim = dimension('spectralNorm', options.dim ?? (module.constructor.name.startsWith('ConvTranspose') ? 1 : 0), weight.rank)
+  const matrix = () => {
+    const front = dim === 0 ? weight : permute(weight, [dim, ...weight.shape.flatMap((_, i) => (i === dim ? [] : [i]))])
+    return reshape(front, [weight.shape[dim]!, -1])
+  }
+  const unit = (x: Tensor) => div(x, clamp(norm(x), { min: eps }))
+  const rows = weight.shape[dim]!
+  const [u, v] = [rows, weight.size / rows].map(n => {
+    const t = scopedParameter(() => randn([n]))
+    t.requiresGrad = false
+    t.label = 'buffer'
+    return t
+  }) as [Tensor, Tensor]
+  /** New vectors instead of changed ones: an earlier result's gradient still needs the old. */
+  const improve = (times: number): [Tensor, Tensor] => {
+    const w = matrix()
+    let [left, right] = [u, v]
+    for (let i = 0; i < times; i++) {
+      right = unit(matmul(left, w))
+      left = unit(matmul(w, right))
+    }
+    u.backend.kernels.copy(u.size, left.address, u.address)
+    v.backend.kernels.copy(v.size, right.address, v.address)
+    return [left, right]
+  }
+  scope(() => noGrad(() => void improve(WARM_UP)))
+  replace(module, name, () => {
+    const [left, right] = module.training ? noGrad(() => improve(nPowerIterations)) : [u, v]
+    return div(weight, sum(mul(left, matmul(matrix(), right))))
+  }, { [`${name}_orig`]: weight, [`${name}_u`]: u, [`${name}_v`]: v })
+  return module
+}
+/** Undo spectralNorm(): the normalised weight is a parameter again. @throws Error if it isn't normalised */
+export function removeSpectralNorm<M extends Module>(module: M, name = 'weight'): M {
+  restore('removeSpectralNorm', module, name, [`${name}_orig`, `${name}_u`, `${name}_v`])
+  return module
+}

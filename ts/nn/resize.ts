@@ -1,0 +1,57 @@
+// Layers that give images another size, or leave out whole channels.
+
+import { mul } from '../ops/arithmetic.js'
+import { interpolate, type InterpolateOptions } from '../ops/interpolate.js'
+import { adaptiveAvgPool1d } from '../ops/pool.js'
+import { dropout } from '../ops/random.js'
+import { show, ShapeError, type PerDim } from '../shape.js'
+import { Tensor } from '../tensor.js'
+import { Module } from './module.js'
+
+/** interpolate() as a layer: nearest (default), linear, bilinear or trilinear, to a size or by a scaleFactor. x: [n, c, ...] */
+export class Upsample extends Module {
+  constructor(readonly options: InterpolateOptions) {
+    super()
+    if ((options?.size ?? null) === null && (options?.scaleFactor ?? null) === null) throw new ShapeError('Upsample: { size } or { scaleFactor } expected, got neither')
+  }
+  forward(x: Tensor): Tensor {
+    return interpolate(x, this.options)
+  }
+  override describe(): string {
+    return `{ ${Object.entries(this.options).map(([k, v]) => `${k}: ${JSON.stringify(v)}`).join(', ')} }`
+  }
+}
+
+/** adaptiveAvgPool1d: a fixed output size for sequences of any length. x: [n, c, l] */
+export class AdaptiveAvgPool1d extends Module {
+  constructor(readonly outputSize: PerDim) {
+    super()
+  }
+  forward(x: Tensor): Tensor {
+    return adaptiveAvgPool1d(x, this.outputSize)
+  }
+  override describe(): string {
+    return String(this.outputSize)
+  }
+}
+
+/**
+ * Zeroes whole channels with probability p in training and divides the others by 1 − p (Tompson et al., 2015): neighbouring pixels are
+ * too alike for Dropout to hide anything. x: [n, c, h, w]
+ */
+export class Dropout2d extends Module {
+  constructor(readonly p = 0.5) {
+    super()
+    if (!(p >= 0 && p <= 1)) throw new RangeError(`Dropout2d: a probability 0..1 expected, got ${p}`)
+  }
+  forward(x: Tensor): Tensor {
+    if (x.rank !== 4) throw new ShapeError(`Dropout2d: x [n, c, h, w] expected, got ${show(x.shape)}`)
+    if (!this.training || this.p === 0) return x
+    const ones = new Tensor([x.shape[0]!, x.shape[1]!, 1, 1], 'float32', x.backend)
+    x.backend.kernels.fill(ones.size, 1, ones.address)
+    return mul(x, dropout(ones, { p: this.p }))
+  }
+  override describe(): string {
+    return String(this.p)
+  }
+}

@@ -1,0 +1,28 @@
+// Normalisation by the root mean square: layer normalisation without the mean.
+
+import { sameShape, show, ShapeError, type Shape } from '../shape.js'
+import type { Tensor } from '../tensor.js'
+import { add, mul, requireFloat } from './arithmetic.js'
+import type { LayerNormOptions } from './norm.js'
+import { mean } from './reduce.js'
+import { rsqrt, square } from './unary.js'
+
+/** The distance from 1 to the next float32: PyTorch's eps where none is given. */
+const EPSILON = 1 / 8388608
+
+/**
+ * x / √(mean(x²) + eps) · weight, the mean over the last dimensions (Zhang and Sennrich, 2019). eps is 2⁻²³ unless given.
+ * x: [..., normalizedShape], weight: normalizedShape
+ * @throws ShapeError if x doesn't end in normalizedShape
+ */
+export function rmsNorm(x: Tensor, normalizedShape: Shape, weight?: Tensor | null, { eps = EPSILON }: LayerNormOptions = {}): Tensor {
+  requireFloat('rmsNorm', x)
+  const lead = x.rank - normalizedShape.length
+  if (normalizedShape.length === 0 || lead < 0 || !sameShape(x.shape.slice(lead), normalizedShape)) {
+    throw new ShapeError(`rmsNorm: x [..., ${normalizedShape}] expected, got ${show(x.shape)}`)
+  }
+  if (weight && !sameShape(weight.shape, normalizedShape)) throw new ShapeError(`rmsNorm: a weight ${show(normalizedShape)} expected, got ${show(weight.shape)}`)
+  const dims = normalizedShape.map((_, i) => lead + i)
+  const y = mul(x, rsqrt(add(mean(square(x), dims, { keepdim: true }), eps)))
+  return weight ? mul(y, weight) : y
+}
