@@ -1,11 +1,8 @@
 // The networks of the benchmarks: how they are built, what a training step of them is, how many operations it takes, and whether it
 // computes the right gradients.
 
-import {
-  BatchNorm2d, Conv2d, Flatten, Linear, lstm, manualSeed, MaxPool2d, Module, onBackend, parameter, ReLU, scope, Sequential, SGD, tensor,
-  type CellWeights, type Tensor,
-} from 'hebb'
-import { ConvNet, LeNet5, MLP } from 'hebb/models'
+import { Conv2d, Linear, LSTM, manualSeed, Module, onBackend, scope, SGD, tensor, type Tensor } from 'hebb'
+import { AlexNet, ConvNet, LeNet5, MLP, ResNet20 } from 'hebb/models'
 import { WrongResult } from './measure.js'
 import { labels, uniform } from './numbers.js'
 import type { Case } from './session.js'
@@ -19,62 +16,12 @@ export interface Network extends Case {
   build(): Module
 }
 
-// ---- networks that hebb/models doesn't have -------------------------------------------------------------------------------------
-
-/** x + two 3×3 convolutions with batch norm; a 1×1 convolution on the way past where the size changes (He et al., 2016) */
-class Residual extends Module {
-  readonly conv1: Conv2d
-  readonly bn1: BatchNorm2d
-  readonly conv2: Conv2d
-  readonly bn2: BatchNorm2d
-  readonly shortcut: Module | null
-  constructor(from: number, to: number, stride: number) {
-    super()
-    this.conv1 = new Conv2d(from, to, 3, { padding: 1, stride, bias: false })
-    this.bn1 = new BatchNorm2d(to)
-    this.conv2 = new Conv2d(to, to, 3, { padding: 1, bias: false })
-    this.bn2 = new BatchNorm2d(to)
-    this.shortcut = stride === 1 && from === to ? null : new Sequential(new Conv2d(from, to, 1, { stride, bias: false }), new BatchNorm2d(to))
-  }
-  forward(x: Tensor): Tensor {
-    const y = this.bn2.forward(this.conv2.forward(this.bn1.forward(this.conv1.forward(x)).relu()))
-    return y.add(this.shortcut ? (this.shortcut.forward(x) as Tensor) : x).relu()
-  }
-}
-
-class ResNet20 extends Module {
-  readonly stem = new Sequential(new Conv2d(3, 16, 3, { padding: 1, bias: false }), new BatchNorm2d(16), new ReLU())
-  readonly blocks = new Sequential(
-    ...[[16, 1], [32, 2], [64, 2]].flatMap(([width, stride]) => [
-      new Residual(stride === 1 ? width! : width! / 2, width!, stride!), new Residual(width!, width!, 1), new Residual(width!, width!, 1),
-    ]),
-  )
-  readonly head = new Linear(64, CLASSES)
-  forward(x: Tensor): Tensor {
-    return this.head.forward(this.blocks.forward(this.stem.forward(x)).mean([2, 3]))
-  }
-}
-
-/** Krizhevsky's network in the one-tower form of 2014 for 64×64 images, without dropout, whose random numbers no other backend's batch shares */
-const alexNet = () => new Sequential(
-  new Conv2d(3, 64, 11, { stride: 4, padding: 2 }), new ReLU(), new MaxPool2d(3, { stride: 2 }),
-  new Conv2d(64, 192, 5, { padding: 2 }), new ReLU(), new MaxPool2d(3, { stride: 2 }),
-  new Conv2d(192, 384, 3, { padding: 1 }), new ReLU(), new Conv2d(384, 256, 3, { padding: 1 }), new ReLU(),
-  new Conv2d(256, 256, 3, { padding: 1 }), new ReLU(), new MaxPool2d(3, { stride: 2 }),
-  new Flatten(), new Linear(256, 4096), new ReLU(), new Linear(4096, 4096), new ReLU(), new Linear(4096, CLASSES),
-)
-
-const HIDDEN = 128
-/** The rows of a 28×28 image, read one after the other */
+/** The rows of an image, read one after the other */
 class RowReader extends Module {
-  readonly weightIh = parameter(uniform(4 * HIDDEN * 28, 11, 0.088), [4 * HIDDEN, 28])
-  readonly weightHh = parameter(uniform(4 * HIDDEN * HIDDEN, 12, 0.088), [4 * HIDDEN, HIDDEN])
-  readonly biasIh = parameter(uniform(4 * HIDDEN, 13, 0.088))
-  readonly biasHh = parameter(uniform(4 * HIDDEN, 14, 0.088))
-  readonly head = new Linear(HIDDEN, CLASSES)
+  readonly lstm = new LSTM(28, 128, { batchFirst: true })
+  readonly head = new Linear(128, CLASSES)
   forward(x: Tensor): Tensor {
-    const weights: CellWeights = this
-    return this.head.forward(lstm(x, null, [weights], { batchFirst: true }).h.select(0, 0))
+    return this.head.forward(this.lstm.forward(x).h.select(0, 0))
   }
 }
 
@@ -83,8 +30,9 @@ export const NETWORKS: readonly Network[] = [
   { name: 'LeNet-5, b64', batch: 64, shape: [1, 28, 28], build: () => new LeNet5() },
   { name: 'LSTM 128 over 28 rows, b64', batch: 64, shape: [28, 28], build: () => new RowReader() },
   { name: 'CIFAR convnet 32-64-256, b100', batch: 100, shape: [3, 32, 32], build: () => new ConvNet({ channels: 3, size: 32, widths: [32, 64, 256], pools: 2 }) },
-  { name: 'ResNet-20, b100', batch: 100, shape: [3, 32, 32], long: true, build: () => new ResNet20() },
-  { name: 'AlexNet 64×64, b32', batch: 32, shape: [3, 64, 64], long: true, build: alexNet },
+  { name: 'ResNet-20, b100', batch: 100, shape: [3, 32, 32], long: true, build: () => new ResNet20({ classes: CLASSES }) },
+  // without dropout, whose random numbers depend on the batch; with narrow hidden layers, whose weights the reference must hold in float64
+  { name: 'AlexNet 64×64 hidden 1024, b32', batch: 32, shape: [3, 64, 64], long: true, build: () => new AlexNet({ classes: CLASSES, hidden: 1024, dropout: 0 }) },
 ]
 
 // ---- operations ------------------------------------------------------------------------------------------------------------------
@@ -102,12 +50,14 @@ export interface Flops {
 export function countFlops(model: Module, x: Tensor): Flops {
   const total: Flops = { forward: 0, backward: 0 }
   const unhook = [...model.namedModules()].flatMap(([, layer]) => {
-    if (layer instanceof RowReader) {
-      const rows = x.shape[0]! * x.shape[1]!
-      const fromInput = 2 * rows * layer.weightIh.size
-      const fromState = 2 * rows * layer.weightHh.size
-      total.forward += fromInput + fromState
-      total.backward += fromInput + 2 * fromState
+    if (layer instanceof LSTM) {
+      return [layer.registerForwardHook((_, [input]) => {
+        const { shape, requiresGrad } = input as Tensor
+        const gates = 2 * shape[0]! * shape[1]! * 4 * layer.hiddenSize
+        total.forward += gates * (layer.inputSize + layer.hiddenSize)
+        total.backward += gates * ((requiresGrad ? 2 : 1) * layer.inputSize + 2 * layer.hiddenSize)
+        return undefined
+      })]
     }
     if (!(layer instanceof Linear || layer instanceof Conv2d)) return []
     return [layer.registerForwardHook((_, [input], output) => {

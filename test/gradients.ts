@@ -4,7 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   adaptiveAvgPool1d, adaptiveAvgPool2d, arange, backward, cat, checkGradients, engine, Generator, gradients, gru, hessian,
-  info, lstm, manualSeed, onBackend, rnnTanh, scope, stack, tensor, where, zeros, type BackendName, type Tensor,
+  info, lstm, manualSeed, onBackend, rnnTanh, scope, stack, tensor, where, zeros, type BackendName, type Tensor, einsum, meshgrid,
 } from 'hebb'
 import * as joining from '../ts/ops/joining.js'
 import { methods } from '../ts/ops/methods.js'
@@ -137,8 +137,6 @@ const table: [op: string, inputs: Input[], f: F][] = [
   ['layerNorm', [[3, 4]], x => x.layerNorm([4], null, null, { eps: 0.1 })],
   ['groupNorm', [[2, 4, 3], [4], [4]], (x, w, b) => x.groupNorm(2, w, b)],
   ['localResponseNorm', [[2, 5, 3]], x => x.localResponseNorm(3, { alpha: 0.5, k: 2 })],
-  ['rmsNorm', [[2, 2, 3], [2, 3]], (x, w) => x.rmsNorm([2, 3], w)],
-  ['rmsNorm', [[3, 4]], x => x.rmsNorm([4], null, { eps: 0.1 })],
   ['interpolate', [[1, 2, 3, 4]], x => x.interpolate({ size: [5, 2] })],
   ['interpolate', [[1, 2, 3, 4]], x => x.interpolate({ mode: 'bilinear', scaleFactor: [2, 1.5] })],
   ['interpolate', [[2, 1, 4]], x => x.interpolate({ mode: 'linear', size: 7, alignCorners: true })],
@@ -225,11 +223,55 @@ const table: [op: string, inputs: Input[], f: F][] = [
   ['powScalar', [['positive', 5]], x => x.powScalar(2.5)],
   ['powScalar', [[5]], x => x.powScalar(3)],
   ['powScalar', [[5]], x => x.powScalar(-1)],
+  ['roll', [[3, 4]], x => x.roll([1, -2], [0, 1])],
+  ['roll', [[2, 3]], x => x.roll(4)],
+  ['repeat', [[2, 3]], x => x.repeat([2, 1, 3])],
+  ['repeatInterleave', [[2, 3]], x => x.repeatInterleave(2, 1)],
+  ['repeatInterleave', [[3, 2]], x => x.repeatInterleave([2, 0, 1], 0)],
+  ['movedim', [[2, 3, 4]], x => x.movedim([0, 1], [-1, 0])],
+  ['unbind', [[2, 3]], x => weighted(x.unbind(1), 0)],
+  ['diagonal', [[3, 2, 4]], x => x.diagonal({ offset: 1, dim1: 0, dim2: -1 })],
+  ['diagonal', [[4, 3]], x => x.diagonal({ offset: -2 })],
+  ['diag', [[3]], x => x.diag(-1)],
+  ['diag', [[3, 4]], x => x.diag(2)],
+  ['meshgrid', [[2], [3]], (a, b) => { const [p, q] = meshgrid([a!, b!]); return p!.mul(q!) }],
+  ['mm', [[2, 3], [3, 4]], (a, b) => a.mm(b)],
+  ['mv', [[2, 3], [3]], (a, b) => a.mv(b)],
+  ['dot', [[4], [4]], (a, b) => a.dot(b)],
+  ['bmm', [[2, 2, 3], [2, 3, 2]], (a, b) => a.bmm(b)],
+  ['outer', [[2], [3]], (a, b) => a.outer(b)],
+  ['trace', [[3, 4]], x => x.trace()],
+  ['cumprod', [[2, 5]], x => x.cumprod(1)],
+  ['diff', [[2, 5]], x => x.diff({ n: 2 })],
+  ['ceil', [[8]], x => x.mul(0.3).ceil()],
+  ['round', [[8]], x => x.mul(0.3).round()],
+  ['trunc', [[8]], x => x.mul(0.3).trunc()],
+  ['lerp', [[2, 3], [3], [2, 1]], (a, b, w) => a.lerp(b, w)],
+  ['addcmul', [[2, 3], [3], [2, 1]], (x, a, b) => x.addcmul(a, b, { value: 0.5 })],
+  ['addcdiv', [[2, 3], [3], [2, 1]], (x, a, b) => x.addcdiv(a, b, { value: -2 })],
+  ['index', [[3, 4, 2]], x => x.index(ints([2, 0, 2]), [1, null, 2], -1)],
+  ['index', [[3, 4, 2]], x => x.index(ints([2, 0], [2, 1]), ':', ints([1, 0, 1]))],
+  ['index', [[2, 3]], x => x.index('...', null, tensor([1, 0, 1]))],
+  ['indexPut', [[3, 4], [2, 1]], (x, v) => x.indexPut([ints([2, 0]), [1, 3]], v)],
+  ['indexPut', [[3, 2], [3, 2]], (x, v) => x.indexPut([ints([2, 0, 2])], v, { accumulate: true })],
+  ['maskedSelect', [[2, 3]], x => x.maskedSelect(tensor([1, 0, 1]))],
+  ['indexAdd', [[2, 3], [2, 2]], (x, v) => x.indexAdd(1, [2, 2], v)],
+  ['scatterAdd', [[3, 2], [2, 2]], (x, v) => x.scatterAdd(0, ints([0, 2, 0, 1], [2, 2]), v)],
+  ['sort', [['apart', 3, 4]], x => x.sort(0, { descending: true }).values],
+  ['topk', [['apart', 3, 4]], x => x.topk(2).values],
+  ['median', [['apart', 6]], x => x.median()],
+  ['unique', [['apart', 6]], x => x.unique().values],
+  ['einsum', [[2, 3], [3, 4]], (a, b) => einsum('ij,jk->ki', a, b)],
+  ['einsum', [[3, 3, 2]], a => einsum('iij->j', a)],
+  ['einsum', [[2, 3], [2, 1, 3], [4]], (a, b, c) => einsum('bi,b...i,k->bk...', a, b, c)],
+  ['einsum', [[2, 3], [2, 3], [2]], (a, b, c) => einsum('bi,bi,b->b', a, b, c)],
+  ['rmsNorm', [[2, 2, 3], [2, 3]], (x, w) => x.rmsNorm([2, 3], w)],
+  ['rmsNorm', [[3, 4]], x => x.rmsNorm([4], null, { eps: 0.1 })],
 ]
 
 /** Results without a gradient: whole numbers, comparisons, and what isn't a function of values. */
 const without = ['eq', 'ne', 'lt', 'le', 'gt', 'ge', 'argmax', 'argmin', 'oneHot', 'float', 'int', 'backward', 'requiresGradient',
-  'detach', 'clone']
+  'detach', 'clone', 'argsort', 'nonzero', 'isnan', 'isinf', 'isfinite', 'any', 'all', 'countNonzero', 'allclose']
 
 /** Run `check` on every row with fresh inputs on a backend, and list the rows whose number is not within the limit. */
 function failures(backend: BackendName, limit: number, check: (f: F, inputs: Tensor[]) => number): string[] {

@@ -49,7 +49,7 @@ const FLOORS = [
   ['backends'],
   ['ops'],
   ['capture', 'grad'],
-  ['nn', 'optim', 'data'],
+  ['nn', 'optim', 'data', 'debug'],
   ['summary'],
   ['index'],
 ]

@@ -4,7 +4,7 @@
 import { Binary } from './kernels.js'
 import { closeScope, currentScope, FRAME, openScope, recorder, type Scope } from './memory.js'
 import { sameShape, ShapeError, show } from './shape.js'
-import { Tensor, VERSION } from './tensor.js'
+import { clock, reader, setReader, Tensor, VERSION } from './tensor.js'
 
 export type Gradients = (Tensor | null)[]
 
@@ -24,14 +24,25 @@ export interface Op<A = void> {
   addTo?(sum: Tensor, g: Tensor, node: Node<A>): void
 }
 
-let made = 0
+/** What looks at every result and gradient: debug.nan(). @internal */
+export interface Watcher {
+  result(op: Op<any>, inputs: readonly Tensor[], output: Tensor): void
+  /** dL/d(input i) as computed by this node */
+  gradient(node: Node, i: number, gradient: Tensor): void
+}
+let watcher: Watcher | null = null
+/** @internal */
+export function watch(next: Watcher | null): void {
+  watcher = next
+}
+
 /** Tensors on the way to those that gradients() was asked for; null while every leaf is wanted. */
 let leading: Set<Tensor> | null = null
 
 /** One recorded application of an op. */
 export class Node<A = any> {
   /** Creation order is a topological order. */
-  readonly order = made++
+  readonly order = clock.now++
   grad: Tensor | null = null
   mark = 0
   constructor(
@@ -59,9 +70,11 @@ export class Node<A = any> {
    */
   into(i: number): Tensor {
     const input = this.inputs[i]!
-    if (input.node === null && input.stale && !leading) {
+    if (input.node === null && input.stale && !leading && !input.hooks) {
       recorder?.gradient(input)
       const gradient = gradientOf(input)
+      // to be overwritten, so it doesn't matter what set() did to it
+      gradient.buffer.changed = 0
       input.stale = false
       recorder?.hold(gradient.buffer)
       return gradient.alias()
@@ -116,6 +129,7 @@ export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor
     recording = was
   }
   output.label = op.name
+  if (watcher !== null && reader === null) watcher.result(op, inputs, output)
   if (recording && differentiable && op.gradient) {
     output.requiresGrad = true
     output.node = new Node(op, inputs, output, attrs, saved)
@@ -201,26 +215,78 @@ function deliver(leaf: Tensor, g: Tensor): void {
   g.release('backward()')
 }
 
+/** The gradients of a node's inputs: in kernels and unrecorded if they are not to be differentiated again. */
+function gradientsOf(node: Node, g: Tensor, again: boolean): Gradients {
+  const was = recording
+  recording = was && again
+  setReader(node)
+  try {
+    return ((again ? null : node.op.fused) ?? node.op.gradient!).call(node.op, g, node)
+  } finally {
+    setReader(null)
+    recording = was
+  }
+}
+
+/** A handle of the walk's own: what is shared with others (g itself, a saved tensor) gets a new one. */
+function held(t: Tensor, frame: Scope): Tensor {
+  const own = t.owner === frame && !t.kept ? t : t.alias()
+  own.kept = true
+  own.owner = null
+  return own
+}
+
+/** The gradient of t after its hooks; `frame` is that of an unrecorded walk, which holds gradients. */
+function hooked(t: Tensor, g: Tensor, frame: Scope | null): Tensor {
+  try {
+    for (const hook of t.hooks ?? []) {
+      // the walk frees g itself, so a hook gets a handle that it may keep
+      const next = frame ? noGrad(() => hook(g.alias())) : hook(g)
+      if (next === undefined) continue
+      if (!(next instanceof Tensor)) throw foreign('registerHook', next)
+      if (!sameShape(next.shape, t.shape) || next.dtype !== t.dtype || next.backend !== t.backend) {
+        throw new ShapeError(`registerHook: a gradient ${show(t.shape)} of ${t.label} expected from the hook, got ${next.dtype} ${show(next.shape)} on ${next.backend.name}`)
+      }
+      const own = frame ? held(next, frame) : next
+      if (frame) g.release('backward()')
+      g = own
+    }
+    return g
+  } catch (error) {
+    if (frame) g.release('backward()')
+    throw error
+  }
+}
+
 /** Gradients of ops run unrecorded; every tensor they make but don't return is freed at once. */
 function walkFast(nodes: Node[], wanted: Map<Tensor, Tensor | null> | null, retain: boolean): void {
   const frame = openScope('backward()', FRAME)
+  /** Gradients of leaves with hooks, which must be complete first */
+  const awaited = new Map<Tensor, Tensor | null>()
+  const leaves = wanted ?? awaited
   let g: Tensor | null = null
   try {
     for (const node of nodes) {
       g = node.grad
       if (!g) continue
       node.grad = null
+      if (node.output.hooks) g = hooked(node.output, g, frame)
       if (wanted?.has(node.output)) {
         wanted.set(node.output, g)
         if (!node.leads) continue
       }
       const sum = node.op.addTo ? sumSoFar(node.inputs[0]!, wanted !== null) : null
-      if (sum && node.needs(0)) node.op.addTo!(sum, g, node)
-      else {
-        const gradients = noGrad(() => (node.op.fused ?? node.op.gradient!).call(node.op, g!, node))
+      if (sum && node.needs(0)) {
+        node.op.addTo!(sum, g, node)
+        watcher?.gradient(node, 0, sum)
+      } else {
+        const gradients = gradientsOf(node, g, false)
         for (let i = 0; i < node.inputs.length; i++) {
           const gradient = gradients[i]
-          if (gradient && node.needs(i)) send(node, node.inputs[i]!, gradient, frame, wanted)
+          if (!gradient || !node.needs(i)) continue
+          watcher?.gradient(node, i, gradient)
+          const input = node.inputs[i]!
+          send(node, input, gradient, frame, wanted || input.hooks ? leaves : null)
         }
       }
       if (wanted?.get(node.output) !== g) g.release('backward()')
@@ -228,10 +294,16 @@ function walkFast(nodes: Node[], wanted: Map<Tensor, Tensor | null> | null, reta
       frame.owned.length = 0
       if (!retain) spend(node)
     }
+    for (const [leaf, sum] of leaves) {
+      if (!sum || leaf.node) continue
+      g = hooked(leaf, sum, frame)
+      if (wanted) wanted.set(leaf, g)
+      else deliver(leaf, g)
+    }
   } catch (error) {
     // what the walk holds is nobody else's
     g?.release('backward()')
-    if (wanted) for (const t of wanted.values()) t?.release('backward()')
+    for (const t of leaves.values()) t?.release('backward()')
     for (const node of nodes) {
       node.grad?.release('backward()')
       node.grad = null
@@ -245,23 +317,20 @@ function walkFast(nodes: Node[], wanted: Map<Tensor, Tensor | null> | null, reta
 /** The gradient of an input that other nodes have already left, if it may be added to in place. */
 function sumSoFar(input: Tensor, onlyWanted: boolean): Tensor | null {
   if (input.node) return input.node.grad?.buffer.owners === 1 ? input.node.grad : null
-  if (onlyWanted || input.stale) return null
+  if (onlyWanted || input.stale || input.hooks) return null
   recorder?.gradient(input)
   return input.gradient
 }
 
-function send(node: Node, input: Tensor, gradient: Tensor, frame: Scope, wanted: Map<Tensor, Tensor | null> | null): void {
+function send(node: Node, input: Tensor, gradient: Tensor, frame: Scope, leaves: Map<Tensor, Tensor | null> | null): void {
   if (!sameShape(gradient.shape, input.shape)) {
     throw new ShapeError(`${node.op.name}: its gradient has shape ${show(gradient.shape)}, but the input ${show(input.shape)}: the op is wrong`)
   }
-  // what the op passed through (g itself, a saved tensor) is shared, so it gets a handle of its own
-  const own = gradient.owner === frame && !gradient.kept ? gradient : gradient.alias()
-  own.kept = true
-  own.owner = null
+  const own = held(gradient, frame)
   if (input.node) input.node.grad = input.node.grad ? accumulate(input.node.grad, own) : own
-  else if (wanted) {
-    const before = wanted.get(input)
-    wanted.set(input, before ? accumulate(before, own) : own)
+  else if (leaves) {
+    const before = leaves.get(input)
+    leaves.set(input, before ? accumulate(before, own) : own)
   } else deliver(input, own)
 }
 
@@ -275,17 +344,18 @@ function spend(node: Node): void {
 /** Gradients of ops are recorded like any other op, so that they can be differentiated again. */
 function walkRecorded(nodes: Node[], wanted: Map<Tensor, Tensor | null>, add: (a: Tensor, b: Tensor) => Tensor): void {
   for (const node of nodes) {
-    const g = node.grad
-    if (!g) continue
+    if (!node.grad) continue
+    const g = hooked(node.output, node.grad, null)
     node.grad = null
     if (wanted.has(node.output)) {
       wanted.set(node.output, g)
       if (!node.leads) continue
     }
-    const gradients = node.op.gradient!(g, node)
+    const gradients = gradientsOf(node, g, true)
     node.inputs.forEach((input, i) => {
       const gradient = gradients[i]
       if (!gradient || !node.needs(i)) return
+      watcher?.gradient(node, i, gradient)
       if (input.node) input.node.grad = input.node.grad ? add(input.node.grad, gradient) : gradient
       else {
         const before = wanted.get(input)
@@ -293,6 +363,7 @@ function walkRecorded(nodes: Node[], wanted: Map<Tensor, Tensor | null>, add: (a
       }
     })
   }
+  for (const [leaf, sum] of wanted) if (sum && !leaf.node) wanted.set(leaf, hooked(leaf, sum, null))
 }
 
 function filled(like: Tensor, value: number): Tensor {

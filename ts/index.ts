@@ -3,7 +3,7 @@ import { install } from './ops/methods.js'
 // keeps the methods' declarations in reach of whoever imports the types
 export type { Fluent } from './ops/methods.js'
 
-export { Tensor, VERSION, type NestedArray } from './tensor.js'
+export { Tensor, VERSION, type GradientHook, type NestedArray } from './tensor.js'
 export type { DType } from './kernels.js'
 export { ShapeError, type PerDim, type Shape } from './shape.js'
 export { MemoryError, steps, turn } from './memory.js'
@@ -15,6 +15,7 @@ export { configure, info, onBackend, onMeta, type BackendName, type Info, type S
 
 export { arange, eye, full, linspace, ones, onesLike, parameter, tensor, zeros, zerosLike, type TensorOptions, type Values } from './ops/creation.js'
 export { manualSeed, rand, randn, dropout } from './ops/random.js'
+export { fullLike, randint, randLike, randnLike, randperm, trilIndices, triuIndices } from './ops/ranges.js'
 export { add, div, eq, ge, gt, le, lt, maskedFill, maximum, minimum, mul, ne, pow, sub, where } from './ops/arithmetic.js'
 export {
   abs, clamp, cos, elu, erf, exp, floor, gelu, leakyRelu, log, log1p, neg, powScalar, reciprocal, relu, rsqrt, sigmoid, sign, silu, sin, softplus,
@@ -26,7 +27,15 @@ export {
 } from './ops/layout.js'
 export { cat, stack } from './ops/joining.js'
 export { embedding, gather, indexSelect, oneHot, type EmbeddingOptions } from './ops/indexing.js'
+export { index, indexPut, maskedSelect, type Key } from './ops/selection.js'
+export { indexAdd, scatterAdd } from './ops/scatter.js'
+export { argsort, median, nonzero, sort, topk, unique, type Distinct, type SortOptions } from './ops/sorting.js'
+export { diag, diagonal, meshgrid, movedim, repeat, repeatInterleave, roll, unbind, type DiagonalOptions } from './ops/arrange.js'
+export { addcdiv, addcmul, ceil, lerp, round, trunc } from './ops/rounding.js'
+export { all, allclose, any, countNonzero, isfinite, isinf, isnan, type CloseOptions } from './ops/predicates.js'
 export { linear, matmul } from './ops/matmul.js'
+export { bmm, cumprod, diff, dot, mm, mv, outer, trace, type DiffOptions } from './ops/products.js'
+export { einsum } from './ops/einsum.js'
 export { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose3d, type ConvOptions } from './ops/conv.js'
 export {
   adaptiveAvgPool1d, adaptiveAvgPool2d, avgPool1d, avgPool2d, avgPool3d, maxPool1d, maxPool2d, maxPool3d, type AvgPoolOptions, type MaxPoolOptions,
@@ -45,6 +54,7 @@ export {
 } from './ops/loss.js'
 export type { LossOptions, Reduction } from './ops/reduction.js'
 
+export { debug, NonFiniteError } from './debug.js'
 export * from './nn/index.js'
 export { summary, Summary, type LayerSummary, type ReceptiveField, type SummaryOptions } from './summary.js'
 export * from './optim/index.js'

@@ -61,16 +61,20 @@ export class Summary {
   /** The layer at a path, as in namedModules(). Throws RangeError if there is none. */
   at(path: string): LayerSummary {
     const layer = this.layers.find(l => l.path === path)
-    if (!layer) throw new RangeError(`summary: no module at ${JSON.stringify(path)}; there are ${this.layers.slice(1, 6).map(l => l.path).join(', ')} …`)
-    return layer
+    if (layer) return layer
+    throw new RangeError(`summary: no module at ${JSON.stringify(path)}; there are ${this.layers.slice(1, 6).map(l => l.path).join(', ')} …`)
   }
 
   toString(): string {
+    const paths = new Set(this.layers.map(l => l.path))
+    const depth = (path: string): number => path.split('.').filter((_, i, parts) => paths.has(parts.slice(0, i + 1).join('.'))).length
+    const digits = this.macs < 1e7 ? 3 : 2
+    const millions = (n: number): string => thousands((n / 1e6).toFixed(digits))
     const rows = this.layers.map(({ path, type, outputShape, parameters, macs, activationBytes, receptiveField: field, calls }) => [
-      path === '' ? this.model : `${'  '.repeat(path.split('.').length)}${path}`,
+      path === '' ? this.model : '  '.repeat(depth(path)) + path,
       path === '' ? '' : type,
       calls === 0 ? 'not called' : outputShape ? show(outputShape) : '',
-      parameters ? thousands(parameters) : '',
+      parameters ? thousands(String(parameters)) : '',
       macs ? millions(macs) : '',
       activationBytes ? size(activationBytes) : '',
       field ? same(field.size) : '',
@@ -82,22 +86,18 @@ export class Summary {
     const lines = table.map(row => row.map((cell, i) => (i < 3 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  ').trimEnd())
     const rule = '-'.repeat(widths.reduce((n, w) => n + w + 2, -2))
     lines.splice(1, 0, rule)
-    return [
-      ...lines, rule,
-      `input ${show(this.inputShape)}: ${thousands(this.parameters)} parameters (${size(this.parameterBytes)}), ${millions(this.macs)} MMAC, ${size(this.activationBytes)} of activations`,
-    ].join('\n')
+    const parameters = `${thousands(String(this.parameters))} parameters (${size(this.parameterBytes)})`
+    const total = `input ${show(this.inputShape)}: ${parameters}, ${millions(this.macs)} MMAC, ${size(this.activationBytes)} of activations`
+    return [...lines, rule, total].join('\n')
   }
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.toString()
   }
 }
 
-const thousands = (n: number): string => String(n).replace(/\B(?=(\d{3})+$)/g, ',')
-function millions(n: number): string {
-  const [whole, rest] = (n / 1e6).toFixed(n < 1e7 ? 3 : 1).split('.')
-  return `${thousands(Number(whole))}.${rest}`
-}
+const thousands = (digits: string): string => digits.replace(/\d(?=(?:\d{3})+(?:\.|$))/g, '$&,')
 function size(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`
   const unit = bytes < 1048576 ? 1024 : bytes < 1073741824 ? 1048576 : 1073741824
   return `${(bytes / unit).toFixed(1)} ${unit === 1024 ? 'KB' : unit === 1048576 ? 'MB' : 'GB'}`
 }
@@ -156,7 +156,7 @@ function restoring<T>(model: Module, f: () => T): T {
     return f()
   } finally {
     modules.forEach((module, i) => {
-      for (const name of Reflect.ownKeys(module)) if (!Object.hasOwn(before[i]!, name)) delete (module as unknown as Record<PropertyKey, unknown>)[name]
+      for (const name of Reflect.ownKeys(module)) if (!Object.hasOwn(before[i]!, name)) Reflect.deleteProperty(module, name)
       Object.defineProperties(module, before[i]!)
     })
   }
@@ -189,7 +189,8 @@ class Examination {
         parameters += t.size
       }
       const layer: LayerSummary = {
-        path, type: module.constructor.name, description: module.describe(), outputShape: null, parameters, macs: 0, activationBytes: 0, receptiveField: null, calls: 0,
+        path, type: module.constructor.name, description: module.describe(), outputShape: null,
+        parameters, macs: 0, activationBytes: 0, receptiveField: null, calls: 0,
       }
       this.#layers.set(module, layer)
       this.#watch(module, layer)
@@ -297,9 +298,11 @@ function firstTensor(value: unknown): Tensor | null {
 interface Axis {
   size: number
   stride: number
-  /** Positions along it, the dimension of the tensor that holds them (−1: none, every element sees the same), and the distance of neighbours therein */
+  /** Positions along it */
   extent: number
+  /** Dimension of the tensor that holds them; −1: none, every element sees the same */
   dim: number
+  /** Distance of neighbours in that dimension: 1 unless it was merged with others */
   inner: number
 }
 
@@ -366,7 +369,9 @@ function follow(node: Node, i: number, axis: Axis): Axis {
   }
   const dims: unknown = (attrs as { dims?: unknown } | undefined)?.dims
   // reductions drop dimensions
-  if (Array.isArray(dims) && y.rank === x.rank - dims.length) return dims.includes(dim) ? everywhere() : along(dim - dims.filter((d: number) => d < dim).length)
+  if (Array.isArray(dims) && y.rank === x.rank - dims.length) {
+    return dims.includes(dim) ? everywhere() : along(dim - dims.filter((d: number) => d < dim).length)
+  }
   return aligned()
 }
 

@@ -32,6 +32,31 @@ const collected =
       })
     : null
 
+/** Counts the ops recorded so far, for the order of nodes and of writes. @internal */
+export const clock = { now: 0 }
+
+/** Memory with the time it was made and last changed from outside the graph; a block of scalars for a kernel has none. */
+interface Values extends Buffer {
+  born?: number
+  changed?: number
+  changedBy?: string
+}
+class Stamped extends Buffer implements Values {
+  readonly born = clock.now
+  changed = 0
+  changedBy = ''
+}
+
+/** The node whose gradient is being computed: it must find the values that its forward pass used. @internal */
+export let reader: Node | null = null
+/** @internal */
+export function setReader(node: Node | null): void {
+  reader = node
+}
+
+/** Called with a gradient; a tensor it returns replaces it. */
+export type GradientHook = (gradient: Tensor) => Tensor | void
+
 /** Whose life a tensor shares: the turn or scope it is made in, the scope(f) around (parameters), or another tensor (its gradient). */
 export type Home = 'turn' | 'module' | Tensor
 
@@ -52,23 +77,25 @@ export class Tensor implements Owned {
   gradient: Tensor | null = null
   /** The gradient's values are of before zeroGrad(): the next backward() overwrites them. @internal */
   stale = true
-  #buffer: Buffer
+  /** @internal */
+  hooks: readonly GradientHook[] | null = null
+  #buffer: Values
   #gone: Scope | string | null = null
   #lease: Lease | null = null
   #companions: Tensor[] | null = null
 
   /** @internal Use tensor(), zeros(), … */
-  constructor(readonly shape: Shape, readonly dtype: DType, readonly backend: Backend, buffer: Buffer | null = null, home: Home = 'turn') {
+  constructor(readonly shape: Shape, readonly dtype: DType, readonly backend: Backend, buffer: Values | null = null, home: Home = 'turn') {
     this.size = sizeOf(shape)
     if (home === 'turn') {
-      this.#buffer = buffer ?? new Buffer(arenaFor(backend), this.size * backend.width)
+      this.#buffer = buffer ?? new Stamped(arenaFor(backend), this.size * backend.width)
       const scope = currentScope()
       if (scope) {
         this.owner = scope
         scope.owned.push(this)
       } else this.#leaveToCollector()
     } else {
-      this.#buffer = buffer ?? new Buffer(heapOf(backend), this.size * backend.width)
+      this.#buffer = buffer ?? new Stamped(heapOf(backend), this.size * backend.width)
       this.kept = true
       if (home !== 'module') {
         home.adopt(this)
@@ -106,7 +133,7 @@ export class Tensor implements Owned {
   }
 
   /** @internal */
-  get buffer(): Buffer {
+  get buffer(): Values {
     if (this.#gone !== null) throw new Error(this.#wasFreed())
     return this.#buffer
   }
@@ -115,7 +142,22 @@ export class Tensor implements Owned {
   get address(): number {
     if (this.#gone !== null) throw new Error(this.#wasFreed())
     if (recorder) recorder.hold(this.#buffer)
+    // what the gradient itself makes and fills is younger than the node
+    if (reader !== null && this.#buffer.changed! > reader.order && this.#buffer.born! <= reader.order) throw new Error(this.#wasChanged(reader))
     return this.#buffer.address
+  }
+
+  #wasChanged({ op }: Node): string {
+    return (
+      `backward: ${this.label} ${show(this.shape)}, which the gradient of ${op.name} needs, was changed by ${this.#buffer.changedBy} ` +
+      'after the forward pass: change it after backward(), or compute the loss anew'
+    )
+  }
+
+  /** Note that the values were changed outside the graph: gradients that need the old ones refuse to be computed. @internal */
+  changed(by: string): void {
+    this.#buffer.changed = clock.now
+    this.#buffer.changedBy = by
   }
 
   #wasFreed(): string {
@@ -140,6 +182,22 @@ export class Tensor implements Owned {
   zeroGrad(): void {
     recorder?.gradient(this)
     this.stale = true
+  }
+
+  /**
+   * Call `hook` with the gradient of this tensor, leaf or result, when it is complete: before it goes further back, or is added to `grad`.
+   * A tensor that the hook returns takes its place. What it makes is freed after it, unless kept. Returns a function that takes it off again.
+   * @throws Error if this tensor does not require a gradient
+   */
+  registerHook(hook: GradientHook): () => void {
+    if (!this.requiresGrad) throw new Error(`registerHook: ${this.label} ${show(this.shape)} has no gradient: use parameters or requiresGradient(), outside noGrad()`)
+    // a copy, so that a hook registered twice is taken off once
+    const entry: GradientHook = gradient => hook(gradient)
+    this.hooks = [...(this.hooks ?? []), entry]
+    return () => {
+      const left = this.hooks?.filter(h => h !== entry) ?? []
+      this.hooks = left.length > 0 ? left : null
+    }
   }
 
   /** The same values under another shape, sharing the buffer, outside the graph. @internal */
@@ -223,6 +281,7 @@ export class Tensor implements Owned {
     if (values.length !== this.size) throw new ShapeError(`set: ${this.size} values expected for shape ${show(this.shape)}, got ${values.length}`)
     const { address } = this
     this.backend.write(address, values, this.dtype)
+    this.changed('set()')
     recorder?.wrote(address, Array.from(values), this.dtype)
     return this
   }

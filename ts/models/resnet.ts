@@ -9,8 +9,10 @@ export class BasicBlock extends Module {
   readonly bn1: BatchNorm2d
   readonly conv2: Conv2d
   readonly bn2: BatchNorm2d
-  constructor(inputs: number, width: number, stride = 1, readonly downsample: Module | null = null) {
+  readonly downsample: Module | null
+  constructor(inputs: number, width: number, stride = 1, downsample: Module | null = null) {
     super()
+    this.downsample = downsample
     this.conv1 = new Conv2d(inputs, width, 3, { stride, padding: 1, bias: false })
     this.bn1 = new BatchNorm2d(width)
     this.conv2 = new Conv2d(width, width, 3, { padding: 1, bias: false })
@@ -36,8 +38,10 @@ export class Bottleneck extends Module {
   readonly bn2: BatchNorm2d
   readonly conv3: Conv2d
   readonly bn3: BatchNorm2d
-  constructor(inputs: number, width: number, stride = 1, readonly downsample: Module | null = null) {
+  readonly downsample: Module | null
+  constructor(inputs: number, width: number, stride = 1, downsample: Module | null = null) {
     super()
+    this.downsample = downsample
     this.conv1 = new Conv2d(inputs, width, 1, { bias: false })
     this.bn1 = new BatchNorm2d(width)
     this.conv2 = new Conv2d(width, width, 3, { stride, padding: 1, bias: false })
@@ -63,7 +67,9 @@ export const projection = (inputs: number, outputs: number, stride: number): Seq
 
 /** Convolutions of a model drawn from N(0, 2 / fanOut) (He et al., 2015). */
 export function initialiseConvolutions(model: Module): void {
-  for (const [, layer] of model.namedModules()) if (layer instanceof Conv2d) init.kaimingNormal(layer.weight, { mode: 'fanOut', nonlinearity: 'relu' })
+  for (const [, layer] of model.namedModules()) {
+    if (layer instanceof Conv2d) init.kaimingNormal(layer.weight, { mode: 'fanOut', nonlinearity: 'relu' })
+  }
 }
 
 export interface ResNetOptions {

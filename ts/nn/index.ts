@@ -1,5 +1,5 @@
 // Layers and what they are made of.
-export { Module, Sequential, type ForwardHook, type StateDict } from './module.js'
+export { Module, Sequential, type ForwardHook, type ForwardHookOptions, type ForwardPreHook, type StateDict } from './module.js'
 export {
   AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, AvgPool3d, BatchNorm1d, BatchNorm2d, BatchNorm3d, Conv1d, Conv2d, Conv3d, Dropout, Flatten, Linear,
   MaxPool1d, MaxPool2d, MaxPool3d, type BatchNormLayerOptions, type ConvLayerOptions,

@@ -9,6 +9,12 @@ const key = (property: string): string => property.replace(/[A-Z]/g, c => `_${c.
 export type StateDict = Record<string, Tensor>
 /** Called after forward with the module, its inputs and its output; a tensor it returns replaces the output. */
 export type ForwardHook = (module: Module, inputs: readonly unknown[], output: unknown) => unknown
+export interface ForwardHookOptions {
+  /** Also after an error in forward, with undefined as the output (default false) */
+  alwaysCall?: boolean
+}
+/** Called before forward with the module and its inputs; an array that it returns replaces the inputs. */
+export type ForwardPreHook = (module: Module, inputs: readonly unknown[]) => readonly unknown[] | void
 
 /**
  * A layer or model. Properties that hold tensors with requiresGrad are its parameters, other tensors its buffers, modules (and
@@ -17,8 +23,9 @@ export type ForwardHook = (module: Module, inputs: readonly unknown[], output: u
 export abstract class Module {
   /** Set by train() and eval(): dropout and batch normalisation behave differently. */
   training = true
-  #hooks: ForwardHook[] = []
-  #unhook: () => unknown = () => {}
+  #before: ForwardPreHook[] = []
+  #after: { hook: ForwardHook; always: boolean }[] = []
+  #unhook: (() => unknown) | null = null
 
   abstract forward(...inputs: any[]): any
 
@@ -97,26 +104,52 @@ export abstract class Module {
   }
 
   /** Call `hook` after every forward() of this module. Returns a function that takes it off again. */
-  registerForwardHook(hook: ForwardHook): () => void {
-    if (this.#hooks.length === 0) {
-      // an instance property hides the class's forward for as long as there are hooks
-      const plain = this.forward
-      const own = Object.getOwnPropertyDescriptor(this, 'forward')
-      this.#unhook = () => (own ? Object.defineProperty(this, 'forward', own) : delete (this as { forward?: unknown }).forward)
-      Object.defineProperty(this, 'forward', {
-        configurable: true,
-        enumerable: false,
-        value: (...inputs: unknown[]) => this.#hooks.reduce((y, h) => h(this, inputs, y) ?? y, plain.apply(this, inputs)),
-      })
-    }
-    // a copy, so that a hook registered twice is taken off once
-    const entry: ForwardHook = (...about) => hook(...about)
-    this.#hooks.push(entry)
+  registerForwardHook(hook: ForwardHook, { alwaysCall: always = false }: ForwardHookOptions = {}): () => void {
+    this.#hookForward()
+    const entry = { hook, always }
+    this.#after = [...this.#after, entry]
     return () => {
-      if (!this.#hooks.includes(entry)) return
-      this.#hooks = this.#hooks.filter(h => h !== entry)
-      if (this.#hooks.length === 0) this.#unhook()
+      this.#after = this.#after.filter(e => e !== entry)
+      this.#unhookForward()
     }
+  }
+
+  /** Call `hook` before every forward() of this module. Returns a function that takes it off again. */
+  registerForwardPreHook(hook: ForwardPreHook): () => void {
+    this.#hookForward()
+    // a copy, so that a hook registered twice is taken off once
+    const entry: ForwardPreHook = (...about) => hook(...about)
+    this.#before = [...this.#before, entry]
+    return () => {
+      this.#before = this.#before.filter(e => e !== entry)
+      this.#unhookForward()
+    }
+  }
+
+  /** An instance property hides the class's forward for as long as there are hooks. */
+  #hookForward(): void {
+    if (this.#unhook) return
+    const plain = this.forward
+    const own = Object.getOwnPropertyDescriptor(this, 'forward')
+    this.#unhook = () => (own ? Object.defineProperty(this, 'forward', own) : delete (this as { forward?: unknown }).forward)
+    const value = (...given: unknown[]) => {
+      const inputs = this.#before.reduce<readonly unknown[]>((x, hook) => hook(this, x) ?? x, given)
+      let output: unknown
+      try {
+        output = plain.apply(this, [...inputs])
+      } catch (error) {
+        for (const { hook, always } of this.#after) if (always) hook(this, inputs, undefined)
+        throw error
+      }
+      return this.#after.reduce((y, { hook }) => hook(this, inputs, y) ?? y, output)
+    }
+    Object.defineProperty(this, 'forward', { configurable: true, enumerable: false, value })
+  }
+
+  #unhookForward(): void {
+    if (this.#before.length + this.#after.length > 0) return
+    this.#unhook?.()
+    this.#unhook = null
   }
 
   /** What stands in brackets when the module prints. */

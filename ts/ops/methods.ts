@@ -3,6 +3,7 @@
 import { backward } from '../autograd.js'
 import { Tensor } from '../tensor.js'
 import * as arithmetic from './arithmetic.js'
+import * as arrange from './arrange.js'
 import * as attention from './attention.js'
 import * as conv from './conv.js'
 import * as indexing from './indexing.js'
@@ -12,10 +13,16 @@ import * as loss from './loss.js'
 import * as matmul from './matmul.js'
 import * as norm from './norm.js'
 import * as pool from './pool.js'
+import * as predicates from './predicates.js'
+import * as products from './products.js'
 import * as random from './random.js'
 import * as reduce from './reduce.js'
 import { rmsNorm } from './rms-norm.js'
+import * as rounding from './rounding.js'
+import { indexAdd, scatterAdd } from './scatter.js'
+import { index, indexPut, maskedSelect } from './selection.js'
 import * as softmax from './softmax.js'
+import * as sorting from './sorting.js'
 import * as unary from './unary.js'
 
 const { add, sub, mul, div, pow, maximum, minimum, eq, ne, lt, le, gt, ge, where, maskedFill } = arithmetic
@@ -36,6 +43,11 @@ const {
   neg, abs, exp, log, log1p, sqrt, rsqrt, square, sin, cos, tanh, sigmoid, relu, leakyRelu, elu, erf, gelu, silu, softplus, sign, floor,
   reciprocal, clamp, powScalar, float, int,
 } = unary
+const { roll, repeat, repeatInterleave, movedim, unbind, diagonal, diag } = arrange
+const { isnan, isinf, isfinite, any, all, countNonzero, allclose } = predicates
+const { mm, mv, dot, bmm, outer, trace, cumprod, diff } = products
+const { ceil, round, trunc, lerp, addcmul, addcdiv } = rounding
+const { sort, argsort, topk, median, unique, nonzero } = sorting
 
 /** Marks a tensor made outside the graph as a leaf whose gradient is wanted. Returns it. */
 function requiresGradient(x: Tensor, on = true): Tensor {
@@ -70,6 +82,12 @@ export const methods = {
   sum, mean, amax, amin, argmax, argmin, max, min, logsumexp, variance, std, norm: normOf, prod, cumsum,
   neg, abs, exp, log, log1p, sqrt, rsqrt, square, sin, cos, tanh, sigmoid, relu, leakyRelu, elu, erf, gelu, silu, softplus, sign, floor,
   reciprocal, clamp, powScalar, float, int,
+  roll, repeat, repeatInterleave, movedim, unbind, diagonal, diag,
+  isnan, isinf, isfinite, any, all, countNonzero, allclose,
+  mm, mv, dot, bmm, outer, trace, cumprod, diff,
+  ceil, round, trunc, lerp, addcmul, addcdiv,
+  index, indexPut, maskedSelect, indexAdd, scatterAdd,
+  sort, argsort, topk, median, unique, nonzero,
 }
 
 /** A function of a tensor first, as a method. */

@@ -4,6 +4,7 @@ export { SGD, type SGDOptions } from './sgd.js'
 export { Adadelta, Adagrad, RMSprop, type AdadeltaOptions, type AdagradOptions, type RMSpropOptions } from './adagrad.js'
 export { Adam, Adamax, AdamW, NAdam, RAdam, type AdamOptions, type NAdamOptions, type PlainAdamOptions } from './adam.js'
 export { Lion, Rprop, type LionOptions, type RpropOptions } from './sign.js'
+export { LBFGS, type LBFGSOptions } from './lbfgs.js'
 export { clipGradNorm, clipGradValue, type ClipNormOptions } from './clip.js'
 export {
   ChainedScheduler, ConstantLR, CosineAnnealingLR, CosineAnnealingWarmRestarts, ExponentialLR, LambdaLR, LinearLR, MultiStepLR, PolynomialLR,

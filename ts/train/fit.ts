@@ -1,6 +1,6 @@
 // The training loop: epochs over a loader, progress, early stopping, checkpoints, and an end at the first number that isn't finite.
 
-import { capture, crossEntropy, DataLoader, engine, turn, type Dataset, type Module, type Optimizer, type Schedule, type Tensor } from 'hebb'
+import { capture, crossEntropy, DataLoader, debug, engine, NonFiniteError, turn, type Dataset, type Module, type Optimizer, type Schedule, type Tensor } from 'hebb'
 import { evaluate } from './evaluate.js'
 
 /** Training that can't go on: the loss is no number. */
@@ -80,6 +80,8 @@ export interface FitOptions extends Callbacks {
   checkpoint?: { every?: number; save(epoch: number): void | Promise<void> }
   /** Replay the step as a list of kernel calls once its shapes repeat (default true); same bits as without */
   capture?: boolean
+  /** Stop at the first NaN or infinity inside the step and name the op, the layer and the pass (default false); slower, not captured */
+  debug?: boolean
   progress?: Progress
 }
 
@@ -139,7 +141,8 @@ export async function fit(model: Module, loader: DataLoader, options: FitOptions
     const labelled = y.dtype === 'int32' && output.rank === 2
     return labelled ? [loss, output.argmax(1).float().eq(y.float()).sum()] : [loss]
   }
-  const run = options.capture === false ? Object.assign(step, { dispose() {} }) : capture(step)
+  const undebug = options.debug ? debug.nan(model) : null
+  const run = options.capture === false || debug.on ? Object.assign(step, { dispose() {} }) : capture(step)
 
   let ended: FitResult['ended'] = 'done'
   let rested = now()
@@ -166,7 +169,7 @@ export async function fit(model: Module, loader: DataLoader, options: FitOptions
           const [x, y] = next.value
           if (!x || !y) throw new TypeError('fit: batches (x, y) expected, got batches of one tensor: give the data set a second part')
           const lr = optimizer.lr
-          const [loss, right] = run(x, y)
+          const [loss, right] = located(() => run(x, y), epoch + 1, loader.state.batch, lr)
           times.steps++
           const value = loss!.item()
           const examples = x.shape[0]!
@@ -208,6 +211,7 @@ export async function fit(model: Module, loader: DataLoader, options: FitOptions
     }
   } finally {
     run.dispose()
+    undebug?.()
   }
   times.total = now() - start
   return { history: progress.history, ended, times, progress }
@@ -227,6 +231,16 @@ function stalled(history: readonly EpochReport[], { patience, minDelta = 0 }: { 
   return since >= patience
 }
 
+/** What debug.nan() finds, with the place in the training. */
+function located<T>(f: () => T, epoch: number, batch: number, lr: number): T {
+  try {
+    return f()
+  } catch (error) {
+    if (!(error instanceof NonFiniteError)) throw error
+    throw new TrainingError(`fit: epoch ${epoch}, batch ${batch}, learning rate ${lr}: ${error.message}`, { cause: error })
+  }
+}
+
 function notFinite(value: number, epoch: number, batch: number, lr: number, model: Module, x: Tensor): TrainingError {
   const { kernels } = x.backend
   const input = kernels.firstNonFinite(x.size, x.address) >= 0
@@ -234,6 +248,6 @@ function notFinite(value: number, epoch: number, batch: number, lr: number, mode
   const where = input ? 'the input batch itself holds such a value' : broken ? `parameter ${broken[0]} is no longer finite` : 'inputs and parameters are still finite'
   return new TrainingError(
     `fit: the loss became ${value} in epoch ${epoch}, batch ${batch}, at learning rate ${lr}; ${where}. ` +
-      'A smaller learning rate (try a tenth) or clipped gradients usually help.',
+      'A smaller learning rate (try a tenth) or clipped gradients usually help; fit(…, { debug: true }) names the op and the layer.',
   )
 }

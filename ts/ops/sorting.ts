@@ -1,0 +1,148 @@
+// Order: sort, argsort, topk, median, unique, nonzero. The host compares and gather picks, so that gradients are those of gather.
+
+import { dimension, around, show, ShapeError, type Shape } from '../shape.js'
+import { Tensor } from '../tensor.js'
+import { onHost } from './host.js'
+import { gather, indexSelect } from './indexing.js'
+import { reshape } from './layout.js'
+import type { Extremes } from './reduce.js'
+
+/** −1, 0 or 1: NaN stands behind all numbers, as in PyTorch. */
+const compare = (a: number, b: number): number => (a < b ? -1 : a > b ? 1 : a === b ? 0 : Number(a !== a) - Number(b !== b))
+
+/** Where the first k of each row of x along dim in sorted order stand. Equal elements stay in their order in both directions. */
+function orderOf(op: string, x: Tensor, dim: number, k: number, descending: boolean): Tensor {
+  const values = onHost(op, x)
+  const [outer, n, inner] = around(x.shape, dim, dim)
+  const order = new Int32Array(outer * k * inner)
+  const row = new Float64Array(n)
+  const before = descending ? (i: number, j: number) => compare(row[j]!, row[i]!) : (i: number, j: number) => compare(row[i]!, row[j]!)
+  const indices = new Int32Array(n)
+  for (let o = 0; o < outer; o++) {
+    for (let i = 0; i < inner; i++) {
+      for (let j = 0; j < n; j++) {
+        row[j] = values[(o * n + j) * inner + i]!
+        indices[j] = j
+      }
+      indices.sort(before)
+      for (let j = 0; j < k; j++) order[(o * k + j) * inner + i] = indices[j]!
+    }
+  }
+  return new Tensor(x.shape.map((d, i) => (i === dim ? k : d)), 'int32', x.backend).set(order)
+}
+
+/** A scalar is a row of one. */
+function inOrder(op: string, x: Tensor, dim: number, k: number | null, descending: boolean): Extremes {
+  const d = dimension(op, dim, x.rank)
+  const row = x.rank === 0 ? reshape(x, [1]) : x
+  const indices = orderOf(op, row, d, k ?? row.shape[d]!, descending)
+  const values = gather(row, d, indices)
+  return x.rank === 0 && (k ?? 1) === 1 ? { values: reshape(values, []), indices: reshape(indices, []) } : { values, indices }
+}
+
+export interface SortOptions {
+  /** Largest first (default false) */
+  descending?: boolean
+}
+/** x sorted along dim, and where the elements came from (int32). Stable; NaN counts as largest. Sorted on the host. */
+export function sort(x: Tensor, dim = -1, { descending = false }: SortOptions = {}): Extremes {
+  return inOrder('sort', x, dim, null, descending)
+}
+
+/** The indices (int32) that sort x along dim, as those of sort() */
+export function argsort(x: Tensor, dim = -1, { descending = false }: SortOptions = {}): Tensor {
+  const d = dimension('argsort', dim, x.rank)
+  if (x.rank === 0) return reshape(orderOf('argsort', reshape(x, [1]), 0, 1, descending), [])
+  return orderOf('argsort', x, d, x.shape[d]!, descending)
+}
+
+/**
+ * The k largest (or smallest) elements along dim in order, and their indices; NaN counts as largest.
+ * @throws ShapeError if there are fewer than k
+ */
+export function topk(x: Tensor, k: number, dim = -1, { largest = true }: { largest?: boolean } = {}): Extremes {
+  const size = x.shape[dimension('topk', dim, x.rank)] ?? 1
+  if (!(Number.isInteger(k) && k >= 0 && k <= size)) throw new ShapeError(`topk: k in 0..${size} expected, the size of dim ${dim} of shape ${show(x.shape)}, got ${k}`)
+  return inOrder('topk', x, dim, k, largest)
+}
+
+/**
+ * The middle element of x in sorted order, the lower one of two, and NaN if there is one. The whole tensor's.
+ * @throws ShapeError if x has no elements
+ */
+export function median(x: Tensor): Tensor {
+  if (x.size === 0) throw new ShapeError(`median: of no elements, in shape ${show(x.shape)}, there is no middle`)
+  const flat = reshape(x, [x.size])
+  const { values } = sort(flat)
+  const last = onHost('median', values)[x.size - 1]!
+  return reshape(indexSelect(values, 0, [last !== last ? x.size - 1 : (x.size - 1) >> 1]), [])
+}
+
+export interface Distinct {
+  /** The different elements in increasing order (with dim: the different slices, in lexicographic order) */
+  values: Tensor
+  /** For each element of x (each slice) its position in values, int32 */
+  inverse: Tensor
+  /** How often each occurs, int32 */
+  counts: Tensor
+}
+/** The different elements of x, or its different slices along dim; NaN differs from everything. Found on the host. */
+export function unique(x: Tensor, { dim = null }: { dim?: number | null } = {}): Distinct {
+  const d = dim === null ? 0 : dimension('unique', dim, x.rank)
+  const from = dim === null || x.rank === 0 ? reshape(x, [x.size]) : x
+  const values = onHost('unique', from)
+  const [outer, n, inner] = around(from.shape, d, d)
+  const against = (i: number, j: number): number => {
+    for (let o = 0; o < outer; o++) {
+      for (let k = 0; k < inner; k++) {
+        const order = compare(values[(o * n + i) * inner + k]!, values[(o * n + j) * inner + k]!)
+        if (order !== 0) return order
+      }
+    }
+    return 0
+  }
+  const holdsNaN = (i: number): boolean => {
+    for (let o = 0; o < outer; o++) for (let k = 0; k < inner; k++) if (values[(o * n + i) * inner + k] !== values[(o * n + i) * inner + k]) return true
+    return false
+  }
+  const order = Int32Array.from({ length: n }, (_, i) => i).sort(against)
+  const firsts: number[] = []
+  const counts: number[] = []
+  const inverse = new Int32Array(n)
+  order.forEach((i, at) => {
+    if (at === 0 || against(order[at - 1]!, i) !== 0 || holdsNaN(i)) {
+      firsts.push(i)
+      counts.push(0)
+    }
+    inverse[i] = firsts.length - 1
+    counts[counts.length - 1]!++
+  })
+  const ints = (list: ArrayLike<number>, shape: Shape): Tensor => new Tensor(shape, 'int32', x.backend).set(list)
+  return {
+    values: indexSelect(from, d, firsts),
+    inverse: ints(inverse, dim === null ? x.shape : [n]),
+    counts: ints(counts, [counts.length]),
+  }
+}
+
+/** Where x is not 0: indices (int32) of shape [how many, rank], in row-major order. Found on the host. */
+export function nonzero(x: Tensor): Tensor {
+  const found = nonzeroOf('nonzero', x)
+  const at = new Int32Array(found.length * x.rank)
+  found.forEach((position, i) => {
+    let rest = position
+    for (let d = x.rank - 1; d >= 0; d--) {
+      at[i * x.rank + d] = rest % x.shape[d]!
+      rest = Math.floor(rest / x.shape[d]!)
+    }
+  })
+  return new Tensor([found.length, x.rank], 'int32', x.backend).set(at)
+}
+
+/** Positions of the elements of x that are not 0. @internal */
+export function nonzeroOf(op: string, x: Tensor): number[] {
+  const values = onHost(op, x)
+  const found: number[] = []
+  for (let i = 0; i < values.length; i++) if (values[i] !== 0) found.push(i)
+  return found
+}
