@@ -1,11 +1,12 @@
 // The gradient of a convolution with respect to its image, column by column: weights times dL/dy, added to the cells that the
 // column read (col2im).
 
-import { A_AT, B_AT, BACK_ROWS, BACK_TAPS, GRAD_COLUMNS, RUNS_AT, SUMS_AT, TAPS_AT } from './blocks'
+import { A_AT, B_AT, BACK_ROWS, BACK_STEP, BACK_TAPS, GRAD_COLUMNS, RUNS_AT, SUMS_AT, TAPS_AT } from './blocks'
 import { TAP, Tap, Window, layTaps } from './columns'
 import { block, part } from './gemm'
 import { MR, NR, clearZeros, scratchAt } from './microkernel'
 import { packA } from './pack'
+import { storePart } from './simd'
 
 /** gx += W^T dL/dy, column by column. */
 export function spreadBack(w: Window, g: usize, weight: usize, gx: usize): void {
@@ -37,10 +38,10 @@ export function spreadBack(w: Window, g: usize, weight: usize, gx: usize): void 
           const row = group * og + r
           if (oc < og || k == 0) gatherOutputs(w, j, some, few, g + (<usize>(row * places) << 2), blockB)
           packA(1, rows, panels, few, 1, weight + (<usize>(row * depth + k) << 2), depth, blockA)
-          block(rows, panels, wide, few, blockA, blockB, r == 0 ? zeros : 0, 0, 0, sums, GRAD_COLUMNS * 4, 4, -Infinity)
+          block(rows, panels, wide, few, blockA, blockB, r == 0 ? zeros : 0, 0, 0, sums, BACK_STEP, 4, -Infinity)
         }
         if (kc < depth || j == 0 && group == 0) layTaps(w, k, rows, taps)
-        addColumns(w, runs, count, taps, rows, sums, GRAD_COLUMNS * 4, <usize>(group * cg * w.plane) << 2)
+        addColumns(w, runs, count, taps, rows, sums, BACK_STEP, <usize>(group * cg * w.plane) << 2)
       }
     }
   }
@@ -132,53 +133,75 @@ function layRuns(w: Window, first: i32, count: i32, image: usize, to: usize): i3
 function addColumns(w: Window, runsAt: usize, runs: i32, tapsAt: usize, taps: i32, sums: usize, step: usize, shift: usize): void {
   const id = w.id
   const ih = w.ih
-  const iw = w.iw
-  const sw = w.sw
-  for (let t = 0; t < taps; t++) {
+  for (let t = 0; t < taps;) {
+    // taps beside one another add to the same row of the image
     const tap = changetype<Tap>(tapsAt)
-    // outputs lo..hi - 1 of a row have their cell inside the image
-    const x0 = tap.x - w.pw
-    const lo = x0 < 0 ? (sw - 1 - x0) / sw : 0
-    const hi = x0 < iw ? (iw - 1 - x0) / sw + 1 : 0
+    const some = w.sw == 1 ? min(w.kw - tap.x / w.dw, taps - t) : 1
     let at = runsAt
     for (let i = 0; i < runs; i++) {
       const run = changetype<Run>(at)
       at += RUN
       if (<u32>(run.z + tap.z) >= <u32>id || <u32>(run.y + tap.y) >= <u32>ih) continue
-      const x = max(lo, run.x)
-      const n = min(hi, run.end) - x
-      if (n <= 0) continue
-      const from = sums + (<usize>(run.column + x) << 2)
-      const to = run.at + shift + tap.offset + (<usize>(x * sw) << 2)
-      if (sw == 1) addRow(n, from, to)
-      else addApart(n, sw, from, to)
+      const x0 = tap.x - w.pw
+      const row = run.at + shift + tap.offset - (<usize>x0 << 2)
+      const from = sums + (<usize>run.column << 2)
+      if (w.sw == 1) addNeighbours(run.x, run.end, x0, some, w.dw, from, step, row, w.iw)
+      else addApart(run.x, run.end, x0, w.sw, from, row, w.iw)
     }
-    sums += step
-    tapsAt += TAP
+    sums += <usize>some * step
+    tapsAt += <usize>some * TAP
+    t += some
   }
 }
 
-@inline
-function addRow(n: i32, x: usize, y: usize): void {
-  for (; n >= 4; n -= 4) {
-    v128.store(y, f32x4.add(v128.load(y), v128.load(x)))
-    x += 16
-    y += 16
+/**
+ * Outputs x..end - 1 of a row at stride 1: `taps` sums each, in rows `step` bytes apart, go to the cells x0, x0 + dw, ... further on.
+ * Cell by cell, so that each is loaded and stored once: a tap at a time, the next tap's loads would wait for this one's stores.
+ */
+function addNeighbours(x: i32, end: i32, x0: i32, taps: i32, dw: i32, sums: usize, step: usize, row: usize, iw: i32): void {
+  const wide = (taps - 1) * dw
+  const stop = min(end + x0 + wide, iw)
+  const last = i32x4.splat(end - 1 - x)
+  const lanes = i32x4(0, 1, 2, 3)
+  const apart = i32x4.splat(dw)
+  const back = step - (<usize>dw << 2)
+  for (let cell = max(x + x0, 0); cell < stop; cell += 4) {
+    const to = row + (<usize>cell << 2)
+    // the output whose first tap reads this cell
+    let i = cell - x0
+    let from = sums + (<usize>i << 2)
+    let sum = v128.load(to)
+    if (i - wide >= x && i + 4 <= end) {
+      let t = taps
+      do {
+        sum = f32x4.add(sum, v128.load(from))
+        from += back
+      } while (--t)
+    } else {
+      let output = i32x4.add(i32x4.splat(i - x), lanes)
+      let t = taps
+      do {
+        sum = f32x4.add(sum, v128.and(v128.load(from), i32x4.le_u(output, last)))
+        output = i32x4.sub(output, apart)
+        from += back
+      } while (--t)
+    }
+    if (stop - cell >= 4) v128.store(to, sum)
+    else storePart(to, sum, stop - cell)
   }
-  if (n & 2) {
-    v128.store64_lane(y, f32x4.add(v128.load64_zero(y), v128.load64_zero(x)), 0)
-    x += 8
-    y += 8
-  }
-  if (n & 1) store<f32>(y, load<f32>(y) + load<f32>(x))
 }
 
-@inline
-function addApart(n: i32, stride: i32, x: usize, y: usize): void {
-  const step = <usize>stride << 2
-  for (; n > 0; n--) {
-    store<f32>(y, load<f32>(y) + load<f32>(x))
-    x += 4
-    y += step
+/** The same for one tap at a larger stride. */
+function addApart(x: i32, end: i32, x0: i32, sw: i32, sums: usize, row: usize, iw: i32): void {
+  // the outputs whose cells are inside the image
+  if (x * sw + x0 < 0) x = (sw - 1 - x0) / sw
+  end = min(end, x0 < iw ? (iw - 1 - x0) / sw + 1 : 0)
+  const step = <usize>sw << 2
+  let to = row + (<usize>(x * sw + x0) << 2)
+  let from = sums + (<usize>x << 2)
+  for (; x < end; x++) {
+    store<f32>(to, load<f32>(to) + load<f32>(from))
+    from += 4
+    to += step
   }
 }

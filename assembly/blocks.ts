@@ -1,10 +1,9 @@
 // Where the parts of a convolution lie in scratch, and the sizes of its blocks.
 
-import { HALF, TAP } from './columns'
+import { COLUMNS, HALF, TAP } from './columns'
 import { FREE } from './microkernel'
 
-/** Most columns whose halves are described at a time, and most taps and rows of a product. */
-export const COLUMNS: i32 = 1024
+/** Most taps and rows of a product. */
 export const TAPS: i32 = 288
 export const ROWS: i32 = 192
 /** The same for the gradients: columns at a time, rows of dL/dy. */
@@ -13,6 +12,8 @@ export const GRAD_ROWS: i32 = 1024
 /** dL/dx: taps at a time, and channels of the output. */
 export const BACK_TAPS: i32 = 160
 export const BACK_ROWS: i32 = 256
+/** Bytes between their rows: at 1024 they would share a few sets of the cache. */
+export const BACK_STEP: i32 = GRAD_COLUMNS * 4 + 64
 
 export const WINDOW: usize = FREE
 export const FRAME: usize = WINDOW + 128
@@ -25,7 +26,7 @@ export const PANEL_AT: usize = HALVES_AT + (<usize>COLUMNS / 4 * HALF + 64 & ~63
 export const A_AT: usize = PANEL_AT + TAPS * 32 + 256
 export const B_AT: usize = A_AT + GRAD_ROWS * GRAD_COLUMNS * 4 + 256
 export const SUMS_AT: usize = B_AT + GRAD_COLUMNS * TAPS * 4 + 256
-export const FRAMES_AT: usize = SUMS_AT + BACK_TAPS * GRAD_COLUMNS * 4 + 256
+export const FRAMES_AT: usize = SUMS_AT + BACK_TAPS * BACK_STEP + 256
 
 /** Winograd's filtering: vectors on their way, four finished tiles, what a block of tiles reads and writes, then its products. */
 export const TILES: i32 = 64

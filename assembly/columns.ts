@@ -4,6 +4,9 @@
 // Outputs are numbered through all images: column j = image · places + place. Four neighbouring columns are a half (of a panel).
 // The rows of the matrix are the taps (c, kd, kh, kw) of a group.
 
+/** Most columns whose halves are described at a time. */
+export const COLUMNS: i32 = 1024
+
 /** Sizes of a convolution, as in ts/kernels.ts. */
 @unmanaged
 export class Window {
@@ -133,13 +136,22 @@ export function layTaps(w: Window, first: i32, count: i32, to: usize): void {
   }
 }
 
-/** Describe `halves` halves from column `first` on; lanes beyond the last column reach nothing. */
-export function layHalves(w: Window, first: i32, halves: i32, image: usize, to: usize): void {
+/**
+ * How many whole images of `places` outputs have their halves described at a time, at most `most` columns: those of the images
+ * after them are the same. 0: a part of one image.
+ */
+@inline
+export function imagesAtOnce(places: i32, most: i32): i32 {
+  return places > 0 ? most / places : 0
+}
+
+/** Describe `halves` halves from column `first` on; lanes from column `end` on reach nothing. */
+export function layHalves(w: Window, first: i32, end: i32, halves: i32, image: usize, to: usize): void {
   const ow = w.ow
   const sw = w.sw
   const places = w.places
   const size = <usize>(w.c * w.plane) << 2
-  let left = w.n * places - first
+  let left = end - first
   let n = first / places
   let place = first % places
   let out = n * w.o * places + place

@@ -2,12 +2,13 @@
 
 import { Activation, Unary } from './codes'
 import { spreadBack } from './back'
-import { A_AT, COLUMNS, FRAME, FRAMES_AT, HALVES_AT, PANEL_AT, ROWS, STARTS_AT, TAPS, TAPS_AT, WINDOW } from './blocks'
-import { HALF, Half, TAP, Window, gatherPanel, layHalves, layTaps } from './columns'
+import { A_AT, FRAME, FRAMES_AT, HALVES_AT, PANEL_AT, ROWS, STARTS_AT, TAPS, TAPS_AT, WINDOW } from './blocks'
+import { COLUMNS, HALF, Half, TAP, Window, gatherPanel, imagesAtOnce, layHalves, layTaps } from './columns'
 import { unary } from './elementwise'
 import { copyFrames, layFrame } from './frame'
 import { part } from './gemm'
 import { EDGE, MR, NR, clearZeros, panelRow, scratchAt, tileRows } from './microkernel'
+import { FEW, inRows, nearRows } from './near'
 import { packA } from './pack'
 import { THIN, thinRows } from './thin'
 import { addWeights } from './weightgrad'
@@ -125,7 +126,8 @@ function correlate(w: Window, x: usize, weight: usize, turned: i32, bias: usize,
   }
 }
 
-function correlateColumns(w: Window, x: usize, weight: usize, turned: i32, bias: usize, low: f32, y: usize): void {
+function correlateColumns(w: Window, x: usize, weight: usize, turned: i32, bias: usize, low: f32, output: usize): void {
+  let y = output
   const groups = w.groups
   const places = w.places
   const ys = <usize>places << 2
@@ -142,15 +144,30 @@ function correlateColumns(w: Window, x: usize, weight: usize, turned: i32, bias:
   const kc = max(part(depth, TAPS, 1), 1)
   const oc = max(part(og, ROWS, MR), 1)
   const single = groups == 1 && kc >= depth && oc >= og
-  for (let j = 0; j < columns; j += COLUMNS) {
-    const halves = (min(COLUMNS, columns - j) + NR - 1) / NR * 2
-    layHalves(w, j, halves, x, halvesAt)
+  const near = og > THIN && og <= FEW
+  const images = imagesAtOnce(places, COLUMNS)
+  const jc = images ? images * places : COLUMNS
+  let laid = -1
+  let onward: usize = 0
+  for (let j = 0; j < columns; j += jc) {
+    const end = min(j + jc, columns)
+    const halves = (end - j + NR - 1) / NR * 2
+    if (images && laid == end - j) {
+      // the same halves, some images further on
+      onward += <usize>(images * w.c * w.plane) << 2
+      y += <usize>(images * w.o) * ys
+    } else {
+      layHalves(w, j, end, halves, x, halvesAt)
+      laid = end - j
+      y = output
+      onward = 0
+    }
     for (let group = 0; group < groups; group++) {
-      const shift = <usize>(group * cg * w.plane) << 2
+      const shift = onward + (<usize>(group * cg * w.plane) << 2)
       // at least once, so that without any tap y is the bias
       for (let k = 0; k == 0 || k < depth; k += kc) {
         const some = min(kc, depth - k)
-        const end = taps + <usize>some * TAP
+        const tapsEnd = taps + <usize>some * TAP
         if (kc < depth || j == 0 && group == 0) layTaps(w, k, some, taps)
         const floor: f32 = k + some == depth ? low : -Infinity
         for (let r = 0; r < og; r += oc) {
@@ -173,14 +190,20 @@ function correlateColumns(w: Window, x: usize, weight: usize, turned: i32, bias:
           const startStep: usize = bias ? 32 : 0
           const corner = y + (<usize>(row * places) << 2)
           if (og <= THIN) {
-            thinRows(w, halvesAt, halves, taps, end, shift, panel, rows, blockA, start, startStep, corner, ys, floor)
+            thinRows(w, halvesAt, halves, taps, tapsEnd, shift, panel, rows, blockA, start, startStep, corner, ys, floor)
             continue
           }
           let half = halvesAt
           for (let p = 0; p < halves; p += 2) {
+            if (near && p + 4 <= halves && inRows(half)) {
+              nearRows(half, taps, tapsEnd, shift, rows, panels, blockA, start, startStep, corner, ys, floor)
+              p += 2
+              half += 4 * HALF
+              continue
+            }
             const left = changetype<Half>(half)
             const right = changetype<Half>(half + HALF)
-            gatherPanel(w, left, right, taps, end, shift, panel)
+            gatherPanel(w, left, right, taps, tapsEnd, shift, panel)
             panelTiles(left, right, rows, panels, some, blockA, panel, start, startStep, corner, ys, floor)
             half += 2 * HALF
           }

@@ -1,199 +1,34 @@
-// Pooling over windows of up to three dimensions, four neighbouring outputs at once where their windows are inside the image.
+// Average pooling over windows of up to three dimensions, and what both kinds of pooling share: four neighbouring outputs at once
+// where their windows are inside the image.
 
 /** Most cells of a window whose sum may run in float32. */
 const SHORT: i32 = 64
 
 /** First step i ≥ 0 from which start + i step ≥ 0. */
 @inline
-function firstInside(start: i32, step: i32): i32 {
+export function firstInside(start: i32, step: i32): i32 {
   return start >= 0 ? 0 : step == 1 ? -start : (step - 1 - start) / step
 }
 
 /** First step i, at most count, for which start + i step ≥ size. */
 @inline
-function firstBeyond(start: i32, step: i32, size: i32, count: i32): i32 {
+export function firstBeyond(start: i32, step: i32, size: i32, count: i32): i32 {
   return start >= size ? 0 : min(step == 1 ? size - start : (size - 1 - start) / step + 1, count)
 }
 
-/** Four cells, `stride` (1 or 2) apart. */
+/** Four cells, `stride` apart. */
 @inline
-function loadCells(at: usize, stride: i32): v128 {
+export function loadCells(at: usize, stride: i32): v128 {
+  if (stride > 2) return loadApart(at, <usize>stride << 2)
   const v = v128.load(at)
   return stride == 1 ? v : v128.shuffle<f32>(v, v128.load(at, 16), 0, 2, 4, 6)
 }
 
-export function maxPool(
-  planes: i32, id: i32, ih: i32, iw: i32, kd: i32, kh: i32, kw: i32, od: i32, oh: i32, ow: i32,
-  sd: i32, sh: i32, sw: i32, pd: i32, ph: i32, pw: i32, dd: i32, dh: i32, dw: i32, x: usize, y: usize, winners: usize,
-): void {
-  const size = <usize>(id * ih * iw) << 2
-  // outputs lo..hi - 1 of a row have windows that are inside from left to right
-  const lo = min(firstInside(-pw, sw), ow)
-  const hi = max(firstBeyond((kw - 1) * dw - pw, sw, iw, ow), lo)
-  const wide = sw <= 2 && hi - lo >= 4
-  for (let p = 0; p < planes; p++) {
-    for (let oz = 0; oz < od; oz++) {
-      const z = oz * sd - pd
-      const z0 = firstInside(z, dd)
-      const z1 = firstBeyond(z, dd, id, kd)
-      for (let oy = 0; oy < oh; oy++) {
-        const row = oy * sh - ph
-        const y0 = firstInside(row, dh)
-        const y1 = firstBeyond(row, dh, ih, kh)
-        if (wide && z0 < z1 && y0 < y1) {
-          const first = ((z + z0 * dd) * ih + row + y0 * dh) * iw
-          const cell = first + lo * sw - pw
-          const offset = <usize>lo << 2
-          if (lo > 0) maxSpan(0, lo, ih, iw, kw, sw, pw, dd, dh, dw, z, z0, z1, row, y0, y1, x, y, winners)
-          const layers = z1 - z0
-          const rows = y1 - y0
-          const pairs = layers == 1 && rows == 2 && kw == 2 && sw == 2 && dw == 1
-          if (pairs) maxPairs(hi - lo, cell, dh * iw, x, y + offset, winners + offset)
-          else maxWide(hi - lo, cell, layers, dd * ih * iw, rows, dh * iw, kw, dw, sw, x, y + offset, winners + offset)
-          if (hi < ow) maxSpan(hi, ow, ih, iw, kw, sw, pw, dd, dh, dw, z, z0, z1, row, y0, y1, x, y, winners)
-        } else maxSpan(0, ow, ih, iw, kw, sw, pw, dd, dh, dw, z, z0, z1, row, y0, y1, x, y, winners)
-        y += <usize>ow << 2
-        winners += <usize>ow << 2
-      }
-    }
-    x += size
-  }
-}
-
-/** Outputs from..to - 1 of a row, one by one. */
-function maxSpan(
-  from: i32, to: i32, ih: i32, iw: i32, kw: i32, sw: i32, pw: i32, dd: i32, dh: i32, dw: i32,
-  z: i32, z0: i32, z1: i32, row: i32, y0: i32, y1: i32, x: usize, y: usize, winners: usize,
-): void {
-  for (let ox = from; ox < to; ox++) {
-    const left = ox * sw - pw
-    const x0 = firstInside(left, dw)
-    const x1 = firstBeyond(left, dw, iw, kw)
-    let best: f32 = -Infinity
-    let winner = z0 < z1 && y0 < y1 && x0 < x1 ? ((z + z0 * dd) * ih + row + y0 * dh) * iw + left + x0 * dw : -1
-    for (let i = z0; i < z1; i++) {
-      for (let j = y0; j < y1; j++) {
-        let cell = ((z + i * dd) * ih + row + j * dh) * iw + left + x0 * dw
-        for (let k = x0; k < x1; k++) {
-          const v = load<f32>(x + (<usize>cell << 2))
-          // the first NaN stays: nothing compares greater
-          if (v > best || v != v && best == best) {
-            best = v
-            winner = cell
-          }
-          cell += dw
-        }
-      }
-    }
-    store<f32>(y + (<usize>ox << 2), best)
-    store<i32>(winners + (<usize>ox << 2), winner)
-  }
-}
-
-/** Lanes in which v takes the place of best: v > best, or v is NaN and best is not. */
-@inline
-function wins(v: v128, best: v128): v128 {
-  return v128.andnot(f32x4.eq(best, best), f32x4.le(v, best))
-}
-
-/**
- * n ≥ 4 outputs whose windows are inside; the first cell of the first one is `cell`. Two vectors at once, as each comparison
- * waits for the one before; the last vectors overlap those before.
- */
-function maxWide(
-  n: i32, cell: i32, layers: i32, layerStep: i32, rows: i32, rowStep: i32, kw: i32, dw: i32, sw: i32,
-  x: usize, y: usize, winners: usize,
-): void {
-  const lanes = i32x4.mul(i32x4(0, 1, 2, 3), i32x4.splat(sw))
-  for (let ox = 0; ox < n; ox += 8) {
-    const left = min(ox, n - 4)
-    const right = min(ox + 4, n - 4)
-    const corner = cell + left * sw
-    const apart = (right - left) * sw
-    let best = f32x4.splat(-Infinity)
-    let bestRight = best
-    let winner = i32x4.splat(corner)
-    let winnerRight = winner
-    for (let i = 0; i < layers; i++) {
-      for (let j = 0; j < rows; j++) {
-        let c = corner + i * layerStep + j * rowStep
-        for (let k = 0; k < kw; k++) {
-          const at = x + (<usize>c << 2)
-          const here = i32x4.splat(c)
-          const v = loadCells(at, sw)
-          const mask = wins(v, best)
-          best = v128.bitselect(v, best, mask)
-          winner = v128.bitselect(here, winner, mask)
-          const u = loadCells(at + (<usize>apart << 2), sw)
-          const maskRight = wins(u, bestRight)
-          bestRight = v128.bitselect(u, bestRight, maskRight)
-          winnerRight = v128.bitselect(here, winnerRight, maskRight)
-          c += dw
-        }
-      }
-    }
-    v128.store(y + (<usize>left << 2), best)
-    v128.store(winners + (<usize>left << 2), i32x4.add(winner, lanes))
-    v128.store(y + (<usize>right << 2), bestRight)
-    v128.store(winners + (<usize>right << 2), i32x4.add(i32x4.add(winnerRight, i32x4.splat(apart)), lanes))
-  }
-}
-
-/** The same for windows of two rows with two neighbours each, two apart. */
-function maxPairs(n: i32, cell: i32, rowStep: i32, x: usize, y: usize, winners: usize): void {
-  const below = <usize>rowStep << 2
-  const one = i32x4.splat(1)
-  const down = i32x4.splat(rowStep)
-  const lanes = i32x4(0, 2, 4, 6)
-  for (let ox = 0; ox < n; ox += 4) {
-    const at = min(ox, n - 4)
-    const corner = cell + 2 * at
-    const p = x + (<usize>corner << 2)
-    const u0 = v128.load(p)
-    const u1 = v128.load(p, 16)
-    const v0 = v128.load(p + below)
-    const v1 = v128.load(p + below, 16)
-    let best = v128.shuffle<f32>(u0, u1, 0, 2, 4, 6)
-    let other = v128.shuffle<f32>(u0, u1, 1, 3, 5, 7)
-    const right = wins(other, best)
-    best = v128.bitselect(other, best, right)
-    let low = v128.shuffle<f32>(v0, v1, 0, 2, 4, 6)
-    other = v128.shuffle<f32>(v0, v1, 1, 3, 5, 7)
-    const lowRight = wins(other, low)
-    low = v128.bitselect(other, low, lowRight)
-    const lower = wins(low, best)
-    best = v128.bitselect(low, best, lower)
-    const step = v128.bitselect(i32x4.add(down, v128.and(lowRight, one)), v128.and(right, one), lower)
-    v128.store(y + (<usize>at << 2), best)
-    v128.store(winners + (<usize>at << 2), i32x4.add(i32x4.add(i32x4.splat(corner), lanes), step))
-  }
-}
-
-export function maxPoolGrad(planes: i32, inSize: i32, outSize: i32, g: usize, winners: usize, out: usize): void {
-  const size = <usize>inSize << 2
-  memory.fill(out, 0, <usize>planes * size)
-  for (let p = 0; p < planes; p++) {
-    for (const end = g + (<usize>outSize << 2); g < end; g += 4) {
-      const winner = load<i32>(winners)
-      winners += 4
-      if (winner < 0) continue
-      const at = out + (<usize>winner << 2)
-      store<f32>(at, load<f32>(at) + load<f32>(g))
-    }
-    out += size
-  }
-}
-
-export function pickWinners(planes: i32, inSize: i32, outSize: i32, x: usize, winners: usize, y: usize): void {
-  const size = <usize>inSize << 2
-  for (let p = 0; p < planes; p++) {
-    for (const end = y + (<usize>outSize << 2); y < end; y += 4) {
-      const winner = load<i32>(winners)
-      winners += 4
-      store<f32>(y, winner < 0 ? 0 : load<f32>(x + (<usize>winner << 2)))
-    }
-    x += size
-  }
+function loadApart(at: usize, step: usize): v128 {
+  let v = v128.load32_zero(at)
+  v = v128.load_lane<f32>(at + step, v, 1)
+  v = v128.load_lane<f32>(at + 2 * step, v, 2)
+  return v128.load_lane<f32>(at + 3 * step, v, 3)
 }
 
 /** Cells of a window along one dimension that count: those in the image, or up to the padding's end. */

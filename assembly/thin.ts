@@ -3,6 +3,7 @@
 
 import { HALF, Half, How, TAP, Tap, Window, gatherHalf } from './columns'
 import { EDGE, scratchAt } from './microkernel'
+import { inRows } from './near'
 
 /** Most outputs of a group that are worked out here. */
 export const THIN: i32 = 2
@@ -34,15 +35,6 @@ export function thinRows(
     if (start) start += startStep
     y += ys
   }
-}
-
-/** True if the next four halves lie in one row of the image each, all inside. */
-@inline
-function inRows(at: usize): bool {
-  return (
-    changetype<Half>(at).how == How.row && changetype<Half>(at + HALF).how == How.row &&
-    changetype<Half>(at + 2 * HALF).how == How.row && changetype<Half>(at + 3 * HALF).how == How.row
-  )
 }
 
 function thinFour(at: usize, taps: usize, end: usize, shift: usize, a: usize, start: usize, y: usize, low: f32): void {
@@ -106,38 +98,111 @@ function loadLanes(half: Half, y: usize, to: usize): void {
 
 /**
  * gw[t] = or, unless `fresh`, += the sum over all halves of dL/dy times the cells under tap t, for the `rows` rows of a group.
- * `sums` has room for 16 bytes per tap and for 4 taps more.
+ * `sums` has room for 16 bytes per tap and row, the taps rounded up to 4.
  */
-export function thinWeights(
+export function nearWeights(
   w: Window, halvesAt: usize, halves: i32, taps: usize, count: i32, shift: usize, cells: usize, sums: usize,
   rows: i32, g: usize, gs: usize, fresh: bool, gw: usize, gwStep: usize,
 ): void {
-  for (; rows > 0; rows--) {
+  const step = <usize>(count + 3 & ~3) << 4
+  for (let r = 0; r < rows; r += 2) {
+    const to = sums + <usize>r * step
+    const from = g + <usize>r * gs
+    const pair = r + 1 < rows
     for (let t = 0; t < count; t += 4) {
-      dotFour(halvesAt, halves, taps + <usize>t * TAP, count - t, shift, g, sums + (<usize>t << 4))
+      const tap = taps + <usize>t * TAP
+      if (pair) dotEight(halvesAt, halves, tap, count - t, shift, from, from + gs, to + (<usize>t << 4), to + step + (<usize>t << 4))
+      else dotFour(halvesAt, halves, tap, count - t, shift, from, to + (<usize>t << 4))
     }
-    let at = halvesAt
-    for (let i = 0; i < halves; i++) {
-      const half = changetype<Half>(at)
-      at += HALF
-      if (half.how == How.row) continue
-      gatherHalf(w, half, taps, taps + <usize>count * TAP, shift, cells, 16)
-      const lanes = half.whole ? g + (<usize>half.lane(0).out << 2) : scratchAt(EDGE)
-      if (!half.whole) loadLanes(half, g, lanes)
+  }
+  let at = halvesAt
+  for (let i = 0; i < halves; i++) {
+    const half = changetype<Half>(at)
+    at += HALF
+    if (half.how == How.row) continue
+    gatherHalf(w, half, taps, taps + <usize>count * TAP, shift, cells, 16)
+    for (let r = 0; r < rows; r++) {
+      const row = g + <usize>r * gs
+      const to = sums + <usize>r * step
+      const lanes = half.whole ? row + (<usize>half.lane(0).out << 2) : scratchAt(EDGE)
+      if (!half.whole) loadLanes(half, row, lanes)
       const v = v128.load(lanes)
       for (let t: usize = 0; t < <usize>count << 4; t += 16) {
-        v128.store(sums + t, f32x4.add(v128.load(sums + t), f32x4.mul(v, v128.load(cells + t))))
+        v128.store(to + t, f32x4.add(v128.load(to + t), f32x4.mul(v, v128.load(cells + t))))
       }
     }
+  }
+  for (let r = 0; r < rows; r++) {
     for (let t = 0; t < count; t++) {
       const s = v128.load(sums + (<usize>t << 4))
       const to = gw + (<usize>t << 2)
       const sum = f32x4.extract_lane(s, 0) + f32x4.extract_lane(s, 1) + (f32x4.extract_lane(s, 2) + f32x4.extract_lane(s, 3))
       store<f32>(to, fresh ? sum : load<f32>(to) + sum)
     }
-    g += gs
+    sums += step
     gw += gwStep
   }
+}
+
+/** Sums in four lanes of two rows of dL/dy times the cells under 4 taps (beyond `count` the first again), over the halves in one row. */
+function dotEight(
+  at: usize, halves: i32, taps: usize, count: i32, shift: usize, g: usize, h: usize, y: usize, z: usize,
+): void {
+  const end = at + <usize>halves * HALF
+  const o0 = changetype<Tap>(taps).offset + shift
+  if (count >= 4) {
+    const o1 = changetype<Tap>(taps + TAP).offset + shift
+    const o2 = changetype<Tap>(taps + 2 * TAP).offset + shift
+    const o3 = changetype<Tap>(taps + 3 * TAP).offset + shift
+    dotTile(at, end, o0, o1, o2, o3, g, h, y, z)
+  } else {
+    const o1 = count > 1 ? changetype<Tap>(taps + TAP).offset + shift : o0
+    const o2 = count > 2 ? changetype<Tap>(taps + 2 * TAP).offset + shift : o0
+    dotTile(at, end, o0, o1, o2, o0, g, h, y, z)
+  }
+}
+
+/** A function of its own, for its addresses' sake: see near.ts. */
+function dotTile(
+  at: usize, end: usize, o0: usize, o1: usize, o2: usize, o3: usize, g: usize, h: usize, y: usize, z: usize,
+): void {
+  let s0 = f32x4.splat(0)
+  let s1 = s0
+  let s2 = s0
+  let s3 = s0
+  let t0 = s0
+  let t1 = s0
+  let t2 = s0
+  let t3 = s0
+  for (; at != end; at += HALF) {
+    if (changetype<Half>(at).how != How.row) continue
+    const p = changetype<Half>(at).lane(0).at
+    const out = <usize>changetype<Half>(at).lane(0).out << 2
+    const u = v128.load(g + out)
+    const v = v128.load(h + out)
+    let x = v128.load(p + o0)
+    s0 = f32x4.add(s0, f32x4.mul(u, x))
+    t0 = f32x4.add(t0, f32x4.mul(v, x))
+    x = v128.load(p + o1)
+    s1 = f32x4.add(s1, f32x4.mul(u, x))
+    t1 = f32x4.add(t1, f32x4.mul(v, x))
+    // never: ends the basic block, as in microkernel.ts
+    if (at == 1) break
+    x = v128.load(p + o2)
+    s2 = f32x4.add(s2, f32x4.mul(u, x))
+    t2 = f32x4.add(t2, f32x4.mul(v, x))
+    x = v128.load(p + o3)
+    s3 = f32x4.add(s3, f32x4.mul(u, x))
+    t3 = f32x4.add(t3, f32x4.mul(v, x))
+  }
+  v128.store(y, s0)
+  v128.store(y, s1, 16)
+  v128.store(y, s2, 32)
+  v128.store(y, s3, 48)
+  v128.store(z, t0)
+  v128.store(z, t1, 16)
+  v128.store(z, t2, 32)
+  v128.store(z, t3, 48)
 }
 
 /** Sums in four lanes of dL/dy times the cells under 4 taps (beyond `count` the last again), over the halves in one row. */

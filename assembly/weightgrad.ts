@@ -1,10 +1,11 @@
 // The gradient of a convolution with respect to its weights: dL/dy times the turned matrix of columns, summed over all columns.
 
-import { A_AT, B_AT, COLUMNS, GRAD_COLUMNS, GRAD_ROWS, HALVES_AT, PANEL_AT, TAPS, TAPS_AT } from './blocks'
-import { HALF, Half, TAP, Window, gatherHalf, layHalves, layTaps } from './columns'
+import { A_AT, B_AT, GRAD_COLUMNS, GRAD_ROWS, HALVES_AT, PANEL_AT, TAPS, TAPS_AT } from './blocks'
+import { COLUMNS, HALF, Half, TAP, Window, gatherHalf, imagesAtOnce, layHalves, layTaps } from './columns'
 import { block, part } from './gemm'
 import { MR, NR, clearZeros, panelRow, scratchAt, transpose } from './microkernel'
-import { THIN, thinWeights } from './thin'
+import { FEW } from './near'
+import { nearWeights } from './thin'
 
 /** gw = or, unless `fresh`, += dL/dy times the turned columns of x. */
 export function addWeights(w: Window, x: usize, g: usize, fresh: i32, gw: usize): void {
@@ -21,30 +22,45 @@ export function addWeights(w: Window, x: usize, g: usize, fresh: i32, gw: usize)
   const blockB = scratchAt(B_AT)
   const kc = part(depth, TAPS, NR)
   const oc = part(og, GRAD_ROWS, MR)
-  const jc = og <= THIN ? COLUMNS : GRAD_COLUMNS
+  const most = og <= FEW ? COLUMNS : GRAD_COLUMNS
+  const images = imagesAtOnce(places, most)
+  const jc = images ? images * places : most
+  let laid = -1
+  let onward: usize = 0
+  let from = g
   for (let j = 0; j < columns; j += jc) {
-    const halves = (min(jc, columns - j) + 3) / 4
-    layHalves(w, j, halves, x, halvesAt)
+    const end = min(j + jc, columns)
+    const halves = (end - j + 3) / 4
+    if (images && laid == end - j) {
+      // the same halves, some images further on
+      onward += <usize>(images * w.c * w.plane) << 2
+      from += <usize>(images * w.o * places) << 2
+    } else {
+      layHalves(w, j, end, halves, x, halvesAt)
+      laid = end - j
+      from = g
+      onward = 0
+    }
     for (let group = 0; group < groups; group++) {
-      const shift = <usize>(group * cg * w.plane) << 2
+      const shift = onward + (<usize>(group * cg * w.plane) << 2)
       for (let r = 0; r < og; r += oc) {
         const rows = min(oc, og - r)
         const panels = (rows + MR - 1) / MR
         const row = group * og + r
-        const corner = g + (<usize>(row * places) << 2)
-        if (og > THIN) gatherRows(halvesAt, halves, rows, panels, places, corner, blockA)
+        const corner = from + (<usize>(row * places) << 2)
+        if (og > FEW) gatherRows(halvesAt, halves, rows, panels, places, corner, blockA)
         for (let k = 0; k < depth; k += kc) {
           const some = min(kc, depth - k)
           if (kc < depth || j == 0 && group == 0 && r == 0) layTaps(w, k, some, taps)
           const first = fresh != 0 && j == 0
           const to = gw + (<usize>(row * depth + k) << 2)
           const step = <usize>depth << 2
-          if (og > THIN) {
+          if (og > FEW) {
             gatherTurned(w, halvesAt, halves, taps, some, shift, blockB)
             block(rows, panels, some, halves * 4, blockA, blockB, first ? zeros : 0, 0, 0, to, step, 4, -Infinity)
           } else {
             const cells = scratchAt(PANEL_AT)
-            thinWeights(w, halvesAt, halves, taps, some, shift, cells, blockB, rows, corner, <usize>places << 2, first, to, step)
+            nearWeights(w, halvesAt, halves, taps, some, shift, cells, blockB, rows, corner, <usize>places << 2, first, to, step)
           }
         }
       }

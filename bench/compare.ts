@@ -56,11 +56,13 @@ export interface Difference {
   now: number
   /** Speed now over speed then, each as a share of its peak where both have one, so that a slow phase of the machine cancels out */
   ratio: number
-  flag: '' | 'faster' | 'slower'
+  flag: '' | 'faster' | 'slower' | 'disturbed'
 }
 
 /** Changes beyond this are flagged. */
 const NOTABLE = 1.1
+/** With less of a core than this a result is disturbed: C, which takes a moment, doesn't see that others run in between. */
+export const UNDISTURBED = 0.9
 
 /** Results that both runs have. */
 export function differences(before: readonly Result[], now: readonly Result[]): Difference[] {
@@ -71,7 +73,9 @@ export function differences(before: readonly Result[], now: readonly Result[]): 
     if (!was) return []
     const relative = was.peak > 0 && result.peak > 0
     const ratio = (was.best / result.best) * (relative ? was.peak / result.peak : 1)
-    return [{ name: key(result), before: was.best, now: result.best, ratio, flag: ratio > NOTABLE ? 'faster' : ratio < 1 / NOTABLE ? 'slower' : '' } as const]
+    const changed = ratio > NOTABLE ? 'faster' : ratio < 1 / NOTABLE ? 'slower' : ''
+    const flag = changed && Math.min(was.core, result.core) < UNDISTURBED ? 'disturbed' : changed
+    return [{ name: key(result), before: was.best, now: result.best, ratio, flag } as const]
   })
 }
 
@@ -81,7 +85,9 @@ export function printDifferences(session: Session, run: Run, list: readonly Diff
   line('')
   if (list.length === 0) return line('nothing to compare: no result of this run is in the earlier one')
   line(`compared with the run of ${run.date} (${run.machine.binary}, Node ${run.machine.node}); best times, ratios as shares of C:`)
-  session.print('', [['then', 8], ['now', 8], ['speed', 7], ['', 6]], list.map(d => [d.name, [time(d.before), time(d.now), `${digits(d.ratio)} ×`, d.flag]]))
+  const cells = (d: Difference) => [time(d.before), time(d.now), `${digits(d.ratio)} ×`, d.flag]
+  session.print('', [['then', 8], ['now', 8], ['speed', 7], ['', 9]], list.map(d => [d.name, cells(d)]))
   const count = (flag: string) => list.filter(d => d.flag === flag).length
   line(`\n${list.length} compared, ${count('faster')} faster and ${count('slower')} slower by more than 10 %`)
+  if (count('disturbed')) line(`${count('disturbed')} more differ, but other work had a part of the core in one of the runs`)
 }

@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs'
 import { arch, cpus, platform, release } from 'node:os'
 import { info, VERSION } from 'hebb'
-import { differences, printDifferences, readRun, runOf, type Machine } from './compare.js'
+import { differences, printDifferences, readRun, runOf, UNDISTURBED, type Machine } from './compare.js'
 import { kernels } from './kernels.js'
 import { networks } from './networks.js'
 import { helpText, OptionError, parseOptions } from './options.js'
@@ -41,7 +41,8 @@ function checkNames(session: Session): void {
     const found = all.filter(({ subject, one }) => meant.wants(subject, one))
     const subjects = SUBJECTS.map(({ name }) => name).join(', ')
     if (found.length === 0) throw new OptionError(`--only ${part}: expected one of ${subjects}, or part of a case's name; --help says more`)
-    if (!found.some(({ subject, one }) => session.wants(subject, one))) throw new OptionError(`--only ${part}: ${found[0]!.one.name} takes too long for --quick`)
+    if (found.some(({ subject, one }) => session.wants(subject, one))) continue
+    throw new OptionError(`--only ${part}: ${found[0]!.one.name} takes too long for --quick`)
   }
 }
 
@@ -81,7 +82,10 @@ function main(argv: readonly string[]): void {
   if (earlier) printDifferences(session, earlier, compared)
   if (options.json !== undefined) save('json', options.json, `${JSON.stringify(run, null, 1)}\n`)
   if (options.html !== undefined) save('html', options.html, buildPage(run, [...header, run.date], compared))
-  output.line(`\n${run.results.length} results in ${time(performance.now() - began)}${session.refused.length ? `, ${session.refused.length} refused: wrong results` : ''}`)
+  const refused = session.refused.length ? `, ${session.refused.length} refused: wrong results` : ''
+  output.line(`\n${run.results.length} results in ${time(performance.now() - began)}${refused}`)
+  const disturbed = run.results.filter(r => r.core < UNDISTURBED).length
+  if (disturbed) output.line(`${disturbed} of them had less than ${UNDISTURBED * 100} % of a core: other work made them slower`)
   if (session.refused.length) process.exitCode = 1
 }
 

@@ -66,7 +66,8 @@ const PRODUCTS = [
   ...[32, 64, 128, 256, 512].map(n => product(n, n, n)),
   { ...product(1024, 1024, 1024), long: true },
   product(512, 512, 512, 'AtB'), product(512, 512, 512, 'ABt'),
-  product(64, 784, 256), product(784, 64, 256, 'AtB'), product(64, 256, 784, 'ABt'), product(4096, 64, 64), product(64, 256, 10), batched(64, 64),
+  product(64, 784, 256), product(784, 64, 256, 'AtB'), product(64, 256, 784, 'ABt'), product(4096, 64, 64), product(64, 256, 10),
+  batched(64, 64),
 ]
 const VECTORS = [
   product(1, 784, 256), product(1, 784, 256, 'ABt'), product(1, 4096, 1000), product(1, 4096, 1000, 'ABt'), product(784, 256, 1),
@@ -95,7 +96,8 @@ function convolution(name: keyof typeof SHAPES, which: 'y' | 'dx' | 'dw'): Kerne
     name: `${which === 'y' ? 'conv' : which === 'dx' ? 'conv dX' : 'conv dW'} ${name}`,
     prepare() {
       const { oh, ow, flops } = convSizes(q)
-      const data = { x: uniform(q.n * q.c * q.h * q.w, 1), w: uniform((q.o * q.c * q.k * q.k) / q.groups, 2), g: uniform(q.n * q.o * oh * ow, 3) }
+      const weights = (q.o * q.c * q.k * q.k) / q.groups
+      const data = { x: uniform(q.n * q.c * q.h * q.w, 1), w: uniform(weights, 2), g: uniform(q.n * q.o * oh * ow, 3) }
       const x = tensor(data.x, [q.n, q.c, q.h, q.w], { requiresGrad: which === 'dx' })
       const w = tensor(data.w, [q.o, q.c / q.groups, q.k, q.k], { requiresGrad: which === 'dw' })
       const forward = () => conv2d(x, w, null, { stride: q.stride, padding: q.padding, dilation: q.dilation, groups: q.groups })
@@ -171,8 +173,8 @@ const PASSES = [
     const [a, b] = [vector(1).reshape([1024, 1024]), tensor(uniform(1024, 2), [1024])]
     return () => a.add(b)
   }),
-  unary('relu', x => x.relu()), unary('exp', x => x.exp()), unary('log', x => x.log(), () => vector(1).abs().add(0.5)), unary('tanh', x => x.tanh()),
-  unary('sigmoid', x => x.sigmoid()), unary('gelu', x => x.gelu()),
+  unary('relu', x => x.relu()), unary('exp', x => x.exp()), unary('log', x => x.log(), () => vector(1).abs().add(0.5)),
+  unary('tanh', x => x.tanh()), unary('sigmoid', x => x.sigmoid()), unary('gelu', x => x.gelu()),
   pass('transpose 1024×1024', 8 * MILLION, () => {
     const x = vector(1).reshape([1024, 1024])
     return () => x.transpose(0, 1)
@@ -243,7 +245,8 @@ export const kernels: Subject = {
         return [...timeCells(m), digits(gflops(m)), percent(share(m))]
       })
     }
-    session.table<Kernel>('kernels', 'matrix times vector', [...TIMES, ['GFLOP/s', 8], ['GB/s', 8]], VECTORS, ({ name, prepare }, add) => {
+    const moving = [...TIMES, ['GFLOP/s', 8], ['GB/s', 8]] as const
+    session.table<Kernel>('kernels', 'matrix times vector', moving, VECTORS, ({ name, prepare }, add) => {
       const m = measure(prepare(), session.effort)
       // each weight is read once and used in one multiply-add
       const moved = { ...m, bytes: 2 * m.flops! }

@@ -19,6 +19,8 @@ export interface Timing {
   samples: number
   /** Best GFLOP/s of the register-only loop between the samples; 0 where it was not measured */
   peak: number
+  /** Processor time over time: below 1 other work had a part of the core */
+  core: number
 }
 
 export interface Measured extends Timing {
@@ -65,6 +67,8 @@ export function measure(work: Work, { quick, peak }: Effort): Measured {
   warmUp(work.run)
   work.warm?.()
   const peaks = [peak()]
+  const began = performance.now()
+  const before = process.cpuUsage()
   const benchmark = new Benchmark({
     fn: work.run,
     async: false,
@@ -76,21 +80,23 @@ export function measure(work: Work, { quick, peak }: Effort): Measured {
   })
   benchmark.run({ async: false })
   if (benchmark.error) throw benchmark.error
+  const { user, system } = process.cpuUsage(before)
+  const core = (user + system) / 1000 / (performance.now() - began)
   const per = work.per ?? 1
   const samples = (benchmark.stats.sample as number[]).map(seconds => (seconds * 1000) / per)
   return {
-    ms: median(samples), best: Math.min(...samples), error: benchmark.stats.rme, samples: samples.length, peak: Math.max(...peaks),
+    ms: median(samples), best: Math.min(...samples), error: benchmark.stats.rme, samples: samples.length, peak: Math.max(...peaks), core,
     ...(work.flops !== undefined && { flops: work.flops }),
     ...(work.bytes !== undefined && { bytes: work.bytes }),
   }
 }
 
-/** The same summary of times taken otherwise, ms */
-export function summary(times: readonly number[], peak = 0): Timing {
+/** The same summary of times taken otherwise, ms, perhaps while something else was measured */
+export function summary(times: readonly number[], { peak, core } = { peak: 0, core: 1 }): Timing {
   const mean = times.reduce((a, b) => a + b, 0) / times.length
   const variance = times.reduce((a, b) => a + (b - mean) * (b - mean), 0) / Math.max(1, times.length - 1)
   const error = mean > 0 ? (100 * 1.96 * Math.sqrt(variance / times.length)) / mean : 0
-  return { ms: median(times), best: Math.min(...times), error, samples: times.length, peak }
+  return { ms: median(times), best: Math.min(...times), error, samples: times.length, peak, core }
 }
 
 export const gflops = ({ flops, best }: Measured): number => (flops ?? 0) / best / 1e6

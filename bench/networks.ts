@@ -2,7 +2,7 @@
 
 import { capture, noGrad, scope, turn } from 'hebb'
 import { gflops, measure, share, summary, WrongResult, type Measured } from './measure.js'
-import { countFlops, NETWORKS, prepare, trainStep, verify, type Network } from './nets.js'
+import { countFlops, NETWORKS, prepare, trainStep, verify, type Flops, type Network } from './nets.js'
 import type { Session, Subject } from './session.js'
 import { digits, percent, thousands, time } from './text.js'
 
@@ -22,7 +22,8 @@ function verifyCapture(network: Network): void {
     step.dispose()
     return losses
   })
-  if (eager.join() !== captured.join()) throw new WrongResult(`losses of captured steps are ${captured.join(', ')}, of eager ones ${eager.join(', ')}`)
+  if (eager.join() === captured.join()) return
+  throw new WrongResult(`losses of captured steps are ${captured.join(', ')}, of eager ones ${eager.join(', ')}`)
 }
 
 interface Parts {
@@ -31,8 +32,15 @@ interface Parts {
   optimizer: number[]
 }
 
-/** An eager step that writes down how long its parts take, ms. It frees what it made. */
-export function timedStep(network: Network, withOptimizer = true): { parts: Parts; step: () => void; flops: { forward: number; backward: number } } {
+interface TimedStep {
+  /** Fills `parts`, and frees what it makes */
+  step(): void
+  parts: Parts
+  flops: Flops
+}
+
+/** An eager step that writes down how long its parts take, ms */
+export function timedStep(network: Network, withOptimizer = true): TimedStep {
   const { model, optimizer, x, y } = prepare(network)
   const flops = countFlops(model, x)
   const parts: Parts = { forward: [], backward: [], optimizer: [] }
@@ -59,11 +67,11 @@ export const forget = (parts: Parts): void => {
 function measureEager(session: Session, network: Network): Record<'step' | keyof Parts, Measured> {
   return scope(() => {
     const { parts, step, flops } = timedStep(network)
-    const whole = measure({ check: () => verify(network), run: step, warm: () => forget(parts), flops: flops.forward + flops.backward }, session.effort)
-    const part = (list: number[], flops: number) => ({ ...summary(list, whole.peak), flops })
-    return {
-      step: whole, forward: part(parts.forward, flops.forward), backward: part(parts.backward, flops.backward), optimizer: part(parts.optimizer, 0),
-    }
+    const work = { check: () => verify(network), run: step, warm: () => forget(parts), flops: flops.forward + flops.backward }
+    const whole = measure(work, session.effort)
+    const part = (list: number[], flops: number) => ({ ...summary(list, whole), flops })
+    const [forward, backward] = [part(parts.forward, flops.forward), part(parts.backward, flops.backward)]
+    return { step: whole, forward, backward, optimizer: part(parts.optimizer, 0) }
   })
 }
 
@@ -71,7 +79,8 @@ function measureCaptured(session: Session, network: Network, flops: number): Mea
   return scope(() => {
     const trained = prepare(network)
     const step = capture((x: typeof trained.x, y: typeof trained.y) => trainStep(trained, x, y))
-    const m = measure({ check: () => verifyCapture(network), run: () => turn('bench', 0, () => void step(trained.x, trained.y)), flops }, session.effort)
+    const run = () => turn('bench', 0, () => void step(trained.x, trained.y))
+    const m = measure({ check: () => verifyCapture(network), run, flops }, session.effort)
     step.dispose()
     return m
   })
@@ -87,7 +96,8 @@ function measureInference(session: Session, network: Network, flops: number): Me
 }
 
 const COLUMNS = [
-  ['forward', 8], ['backward', 8], ['optimizer', 9], ['step', 8], ['captured', 8], ['±', 5], ['images/s', 9], ['GFLOP/s', 7], ['of C', 5], ['infer', 8],
+  ['forward', 8], ['backward', 8], ['optimizer', 9], ['step', 8], ['captured', 8], ['±', 5], ['images/s', 9], ['GFLOP/s', 7], ['of C', 5],
+  ['infer', 8],
 ] as const
 
 /** Training steps of whole networks */
@@ -101,7 +111,8 @@ export const networks: Subject = {
       const { forward, backward, optimizer, step } = eager
       const captured = measureCaptured(session, network, step.flops!)
       const inference = measureInference(session, network, forward.flops!)
-      for (const [part, m] of Object.entries({ ...eager, 'captured step': { ...captured, items: network.batch }, inference })) add(`${network.name}: ${part}`, m)
+      const parts = { ...eager, 'captured step': { ...captured, items: network.batch }, inference }
+      for (const [part, m] of Object.entries(parts)) add(`${network.name}: ${part}`, m)
       return [
         ...[forward, backward, optimizer, step, captured].map(m => time(m.ms)), `±${Math.round(captured.error)} %`,
         thousands((network.batch * 1000) / captured.ms), digits(gflops(captured)), percent(share(captured)), time(inference.ms),

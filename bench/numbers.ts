@@ -37,21 +37,25 @@ export function checkSamples(result: Tensor, expected: (index: number) => Expect
   const got = result.values()
   for (const i of sampleOf(got.length)) {
     const { value, size } = expected(i)
-    if (!(Math.abs(got[i]! - value) <= 4e-6 * size + 1e-12)) throw new WrongResult(`element ${i} of [${result.shape}] is ${got[i]}, expected ${value}`)
+    if (Math.abs(got[i]! - value) <= 4e-6 * size + 1e-12) continue
+    throw new WrongResult(`element ${i} of [${result.shape}] is ${got[i]}, expected ${value}`)
   }
 }
 
-/** Compares all of a result with what the reference backend computes in float64. `make` builds inputs and result on the backend in use. */
+/** Compares all of a result with the reference's in float64. `make` builds inputs and result on the backend in use. */
 export function checkReference(make: () => Tensor, tolerance = 1e-5): void {
   const [got, want] = scope(() => [make().values(), onBackend('reference64', () => make().values())] as const)
   if (got.length !== want.length) throw new WrongResult(`${got.length} elements, expected ${want.length}`)
   for (let i = 0; i < got.length; i++) {
-    if (!(Math.abs(got[i]! - want[i]!) <= tolerance * Math.max(1, Math.abs(want[i]!)))) throw new WrongResult(`element ${i} is ${got[i]}, expected ${want[i]}`)
+    if (Math.abs(got[i]! - want[i]!) <= tolerance * Math.max(1, Math.abs(want[i]!))) continue
+    throw new WrongResult(`element ${i} is ${got[i]}, expected ${want[i]}`)
   }
 }
 
 /** Element i of op(a) op(b) with n columns: a and b are read by (row, inner) and (inner, column). */
-export function productAt(i: number, n: number, k: number, a: (row: number, p: number) => number, b: (p: number, column: number) => number): Expected {
+export function productAt(
+  i: number, n: number, k: number, a: (row: number, p: number) => number, b: (p: number, column: number) => number,
+): Expected {
   const row = Math.floor(i / n)
   let value = 0
   let size = 0
@@ -125,7 +129,9 @@ export function convAt(q: ConvShape, { x, w, g }: ConvData, which: 'y' | 'dx' | 
   }
   if (which === 'y') {
     const plane = Math.floor(at / (oh * ow))
-    for (let ci = 0; ci < cg; ci++) visitChannel(q, Math.floor(plane / q.o), plane % q.o, ci, (i, j, y) => void (y === at && add(x[i]!, w[j]!)))
+    for (let ci = 0; ci < cg; ci++) {
+      visitChannel(q, Math.floor(plane / q.o), plane % q.o, ci, (i, j, y) => void (y === at && add(x[i]!, w[j]!)))
+    }
   } else if (which === 'dx') {
     const plane = Math.floor(at / (q.h * q.w))
     const c = plane % q.c

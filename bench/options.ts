@@ -48,7 +48,7 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
       continue
     }
     const value = inline ?? argv[++i]
-    if (value === undefined || value === '' || (inline === undefined && value.startsWith('--'))) throw new OptionError(`--${key}: expected a ${OPTIONS[key][0]} after it`)
+    if (!value || (inline === undefined && value.startsWith('--'))) throw new OptionError(`--${key}: expected a ${OPTIONS[key][0]} after it`)
     if (key === 'only') options.only.push(...value.split(',').map(part => part.trim()).filter(Boolean))
     else options[key] = value
   }

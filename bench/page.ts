@@ -6,9 +6,11 @@ import { gbytes, gflops, share } from './measure.js'
 import type { Result } from './session.js'
 import { digits, thousands, time } from './text.js'
 
+const rate = (r: Result): number => ((r.items ?? 0) * 1000) / r.ms
+
 /** What a bar shows; the first that fits a result */
 const METRICS: readonly { unit: string; fits(r: Result): boolean; bar(r: Result): Omit<Bar, 'name'> }[] = [
-  { unit: 'images per second', fits: r => !!r.items, bar: r => ({ value: (r.items! * 1000) / r.ms, text: thousands((r.items! * 1000) / r.ms) }) },
+  { unit: 'images per second', fits: r => !!r.items, bar: r => ({ value: rate(r), text: thousands(rate(r)) }) },
   { unit: 'GB/s', fits: r => !!r.bytes, bar: r => ({ value: gbytes(r), text: digits(gbytes(r)) }) },
   {
     unit: 'GFLOP/s',
@@ -39,14 +41,13 @@ li { margin: .2rem 0 }
 
 /** A page without scripts that needs no other file */
 export function buildPage(run: Run, header: readonly string[], compared: readonly Difference[]): string {
-  const changes = compared.length === 0 ? [] : [
-    barChart({ title: 'speed against the earlier run', width: 900, bars: compared.map(d => ({ name: d.name, value: d.ratio, text: `${digits(d.ratio)} × ${d.flag}`.trim() })) }),
-  ]
-  const refused = run.refused.map(({ subject, name, why }) => `<li>${escapeText(`${subject}/${name} was not timed, its result is wrong: ${why}`)}</li>`)
+  const ratios = compared.map(d => ({ name: d.name, value: d.ratio, text: `${digits(d.ratio)} × ${d.flag}`.trim() }))
+  const changes = ratios.length === 0 ? [] : [barChart({ title: 'speed against the earlier run', width: 900, bars: ratios })]
+  const notTimed = run.refused.map(({ subject, name, why }) => `${subject}/${name} was not timed, its result is wrong: ${why}`)
   return [
     '<!doctype html>', '<html lang="en">', '<meta charset="utf-8">', '<meta name="viewport" content="width=device-width">',
     '<title>hebb bench</title>', `<style>${STYLE}</style>`, '<h1>hebb bench</h1>',
-    '<ul>', ...header.map(line => `<li>${escapeText(line)}</li>`), ...refused, '</ul>',
+    '<ul>', ...[...header, ...notTimed].map(line => `<li>${escapeText(line)}</li>`), '</ul>',
     ...changes, ...chartsOf(run.results), '</html>', '',
   ].join('\n')
 }

@@ -16,9 +16,9 @@ export const ratio: Subject = {
   run(session) {
     session.table('ratio', 'backward over forward', COLUMNS, NETWORKS, (network, add) => {
       const { parts, step, flops } = timedStep(network, false)
-      const { peak } = measure({ check: () => verify(network), run: step, warm: () => forget(parts) }, session.effort)
-      const forward = summary(parts.forward, peak)
-      const backward = summary(parts.backward, peak)
+      const whole = measure({ check: () => verify(network), run: step, warm: () => forget(parts) }, session.effort)
+      const forward = summary(parts.forward, whole)
+      const backward = summary(parts.backward, whole)
       add(`${network.name}: forward`, { ...forward, flops: flops.forward })
       add(`${network.name}: backward`, { ...backward, flops: flops.backward })
       // pass by pass: a slow phase of the machine covers both

@@ -71,9 +71,10 @@ export class Session {
     for (const [name, cells] of rows) write(name, cells)
   }
 
-  /** A table with a row for each case that is wanted, printed as it is measured. `row` returns its cells; all tensors it makes are freed. */
+  /** A table with a row for each case that is wanted, printed as it is measured. `row` returns its cells; the tensors it makes are freed. */
   table<C extends Case>(
-    subject: string, title: string, columns: readonly Column[], cases: readonly C[], row: (one: C, add: (name: string, m: Measured) => void) => string[],
+    subject: string, title: string, columns: readonly Column[], cases: readonly C[],
+    row: (one: C, add: (name: string, m: Measured) => void) => string[],
   ): void {
     const wanted = cases.filter(one => this.wants(subject, one))
     if (wanted.length === 0) return

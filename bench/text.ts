@@ -10,6 +10,7 @@ export function digits(x: number): string {
 
 /** A time given in ms */
 export function time(ms: number): string {
+  if (ms < 0) return `-${time(-ms)}`
   if (ms >= 999.5) return `${digits(ms / 1000)} s`
   if (ms >= 0.9995) return `${digits(ms)} ms`
   if (ms >= 0.0009995) return `${digits(ms * 1000)} µs`

@@ -35,7 +35,8 @@ async function buildBench() {
 
 try {
   await buildBench()
-  const { status } = spawnSync(process.execPath, ['--enable-source-maps', join(root, 'build/bench/index.js'), ...process.argv.slice(2)], { stdio: 'inherit' })
+  const program = ['--enable-source-maps', join(root, 'build/bench/index.js')]
+  const { status } = spawnSync(process.execPath, [...program, ...process.argv.slice(2)], { stdio: 'inherit' })
   process.exitCode = status ?? 1
 } catch (error) {
   // the compiler has said what is wrong

@@ -3,8 +3,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  adaptiveAvgPool1d, adaptiveAvgPool2d, arange, backward, cat, checkGradients, engine, Generator, gradients, gru, hessian,
-  info, lstm, manualSeed, onBackend, rnnTanh, scope, stack, tensor, where, zeros, type BackendName, type Tensor, einsum, meshgrid,
+  adaptiveAvgPool1d, adaptiveAvgPool2d, arange, backward, cat, checkGradients, einsum, engine, Generator, gradients, gru, hessian,
+  info, lstm, manualSeed, meshgrid, onBackend, rnnTanh, scope, stack, tensor, where, zeros, type BackendName, type Tensor,
 } from 'hebb'
 import * as joining from '../ts/ops/joining.js'
 import { methods } from '../ts/ops/methods.js'
@@ -234,7 +234,7 @@ const table: [op: string, inputs: Input[], f: F][] = [
   ['diagonal', [[4, 3]], x => x.diagonal({ offset: -2 })],
   ['diag', [[3]], x => x.diag(-1)],
   ['diag', [[3, 4]], x => x.diag(2)],
-  ['meshgrid', [[2], [3]], (a, b) => { const [p, q] = meshgrid([a!, b!]); return p!.mul(q!) }],
+  ['meshgrid', [[2], [3]], (a, b) => weighted(meshgrid([a!, b!]), 0)],
   ['mm', [[2, 3], [3, 4]], (a, b) => a.mm(b)],
   ['mv', [[2, 3], [3]], (a, b) => a.mv(b)],
   ['dot', [[4], [4]], (a, b) => a.dot(b)],
@@ -288,7 +288,7 @@ function failures(backend: BackendName, limit: number, check: (f: F, inputs: Ten
 
 test('every op has its gradient tested, or has none', () => {
   const tested = new Set(table.map(([op]) => op))
-  for (const op of [methods, joining, recurrent].flatMap(Object.keys)) {
+  for (const op of [methods, joining, recurrent, { einsum, meshgrid }].flatMap(Object.keys)) {
     assert.is(Number(tested.has(op)) + Number(without.includes(op)), 1,
       `${op} must stand in the table of gradients or among those without`)
   }
@@ -297,7 +297,8 @@ test('every op has its gradient tested, or has none', () => {
 test('ops without a gradient record nothing', () => {
   const x = tensor([[1, 2], [3, 4]], { requiresGrad: true })
   const compared = [x.eq(2), x.ne(2), x.lt(x), x.le(2), x.gt(2), x.ge(2)]
-  const others = [x.argmax(1), x.argmin(), x.oneHot(5), x.int(), x.detach(), x.clone()]
+  const others = [x.argmax(1), x.argmin(), x.oneHot(5), x.int(), x.detach(), x.clone(), x.argsort(), x.nonzero(), x.isnan(), x.isinf(),
+    x.isfinite(), x.any(), x.all(), x.countNonzero(), x.sort().indices, x.unique().counts]
   for (const y of [...compared, ...others]) assert.not(y.requiresGrad, y.label)
 })
 

@@ -248,4 +248,27 @@ test('the same on float64', () => onBackend('reference64', () => {
   assert.equal(x.grad!.array(), [12])
 }))
 
+// ---- hooks of modules -----------------------------------------------------------------------------------------------------------------
+
+test('pre-hooks change inputs, hooks with alwaysCall run after an error, and all come off', () => {
+  const layer = new ReLU()
+  const plain = layer.forward
+  const off = [
+    layer.registerForwardPreHook((_, [x]) => [(x as Tensor).mul(-1)]),
+    layer.registerForwardPreHook((_, [x]) => [(x as Tensor).add(1)]),
+    layer.registerForwardHook((_, [x], y) => (y as Tensor).add(x as Tensor)),
+  ]
+  assert.equal(layer.forward(tensor([-2, 3])).array(), [6, -2])
+  const outputs: unknown[] = []
+  off.push(layer.registerForwardHook((_, __, y) => void outputs.push(y), { alwaysCall: true }))
+  assert.is(said(() => layer.forward(loose(null))), "TypeError: Cannot read properties of null (reading 'mul')", 'an error in a pre-hook')
+  off[0]!()
+  off[1]!()
+  assert.is(said(() => layer.forward(loose(null))), 'TypeError: relu: a tensor expected, got null')
+  assert.equal(outputs, [undefined])
+  for (const f of off) f()
+  for (const f of off) f()
+  assert.is(layer.forward, plain)
+})
+
 test.run()

@@ -5,8 +5,8 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { info, manualSeed, Module, onMeta, randn, scope, summary, tensor, type Shape, type Tensor } from 'hebb'
 import {
-  AlexNet, AlexNet2012, CifarResNet, DQN, GoogLeNet, LeNet1998, LeNet5, ResNet101, ResNet110, ResNet152, ResNet18, ResNet20, ResNet32, ResNet34, ResNet44, ResNet50,
-  ResNet56, VGG, VGG16, VGG19,
+  AlexNet, AlexNet2012, BasicBlock, CifarResNet, DQN, GoogLeNet, LeNet1998, LeNet5, ResNet, ResNet101, ResNet110, ResNet152, ResNet18, ResNet20, ResNet32, ResNet34,
+  ResNet44, ResNet50, ResNet56, VGG, VGG16, VGG19,
 } from 'hebb/models'
 
 const IMAGE: Shape = [1, 3, 224, 224]
@@ -116,7 +116,7 @@ test('initial weights are those of torchvision', () => {
     const resnet = new ResNet18({ classes: 10 })
     near(moments(resnet.stateDict()['layer3.1.conv1.weight']!).std, Math.sqrt(2 / (256 * 9)), 2e-4)
     near(moments(resnet.fc.weight).std, 1 / Math.sqrt(3 * 512), 1e-3)
-    assert.equal(new ResNet18({ zeroInitResidual: true }).stateDict()['layer2.1.bn2.weight']!.sum().item(), 0)
+    assert.equal(new ResNet(BasicBlock, [1, 1, 1, 1], { zeroInitResidual: true }).stateDict()['layer2.0.bn2.weight']!.sum().item(), 0)
   })
   scope(() => {
     const state = new VGG(11, { classes: 10, hidden: 32 }).stateDict()
@@ -159,7 +159,7 @@ test('a step of training through each network', () => {
   step('AlexNet', () => new AlexNet({ classes: 10, hidden: 64 }), [2, 3, 67, 67])
   step('AlexNet2012', () => new AlexNet2012({ classes: 10, hidden: 64 }), [1, 3, 224, 224])
   step('VGG16', () => new VGG16({ classes: 10, hidden: 64 }), [2, 3, 32, 32])
-  step('VGG19', () => new VGG19({ classes: 10, hidden: 64, batchNorm: true }), [2, 3, 32, 32])
+  step('VGG11 with batch normalisation', () => new VGG(11, { classes: 10, hidden: 64, batchNorm: true }), [2, 3, 32, 32])
   step('GoogLeNet', () => new GoogLeNet({ classes: 10, auxLogits: true }), [2, 3, 64, 64], (model: GoogLeNet, x, target) => {
     const { logits, aux1, aux2 } = model.allLogits(x)
     return logits.crossEntropy(target).add(aux1.crossEntropy(target).add(aux2.crossEntropy(target)).mul(0.3))

@@ -3,8 +3,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  Adam, ArrayDataset, BatchNorm1d, DataLoader, Dropout, engine, Generator, info, Linear, manualSeed, mseLoss, ReLU, scope, Sequential, SGD,
-  tensor, type Module, type Tensor,
+  Adam, ArrayDataset, BatchNorm1d, DataLoader, Dropout, engine, Generator, info, Linear, manualSeed, mseLoss, ReLU, scope, Sequential, SGD, type Module, type Tensor,
 } from 'hebb'
 import { lrRangeTest } from 'hebb/train'
 
@@ -13,7 +12,7 @@ function examples(n = 60): ArrayDataset {
   const generator = new Generator(8)
   const x = Float32Array.from({ length: n * 4 }, () => generator.normal())
   const y = Int32Array.from({ length: n }, (_, i) => (x[i * 4]! + 0.5 * x[i * 4 + 1]! > 0 ? 1 : 0))
-  return new ArrayDataset(tensor(x, [n, 4]), tensor(y, [n], { dtype: 'int32' }))
+  return new ArrayDataset({ values: x, shape: [4] }, { values: y, shape: [] })
 }
 function net(): Sequential {
   manualSeed(2)
@@ -33,14 +32,14 @@ check('the rate grows evenly in its logarithm, and the suggestion lies on the wa
     average = 0.9 * average + 0.1 * loss
     assert.ok(Math.abs(smoothed - average / (1 - 0.9 ** (i + 1))) < 1e-9)
   })
-  assert.ok(suggestion! > 1e-4 && suggestion! < lowest! && lowest! < 100, `${suggestion} below ${lowest}`)
+  assert.ok(suggestion! > 1e-3 && suggestion! < lowest! && lowest! < 100, `${suggestion} below ${lowest}`)
 })
 
 check('on a parabola the curve is what plain arithmetic gives', () => {
   const model = new Sequential(new Linear(1, 1, { bias: false }))
   const [w] = model.parameters() as [Tensor]
   w.set([5])
-  const set = new ArrayDataset(tensor([[1], [1]]), tensor([[2], [2]]))
+  const set = new ArrayDataset({ values: new Float32Array(2).fill(1), shape: [1] }, { values: new Float32Array(2).fill(2), shape: [1] })
   const run = (options: { to: number; divergence?: number }) =>
     lrRangeTest(model, new DataLoader(set, { batchSize: 2 }), { optimizer: new SGD([w], { lr: 1 }), loss: mseLoss, from: 0.01, steps: 40, smoothing: 0, ...options })
   const { curve } = run({ to: 0.4 })
@@ -117,7 +116,7 @@ check('says what it needs', () => {
   assert.throws(run({ steps: 1 }), /^lrRangeTest: a whole number of steps ≥ 2 expected, got 1$/)
   assert.throws(run({ smoothing: 1 }), /^lrRangeTest: smoothing in \[0, 1\) expected, got 1$/)
   assert.throws(run({ divergence: 1 }), /^lrRangeTest: divergence > 1 expected, got 1$/)
-  const unlabelled = new DataLoader(new ArrayDataset(tensor([[1, 2, 3, 4]])) as unknown as ArrayDataset)
+  const unlabelled = new DataLoader(new ArrayDataset({ values: new Float32Array(4), shape: [4] }))
   assert.throws(() => lrRangeTest(model, unlabelled, { optimizer }), /^lrRangeTest: batches \(x, y\) expected/)
 })
 

@@ -150,7 +150,13 @@ export function foreign(op: string, value: unknown): Error {
   if (other) {
     return new Error(`${op}: a tensor of another copy of hebb (version ${other}) came to version ${VERSION}: let the project install one copy only`)
   }
-  return new TypeError(`${op}: a tensor expected, got ${value === null ? 'null' : Array.isArray(value) ? 'an array: wrap it in tensor()' : typeof value}`)
+  const got = () => {
+    if (value === null) return 'null'
+    if (Array.isArray(value)) return 'an array: wrap it in tensor()'
+    if (ArrayBuffer.isView(value)) return `a ${value.constructor.name}: wrap it in tensor(values, shape)`
+    return value instanceof Promise ? 'a promise: await it' : typeof value
+  }
+  return new TypeError(`${op}: a tensor expected, got ${got()}`)
 }
 Object.defineProperty(Tensor, 'engineVersion', { value: VERSION })
 
@@ -245,7 +251,8 @@ function hooked(t: Tensor, g: Tensor, frame: Scope | null): Tensor {
       if (next === undefined) continue
       if (!(next instanceof Tensor)) throw foreign('registerHook', next)
       if (!sameShape(next.shape, t.shape) || next.dtype !== t.dtype || next.backend !== t.backend) {
-        throw new ShapeError(`registerHook: a gradient ${show(t.shape)} of ${t.label} expected from the hook, got ${next.dtype} ${show(next.shape)} on ${next.backend.name}`)
+        const got = `${next.dtype} ${show(next.shape)} on ${next.backend.name}`
+        throw new ShapeError(`registerHook: a gradient ${show(t.shape)} of ${t.label} expected from the hook, got ${got}`)
       }
       const own = frame ? held(next, frame) : next
       if (frame) g.release('backward()')

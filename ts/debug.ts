@@ -84,7 +84,8 @@ class Watch {
     const trained = before && this.#parameters.has(before[1])
     if (!Number.isNaN(bad.value) && ((before && !trained) || GIVEN.has(op.name))) return
     const cause = before ? `its input ${before[0]}, ${this.#named(before[1])}, holds ${before[2]!.value} at ${before[2]!.at} already` : 'its inputs are finite'
-    this.#fail(`${KNOWN_AS[op.name] ?? op.name}${place ? ` of ${place}` : ''} gave ${bad.value} at ${bad.at} of ${show(output.shape)} in the forward pass; ${cause}`, output)
+    const who = `${KNOWN_AS[op.name] ?? op.name}${place ? ` of ${place}` : ''}`
+    this.#fail(`${who} gave ${bad.value} at ${bad.at} of ${show(output.shape)} in the forward pass; ${cause}`, output)
   }
 
   gradient(node: Node, i: number, gradient: Tensor): void {

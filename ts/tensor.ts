@@ -190,7 +190,9 @@ export class Tensor implements Owned {
    * @throws Error if this tensor does not require a gradient
    */
   registerHook(hook: GradientHook): () => void {
-    if (!this.requiresGrad) throw new Error(`registerHook: ${this.label} ${show(this.shape)} has no gradient: use parameters or requiresGradient(), outside noGrad()`)
+    if (!this.requiresGrad) {
+      throw new Error(`registerHook: ${this.label} ${show(this.shape)} has no gradient: use parameters or requiresGradient(), outside noGrad()`)
+    }
     // a copy, so that a hook registered twice is taken off once
     const entry: GradientHook = gradient => hook(gradient)
     this.hooks = [...(this.hooks ?? []), entry]
@@ -278,6 +280,11 @@ export class Tensor implements Owned {
 
   /** Write values in row-major order (same number of elements). */
   set(values: ArrayLike<number>): this {
+    const first: unknown = values[0]
+    if (typeof first === 'object') {
+      const got = Array.isArray(first) ? 'arrays in it: flat(Infinity) joins them' : 'objects in it'
+      throw new TypeError(`set: one flat list of ${this.size} numbers expected for shape ${show(this.shape)}, got ${got}`)
+    }
     if (values.length !== this.size) throw new ShapeError(`set: ${this.size} values expected for shape ${show(this.shape)}, got ${values.length}`)
     const { address } = this
     this.backend.write(address, values, this.dtype)
@@ -290,6 +297,17 @@ export class Tensor implements Owned {
     const about = `${this.dtype === 'int32' ? ', int32' : ''}${this.requiresGrad ? ', requiresGrad' : ''}`
     if (this.#gone !== null) return `tensor(freed by ${String(this.#gone)}, shape ${show(this.shape)})`
     return `tensor(${format(this.backend.read(this.#buffer.address, this.size, this.dtype), this.shape)}, shape ${show(this.shape)}${about})`
+  }
+
+  /** `${x}` and 'loss ' + x give the text; x * 2 would be NaN without a word. */
+  [Symbol.toPrimitive](hint: string): string {
+    if (hint === 'number') {
+      throw new TypeError(
+        `${this.label} ${show(this.shape)}: JavaScript's operators don't compute with tensors: ` +
+          'write x.mul(2), x.sub(y), x.lt(y), or read a number with item()',
+      )
+    }
+    return this.toString()
   }
 
   /** What console.log shows in Node, Deno and Bun. */

@@ -58,16 +58,20 @@ function resnet18(lib) {
     return x => conv2d(x, weight, bias, { stride, padding: k >> 1 })
   }
   const stem = conv(64, 3, 7, 2)
-  const blocks = [[64, 64, 1], [64, 64, 1], [64, 128, 2], [128, 128, 1], [128, 256, 2], [256, 256, 1], [256, 512, 2], [512, 512, 1]].map(([from, to, stride]) => {
+  const stages = [[64, 64, 1], [64, 64, 1], [64, 128, 2], [128, 128, 1], [128, 256, 2], [256, 256, 1], [256, 512, 2], [512, 512, 1]]
+  const blocks = stages.map(([from, to, stride]) => {
     const [first, second] = [conv(to, from, 3, stride), conv(to, to, 3, 1)]
     const past = stride === 1 ? x => x : conv(to, from, 1, stride)
     return x => second(first(x).relu()).add(past(x)).relu()
   })
   const [weight, bias] = [uniform([1000, 512], 300), tensor(new Float32Array(1000), [1000])]
-  return x => linear(blocks.reduce((y, block) => block(y), maxPool2d(stem(x).relu(), 3, { stride: 2, padding: 1 })).mean([2, 3]), weight, bias)
+  return x => {
+    const start = maxPool2d(stem(x).relu(), 3, { stride: 2, padding: 1 })
+    return linear(blocks.reduce((y, block) => block(y), start).mean([2, 3]), weight, bias)
+  }
 }
 
-/** The adapter. lib: the harness's library (fill, labels, nets, initParams, batch, convOut), and `captured`: replay steps instead of running them eagerly. */
+/** The adapter. lib: the harness's library, and `captured`: replay steps instead of running them eagerly. */
 export default function adapter(lib) {
   const { fill, captured = false } = lib
   const perhapsCaptured = f => (captured ? capture(f) : f)
@@ -146,7 +150,14 @@ export default function adapter(lib) {
       })
       const run = () => inTurn(() => void step(x, y))
       const loss = () => inTurn(() => step(x, y).item())
-      const check = { fwd: loss, fwdbwd: () => (run(), firstGradient()), step: () => [loss(), loss(), loss(), loss(), loss()].at(-1) }[c.mode]
+      const check = {
+        fwd: loss,
+        fwdbwd() {
+          run()
+          return firstGradient()
+        },
+        step: () => [loss(), loss(), loss(), loss(), loss()].at(-1),
+      }[c.mode]
       return { run, check, dispose: () => step.dispose?.() }
     },
     infer(c) {

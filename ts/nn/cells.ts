@@ -24,8 +24,9 @@ abstract class RecurrentCell extends Module {
   biasHh: Tensor | null
   constructor(gates: number, readonly inputSize: number, readonly hiddenSize: number, bias: boolean) {
     super()
+    const name = this.constructor.name
     for (const [role, value] of [['inputSize', inputSize], ['hiddenSize', hiddenSize]] as const) {
-      if (!Number.isInteger(value) || value < 1) throw new ShapeError(`${this.constructor.name}: ${role} must be a whole number ≥ 1, got ${value}`)
+      if (!Number.isInteger(value) || value < 1) throw new ShapeError(`${name}: ${role} must be a whole number ≥ 1, got ${value}`)
     }
     const rows = gates * hiddenSize
     this.weightIh = defaultParameter([rows, inputSize], hiddenSize)
@@ -38,7 +39,9 @@ abstract class RecurrentCell extends Module {
     return { weightIh, weightHh, biasIh, biasHh }
   }
   /** Run `step` on rows [n, ...], of which a single example is one. */
-  protected onRows<T extends Tensor | LstmState>(x: Tensor, states: readonly (Tensor | null | undefined)[], step: (x: Tensor, states: Tensor[]) => T): T {
+  protected onRows<T extends Tensor | LstmState>(
+    x: Tensor, states: readonly (Tensor | null | undefined)[], step: (x: Tensor, states: Tensor[]) => T,
+  ): T {
     const name = this.constructor.name
     if ((x.rank !== 2 && x.rank !== 1) || x.shape.at(-1) !== this.inputSize) {
       throw new ShapeError(`${name}: x [n, ${this.inputSize}], or [${this.inputSize}] without a batch, expected, got ${show(x.shape)}`)
@@ -68,14 +71,18 @@ const first = (t: Tensor): Tensor => select(t, 0, 0)
 /** h′ = tanh(Wih x + bih + Whh h + bhh), or relu instead of tanh (Elman, 1990). x: [n, inputSize], h: [n, hiddenSize] (default zeros) */
 export class RNNCell extends RecurrentCell {
   readonly nonlinearity: 'tanh' | 'relu'
-  constructor(inputSize: number, hiddenSize: number, { bias = true, nonlinearity = 'tanh' }: { bias?: boolean; nonlinearity?: 'tanh' | 'relu' } = {}) {
+  constructor(inputSize: number, hiddenSize: number, options: { bias?: boolean; nonlinearity?: 'tanh' | 'relu' } = {}) {
+    const { bias = true, nonlinearity = 'tanh' } = options
     super(1, inputSize, hiddenSize, bias)
-    if (nonlinearity !== 'tanh' && nonlinearity !== 'relu') throw new RangeError(`RNNCell: nonlinearity tanh or relu expected, got ${String(nonlinearity)}`)
+    if (nonlinearity !== 'tanh' && nonlinearity !== 'relu') {
+      throw new RangeError(`RNNCell: nonlinearity tanh or relu expected, got ${String(nonlinearity)}`)
+    }
     this.nonlinearity = nonlinearity
   }
   forward(x: Tensor, h: Tensor | null = null): Tensor {
     const activate = this.nonlinearity === 'tanh' ? tanh : relu
-    return this.onRows(x, [h], (rows, [state]) => activate(add(linear(rows, this.weightIh, this.biasIh), linear(state!, this.weightHh, this.biasHh))))
+    return this.onRows(x, [h], (rows, [state]) =>
+      activate(add(linear(rows, this.weightIh, this.biasIh), linear(state!, this.weightHh, this.biasHh))))
   }
 }
 

@@ -14,4 +14,7 @@ export { ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, type ConvTransposeLa
 export { AdaptiveAvgPool1d, Dropout2d, Upsample } from './resize.js'
 export { Identity, ModuleList, Residual } from './containers.js'
 export { removeSpectralNorm, removeWeightNorm, spectralNorm, weightNorm, type SpectralNormOptions } from './parametrize.js'
+export {
+  BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, HingeEmbeddingLoss, HuberLoss, KLDivLoss, L1Loss, MSELoss, MultiMarginLoss, NLLLoss, SmoothL1Loss,
+} from './losses.js'
 export * as init from './init.js'

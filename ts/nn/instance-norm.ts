@@ -31,9 +31,12 @@ abstract class InstanceNorm extends Module {
   readonly eps: number
   readonly momentum: number
   readonly #rank: number
-  constructor(rank: number, readonly numFeatures: number, { eps = 1e-5, momentum = 0.1, affine = false, trackRunningStats = false }: InstanceNormOptions) {
+  constructor(rank: number, readonly numFeatures: number, options: InstanceNormOptions) {
     super()
-    if (!Number.isInteger(numFeatures) || numFeatures < 1) throw new ShapeError(`${this.constructor.name}: numFeatures must be a whole number ≥ 1, got ${numFeatures}`)
+    const { eps = 1e-5, momentum = 0.1, affine = false, trackRunningStats = false } = options
+    if (!Number.isInteger(numFeatures) || numFeatures < 1) {
+      throw new ShapeError(`${this.constructor.name}: numFeatures must be a whole number ≥ 1, got ${numFeatures}`)
+    }
     this.#rank = rank
     this.eps = eps
     this.momentum = momentum
@@ -47,13 +50,17 @@ abstract class InstanceNorm extends Module {
     const rank = this.#rank
     if (x.rank === rank - 1) return squeeze(this.forward(unsqueeze(x, 0)), 0)
     if (x.rank !== rank || x.shape[1] !== this.numFeatures) {
-      throw new ShapeError(`${this.constructor.name}: x of rank ${rank}, or ${rank - 1} without a batch, with ${this.numFeatures} channels expected, got ${show(x.shape)}`)
+      throw new ShapeError(
+        `${this.constructor.name}: x of rank ${rank}, or ${rank - 1} without a batch, with ${this.numFeatures} channels expected, got ${show(x.shape)}`,
+      )
     }
     const { runningMean, runningVar, weight, bias, eps } = this
     if (!this.training && runningMean && runningVar) {
       return batchNorm(x, weight, bias, { training: false, running: { mean: runningMean, variance: runningVar }, eps })
     }
-    if (sizeOf(x.shape.slice(2)) < 2) throw new ShapeError(`${this.constructor.name}: more than one value a channel and image expected, got x ${show(x.shape)}`)
+    if (sizeOf(x.shape.slice(2)) < 2) {
+      throw new ShapeError(`${this.constructor.name}: more than one value a channel and image expected, got x ${show(x.shape)}`)
+    }
     if (runningMean && runningVar) this.#follow(x, runningMean, runningVar)
     return groupNorm(x, this.numFeatures, weight, bias, { eps })
   }
@@ -63,9 +70,10 @@ abstract class InstanceNorm extends Module {
     noGrad(() => {
       // every image of every channel as a channel of its own, with a copy of the statistics
       const [means, variances] = [runningMean, runningVar].map(t => reshape(expand(t, [n, c]), [n * c])) as [Tensor, Tensor]
-      batchNorm(reshape(x, [1, n * c, ...x.shape.slice(2)]), null, null, { running: { mean: means, variance: variances }, momentum: this.momentum })
-      for (const [running, all] of [[runningMean, means], [runningVar, variances]] as const) {
-        running.backend.kernels.copy(c, mean(reshape(all, [n, c]), 0).address, running.address)
+      const running = { mean: means, variance: variances }
+      batchNorm(reshape(x, [1, n * c, ...x.shape.slice(2)]), null, null, { running, momentum: this.momentum })
+      for (const [own, all] of [[runningMean, means], [runningVar, variances]] as const) {
+        own.backend.kernels.copy(c, mean(reshape(all, [n, c]), 0).address, own.address)
       }
     })
   }

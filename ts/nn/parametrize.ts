@@ -19,7 +19,9 @@ type Properties = Record<string, unknown>
 function parameterOf(op: string, module: Module, name: string): Tensor {
   const found = Object.getOwnPropertyDescriptor(module, name)
   if (found?.get) throw new Error(`${op}: ${name} of ${module.constructor.name} is the result of a normalisation already`)
-  if (!(found?.value instanceof Tensor) || !found.value.requiresGrad) throw new TypeError(`${op}: a module with a parameter ${name} expected, got ${module.constructor.name}`)
+  if (!(found?.value instanceof Tensor) || !found.value.requiresGrad) {
+    throw new TypeError(`${op}: a module with a parameter ${name} expected, got ${module.constructor.name}`)
+  }
   return found.value
 }
 
@@ -85,13 +87,16 @@ export interface SpectralNormOptions {
 const WARM_UP = 15
 
 /**
- * weight / σ with its largest singular value σ = uᵀ W v, W being the weight as a matrix [outputs, rest] (Miyato et al., 2018). Each use in training
- * improves v = Wᵀu / ‖Wᵀu‖ and u = W v / ‖W v‖. Replaces the parameter `name` by name_orig and the buffers name_u and name_v. Returns the module.
+ * weight / σ with its largest singular value σ = uᵀ W v, W being the weight as a matrix [outputs, rest] (Miyato et al., 2018). Each use in
+ * training improves v = Wᵀu / ‖Wᵀu‖ and u = W v / ‖W v‖. Replaces the parameter `name` by name_orig and the buffers name_u and name_v.
+ * Returns the module.
  * @throws TypeError if the module has no such parameter
  */
 export function spectralNorm<M extends Module>(module: M, options: SpectralNormOptions = {}): M {
   const { name = 'weight', nPowerIterations = 1, eps = 1e-12 } = options
-  if (!Number.isInteger(nPowerIterations) || nPowerIterations < 1) throw new RangeError(`spectralNorm: nPowerIterations must be a whole number ≥ 1, got ${nPowerIterations}`)
+  if (!Number.isInteger(nPowerIterations) || nPowerIterations < 1) {
+    throw new RangeError(`spectralNorm: nPowerIterations must be a whole number ≥ 1, got ${nPowerIterations}`)
+  }
   const weight = parameterOf('spectralNorm', module, name)
   if (weight.rank < 2) throw new ShapeError(`spectralNorm: a weight with two dimensions or more expected, got ${show(weight.shape)}`)
   const dim = dimension('spectralNorm', options.dim ?? (module.constructor.name.startsWith('ConvTranspose') ? 1 : 0), weight.rank)

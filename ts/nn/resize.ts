@@ -12,7 +12,9 @@ import { Module } from './module.js'
 export class Upsample extends Module {
   constructor(readonly options: InterpolateOptions) {
     super()
-    if ((options?.size ?? null) === null && (options?.scaleFactor ?? null) === null) throw new ShapeError('Upsample: { size } or { scaleFactor } expected, got neither')
+    if ((options?.size ?? null) === null && (options?.scaleFactor ?? null) === null) {
+      throw new ShapeError('Upsample: { size } or { scaleFactor } expected, got neither')
+    }
   }
   forward(x: Tensor): Tensor {
     return interpolate(x, this.options)

@@ -15,7 +15,10 @@ abstract class ConvTranspose extends Module {
   bias: Tensor | null
   readonly options: ops.ConvTransposeOptions
   readonly #rank: number
-  constructor(name: string, rank: number, readonly inChannels: number, readonly outChannels: number, readonly kernelSize: PerDim, options: ConvTransposeLayerOptions) {
+  constructor(
+    name: string, rank: number, readonly inChannels: number, readonly outChannels: number, readonly kernelSize: PerDim,
+    options: ConvTransposeLayerOptions,
+  ) {
     super()
     for (const [role, value] of [['inChannels', inChannels], ['outChannels', outChannels]] as const) {
       if (!Number.isInteger(value) || value < 1) throw new ShapeError(`${name}: ${role} must be a whole number ≥ 1, got ${value}`)
@@ -23,7 +26,9 @@ abstract class ConvTranspose extends Module {
     const { bias = true, ...rest } = options
     const kernel = perDim(name, 'kernelSize', kernelSize, rank, 1)
     const groups = rest.groups ?? 1
-    if (inChannels % groups || outChannels % groups) throw new ShapeError(`${name}: groups must divide ${inChannels} and ${outChannels} channels, got ${groups}`)
+    if (inChannels % groups || outChannels % groups) {
+      throw new ShapeError(`${name}: groups must divide ${inChannels} and ${outChannels} channels, got ${groups}`)
+    }
     this.options = rest
     this.#rank = rank
     // PyTorch takes the second dimension of the weight for its inputs, though here it is the outputs
@@ -37,12 +42,16 @@ abstract class ConvTranspose extends Module {
     if (outputSize === null || (x.rank !== rank + 1 && x.rank !== rank + 2)) return this.options
     const name = this.constructor.name
     const per = (role: string, value: PerDim, least: number) => perDim(name, role, value, rank, least)
-    const [stride, padding, dilation] = [per('stride', this.options.stride ?? 1, 1), per('padding', this.options.padding ?? 0, 0), per('dilation', this.options.dilation ?? 1, 1)]
+    const stride = per('stride', this.options.stride ?? 1, 1)
+    const padding = per('padding', this.options.padding ?? 0, 0)
+    const dilation = per('dilation', this.options.dilation ?? 1, 1)
     const kernel = per('kernelSize', this.kernelSize, 1)
     const wanted = per('outputSize', outputSize, 1)
     const least = x.shape.slice(-rank).map((d, i) => (d - 1) * stride[i]! - 2 * padding[i]! + dilation[i]! * (kernel[i]! - 1) + 1)
     const most = least.map((d, i) => d + stride[i]! - 1)
-    if (wanted.some((d, i) => d < least[i]! || d > most[i]!)) throw new ShapeError(`${name}: an outputSize between ${show(least)} and ${show(most)} expected, got ${show(wanted)}`)
+    if (wanted.some((d, i) => d < least[i]! || d > most[i]!)) {
+      throw new ShapeError(`${name}: an outputSize between ${show(least)} and ${show(most)} expected, got ${show(wanted)}`)
+    }
     return { ...this.options, outputPadding: wanted.map((d, i) => d - least[i]!) }
   }
   override describe(): string {

@@ -19,7 +19,9 @@ interface Named {
 function namesIn(equation: string, term: string, covered: number): string[] {
   const [before = '', after, ...more] = term.split('...')
   const letters = before + (after ?? '')
-  if (more.length || !/^[a-zA-Z]*$/.test(letters)) throw new ShapeError(`einsum: letters and at most one '...' expected in each term, got '${term}' in '${equation}'`)
+  if (more.length || !/^[a-zA-Z]*$/.test(letters)) {
+    throw new ShapeError(`einsum: letters and at most one '...' expected in each term, got '${term}' in '${equation}'`)
+  }
   return [...before, ...(after === undefined ? [] : Array.from({ length: covered }, (_, i) => String(covered - i))), ...(after ?? '')]
 }
 
@@ -33,7 +35,8 @@ function parse(equation: string, tensors: readonly Tensor[]): { inputs: string[]
     const letters = namesIn(equation, term, 0).length
     const covered = tensors[i]!.rank - letters
     if (covered < 0 || (covered > 0 && !term.includes('...'))) {
-      throw new ShapeError(`einsum: '${term}' names ${letters} dimensions, but tensor ${i} has shape ${show(tensors[i]!.shape)}${covered > 0 ? ": '...' stands for others" : ''}`)
+      const others = covered > 0 ? ": '...' stands for others" : ''
+      throw new ShapeError(`einsum: '${term}' names ${letters} dimensions, but tensor ${i} has shape ${show(tensors[i]!.shape)}${others}`)
     }
     most = Math.max(most, term.includes('...') ? covered : 0)
     return namesIn(equation, term, covered)

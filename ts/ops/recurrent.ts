@@ -1,11 +1,13 @@
 // Recurrent networks over whole sequences: tanh cells, GRU, LSTM; several layers, one or two directions.
 
+import { apply, type Op } from '../autograd.js'
+import { Activation } from '../kernels.js'
 import { show, ShapeError } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { add, mul, requireFloat, sub } from './arithmetic.js'
 import { cat, stack } from './joining.js'
 import { chunk, select, transpose } from './layout.js'
-import { linear } from './matmul.js'
+import { linear, product } from './matmul.js'
 import { dropout as drop } from './random.js'
 import { sigmoid, tanh } from './unary.js'
 
@@ -46,21 +48,62 @@ export interface LstmRecurrence extends Recurrence {
 interface Cell {
   name: string
   gates: number
-  /** May biasHh be added together with biasIh? */
-  sharedBias: boolean
+  /** Are the gates a plain sum of the inputs' share and h Wᵀ? Then biasHh may be added together with biasIh, too. */
+  sums: boolean
   step(fromInput: Tensor, state: readonly Tensor[], weights: CellWeights): Tensor[]
+}
+
+/**
+ * fromInput + h Wᵀ, written over fromInput: the step's own copy of the inputs' share, which nothing else reads. The product adds by itself, and
+ * the gradient of W is left to shareOp.
+ */
+const gatesOp: Op = {
+  name: 'gates',
+  forward([fromInput, h, w]) {
+    const [rows, hidden] = w!.shape as [number, number]
+    const y = fromInput!.alias()
+    y.backend.kernels.gemm(1, 0, 1, h!.shape[0]!, rows, hidden, 1, h!.address, 0, w!.address, 0, 1, y.address, 0, 0, Activation.none)
+    return y
+  },
+  gradient(g, node) {
+    const [, h, w] = node.inputs as readonly [Tensor, Tensor, Tensor]
+    return [g, node.needs(1) ? product(g, w, false, false) : null, node.needs(2) ? product(g, h, true, false) : null]
+  },
+  fused(g, node) {
+    const w = node.inputs[2]!
+    return [g, node.needs(1) ? product(g, w, false, false) : null, null]
+  },
+}
+/**
+ * The inputs' share of all steps' gates as it is, for gatesOp. A step's gates have the gradient of its share, so the kernels compute the
+ * gradient of Whh here, Σ gₜᵀ hₜ₋₁ in one product over all steps; in gatesOp it would cost a product and a pass over Whh for each. A walk
+ * uses either both ops' kernels or both ops' formulas, of which gatesOp's has that gradient.
+ */
+const shareOp: Op<{ before: readonly Tensor[] }> = {
+  name: 'gates',
+  forward: ([all]) => all!.alias(),
+  gradient: g => [g, null],
+  fused(g, node) {
+    if (!node.needs(1)) return [g, null]
+    const w = node.inputs[1]!
+    const [rows, hidden] = w.shape as [number, number]
+    const states = stack(node.attrs.before)
+    const gw = node.into(1)
+    g.backend.kernels.gemm(1, 1, 0, rows, hidden, g.size / rows, 1, g.address, 0, states.address, 0, 0, gw.address, 0, 0, Activation.none)
+    return [g, gw]
+  },
 }
 
 const tanhCell: Cell = {
   name: 'rnnTanh',
   gates: 1,
-  sharedBias: true,
-  step: (fromInput, [h], { weightHh }) => [tanh(add(fromInput, linear(h!, weightHh)))],
+  sums: true,
+  step: (fromInput, [h], { weightHh }) => [tanh(apply(gatesOp, [fromInput, h!, weightHh], undefined))],
 }
 const gruCell: Cell = {
   name: 'gru',
   gates: 3,
-  sharedBias: false,
+  sums: false,
   step(fromInput, [h], { weightHh, biasHh }) {
     const [ri, zi, ni] = chunk(fromInput, 3, 1) as [Tensor, Tensor, Tensor]
     const [rh, zh, nh] = chunk(linear(h!, weightHh, biasHh), 3, 1) as [Tensor, Tensor, Tensor]
@@ -72,9 +115,9 @@ const gruCell: Cell = {
 const lstmCell: Cell = {
   name: 'lstm',
   gates: 4,
-  sharedBias: true,
+  sums: true,
   step(fromInput, [h, c], { weightHh }) {
-    const [i, f, g, o] = chunk(add(fromInput, linear(h!, weightHh)), 4, 1) as [Tensor, Tensor, Tensor, Tensor]
+    const [i, f, g, o] = chunk(apply(gatesOp, [fromInput, h!, weightHh], undefined), 4, 1) as [Tensor, Tensor, Tensor, Tensor]
     const next = add(mul(sigmoid(f), c!), mul(sigmoid(i), tanh(g)))
     return [mul(sigmoid(o), tanh(next)), next]
   },
@@ -101,13 +144,16 @@ function blank(x: Tensor, shape: readonly number[]): Tensor {
 /** One layer in one direction. x: [t, n, inputs]; returns the outputs of all steps, in order, and the last state. */
 function run(cell: Cell, x: Tensor, state: Tensor[], weights: CellWeights, reverse: boolean): { outputs: Tensor[]; state: Tensor[] } {
   const { weightIh, biasIh, biasHh } = weights
-  const bias = cell.sharedBias && biasIh && biasHh ? add(biasIh, biasHh) : (biasIh ?? (cell.sharedBias ? biasHh : null))
+  const bias = cell.sums && biasIh && biasHh ? add(biasIh, biasHh) : (biasIh ?? (cell.sums ? biasHh : null))
   // the inputs' share needs no state: one product for all steps
-  const fromInputs = linear(x, weightIh, bias)
   const steps = x.shape[0]!
+  const before = new Array<Tensor>(steps)
+  const share = linear(x, weightIh, bias)
+  const fromInputs = cell.sums ? apply(shareOp, [share, weights.weightHh], { before }) : share
   const outputs = new Array<Tensor>(steps)
   for (let i = 0; i < steps; i++) {
     const t = reverse ? steps - 1 - i : i
+    before[t] = state[0]!
     state = cell.step(select(fromInputs, 0, t), state, weights)
     outputs[t] = state[0]!
   }

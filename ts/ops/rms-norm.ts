@@ -21,7 +21,9 @@ export function rmsNorm(x: Tensor, normalizedShape: Shape, weight?: Tensor | nul
   if (normalizedShape.length === 0 || lead < 0 || !sameShape(x.shape.slice(lead), normalizedShape)) {
     throw new ShapeError(`rmsNorm: x [..., ${normalizedShape}] expected, got ${show(x.shape)}`)
   }
-  if (weight && !sameShape(weight.shape, normalizedShape)) throw new ShapeError(`rmsNorm: a weight ${show(normalizedShape)} expected, got ${show(weight.shape)}`)
+  if (weight && !sameShape(weight.shape, normalizedShape)) {
+    throw new ShapeError(`rmsNorm: a weight ${show(normalizedShape)} expected, got ${show(weight.shape)}`)
+  }
   const dims = normalizedShape.map((_, i) => lead + i)
   const y = mul(x, rsqrt(add(mean(square(x), dims, { keepdim: true }), eps)))
   return weight ? mul(y, weight) : y

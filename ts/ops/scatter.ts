@@ -54,7 +54,9 @@ export function indexAdd(x: Tensor, dim: number, index: Indices, source: Tensor)
   const at = index instanceof Tensor ? index : new Tensor([index.length], 'int32', x.backend).set(index)
   if (at.dtype !== 'int32' || at.rank !== 1) throw new ShapeError(`indexAdd: a list of int32 indices expected, got ${at.dtype} of shape ${show(at.shape)}`)
   const wanted = x.shape.map((n, i) => (i === d ? at.size : n))
-  if (!sameShape(source.shape, wanted)) throw new ShapeError(`indexAdd: a source ${show(wanted)} expected for x ${show(x.shape)} and ${at.size} indices in dim ${dim}, got ${show(source.shape)}`)
+  if (!sameShape(source.shape, wanted)) {
+    throw new ShapeError(`indexAdd: a source ${show(wanted)} expected for x ${show(x.shape)} and ${at.size} indices in dim ${dim}, got ${show(source.shape)}`)
+  }
   checkIndices('indexAdd', 'indices', at, x.shape[d] ?? 1)
   return apply(indexAddOp, [x, at, source], { dim: d })
 }

@@ -36,8 +36,10 @@ function viewOf(op: string, x: Tensor, keys: readonly Key[]): { view: Tensor; pi
   let view = x
   let dim = 0
   const picked: Picked[] = []
-  for (const key of keys) {
+  for (const given of keys) {
     const size = view.shape[dim] ?? 0
+    // an index without dimensions is a number, also in where the result's dimensions stand
+    const key = given instanceof Tensor && given.dtype === 'int32' && given.rank === 0 ? onHost(`${op} with a tensor`, given)[0]! : given
     if (key === '...') dim += x.rank - named
     else if (key === null) view = unsqueeze(view, dim++)
     else if (key === ':') dim++
@@ -47,7 +49,9 @@ function viewOf(op: string, x: Tensor, keys: readonly Key[]): { view: Tensor; pi
       }
       view = select(view, dim, key)
     } else if (Array.isArray(key)) {
-      if (key.length > 3) throw new ShapeError(`${op}: [start, end, step] expected, got ${show(key)}: for a list of indices give tensor(${show(key)}, { dtype: 'int32' })`)
+      if (key.length > 3) {
+        throw new ShapeError(`${op}: [start, end, step] expected, got ${show(key)}: for a list of indices give tensor(${show(key)}, { dtype: 'int32' })`)
+      }
       if (key.length > 0) view = slice(view, { dim, start: key[0] ?? null, end: key[1] ?? null, step: key[2] ?? null })
       dim++
     } else if (!(key instanceof Tensor)) {

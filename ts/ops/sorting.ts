@@ -62,7 +62,9 @@ export function argsort(x: Tensor, dim = -1, { descending = false }: SortOptions
  */
 export function topk(x: Tensor, k: number, dim = -1, { largest = true }: { largest?: boolean } = {}): Extremes {
   const size = x.shape[dimension('topk', dim, x.rank)] ?? 1
-  if (!(Number.isInteger(k) && k >= 0 && k <= size)) throw new ShapeError(`topk: k in 0..${size} expected, the size of dim ${dim} of shape ${show(x.shape)}, got ${k}`)
+  if (!(Number.isInteger(k) && k >= 0 && k <= size)) {
+    throw new ShapeError(`topk: k in 0..${size} expected, the size of dim ${dim} of shape ${show(x.shape)}, got ${k}`)
+  }
   return inOrder('topk', x, dim, k, largest)
 }
 
@@ -73,9 +75,10 @@ export function topk(x: Tensor, k: number, dim = -1, { largest = true }: { large
 export function median(x: Tensor): Tensor {
   if (x.size === 0) throw new ShapeError(`median: of no elements, in shape ${show(x.shape)}, there is no middle`)
   const flat = reshape(x, [x.size])
-  const { values } = sort(flat)
-  const last = onHost('median', values)[x.size - 1]!
-  return reshape(indexSelect(values, 0, [last !== last ? x.size - 1 : (x.size - 1) >> 1]), [])
+  const values = onHost('median', flat)
+  const order = orderOf('median', flat, 0, x.size, false).values()
+  const last = order[x.size - 1]!
+  return reshape(indexSelect(flat, 0, [values[last] !== values[last] ? last : order[(x.size - 1) >> 1]!]), [])
 }
 
 export interface Distinct {

@@ -80,7 +80,9 @@ export class LBFGS extends Optimizer<Full> {
       lr: 1, maxIter, maxEval: Math.floor((maxIter * 5) / 4), toleranceGrad: 1e-7, toleranceChange: 1e-9, historySize: 100, lineSearchFn: null,
     }
     super('LBFGS', params, { ...defaults, ...options })
-    if (Array.isArray(params) && params.some(p => !(p instanceof Tensor))) throw new TypeError('LBFGS: one list of parameters expected, got groups: it moves all by one direction')
+    if (params.some(p => !(p instanceof Tensor))) {
+      throw new TypeError('LBFGS: one list of parameters expected, got groups: it moves all by one direction')
+    }
   }
   protected override validate(group: Group<Full>): void {
     super.validate(group)
@@ -88,8 +90,12 @@ export class LBFGS extends Optimizer<Full> {
     for (const [role, value] of Object.entries({ maxIter, maxEval, historySize })) {
       if (!(Number.isInteger(value) && value >= 1)) throw new RangeError(`LBFGS: a whole ${role} ≥ 1 expected, got ${value}`)
     }
-    if (!(toleranceGrad >= 0 && toleranceChange >= 0)) throw new RangeError(`LBFGS: toleranceGrad and toleranceChange ≥ 0 expected, got ${toleranceGrad} and ${toleranceChange}`)
-    if (lineSearchFn !== null && lineSearchFn !== 'strongWolfe') throw new RangeError(`LBFGS: lineSearchFn strongWolfe or null expected, got ${String(lineSearchFn)}`)
+    if (!(toleranceGrad >= 0 && toleranceChange >= 0)) {
+      throw new RangeError(`LBFGS: toleranceGrad and toleranceChange ≥ 0 expected, got ${toleranceGrad} and ${toleranceChange}`)
+    }
+    if (lineSearchFn !== null && lineSearchFn !== 'strongWolfe') {
+      throw new RangeError(`LBFGS: lineSearchFn strongWolfe or null expected, got ${String(lineSearchFn)}`)
+    }
   }
   protected buffersOf(): readonly string[] {
     return []
@@ -142,7 +148,9 @@ export class LBFGS extends Optimizer<Full> {
   override step(closure?: () => Tensor | number): number {
     if (recorder) recorder.refuse('LBFGS.step()')
     if (typeof closure !== 'function') {
-      throw new TypeError('LBFGS: step(closure) expected, with a function that clears the gradients, computes the loss, calls backward() and returns the loss')
+      throw new TypeError(
+        'LBFGS: step(closure) expected, with a function that clears the gradients, computes the loss, calls backward() and returns the loss',
+      )
     }
     const { lr, maxIter, maxEval, toleranceGrad, toleranceChange, historySize, lineSearchFn } = this.groups[0]!
     const memory = (this.#memory ??= {

@@ -246,8 +246,8 @@ function notFinite(value: number, epoch: number, batch: number, lr: number, mode
   const input = kernels.firstNonFinite(x.size, x.address) >= 0
   const broken = model.namedParameters().find(([, p]) => kernels.firstNonFinite(p.size, p.address) >= 0)
   const where = input ? 'the input batch itself holds such a value' : broken ? `parameter ${broken[0]} is no longer finite` : 'inputs and parameters are still finite'
-  return new TrainingError(
-    `fit: the loss became ${value} in epoch ${epoch}, batch ${batch}, at learning rate ${lr}; ${where}. ` +
-      'A smaller learning rate (try a tenth) or clipped gradients usually help; fit(…, { debug: true }) names the op and the layer.',
-  )
+  const advice = input
+    ? 'Look for missing values and divisions by 0 in the data.'
+    : 'A smaller learning rate (try a tenth) or clipped gradients usually help; fit(…, { debug: true }) names the op and the layer.'
+  return new TrainingError(`fit: the loss became ${value} in epoch ${epoch}, batch ${batch}, at learning rate ${lr}; ${where}. ${advice}`)
 }

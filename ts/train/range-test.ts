@@ -34,9 +34,9 @@ export interface RangeTest {
 }
 
 /**
- * Trains for `steps` batches while the learning rate of all groups grows evenly in its logarithm: lrᵢ = from (to / from)^(i / (steps − 1)) (Smith, 2017).
- * The smoothed loss is sᵢ = (β sᵢ₋₁ + (1 − β) lossᵢ), divided by 1 − βⁱ⁺¹. Afterwards model, optimizer, gradients, modes, loader and random numbers are
- * as they were.
+ * Trains for `steps` batches while the learning rate of all groups grows evenly in its logarithm: lrᵢ = from (to / from)^(i / (steps − 1))
+ * (Smith, 2017). The smoothed loss is sᵢ / (1 − βⁱ⁺¹) with sᵢ = β sᵢ₋₁ + (1 − β) lossᵢ. Afterwards model, optimizer, gradients, modes, loader
+ * and random numbers are as they were.
  * @throws RangeError for options out of range
  */
 export function lrRangeTest(model: Module, loader: DataLoader, options: RangeTestOptions): RangeTest {
@@ -88,7 +88,7 @@ export function lrRangeTest(model: Module, loader: DataLoader, options: RangeTes
     run.dispose()
     restore()
   }
-  return { curve, ...judge(curve) }
+  return { curve, ...judge(curve, smoothing) }
 }
 
 /** Everything that training changes, and a function that puts it back. */
@@ -121,16 +121,19 @@ function remember(model: Module, loader: DataLoader, optimizer: Optimizer<any>):
 }
 
 /** Where the smoothed loss is lowest, and where it falls fastest on the way there. */
-function judge(curve: readonly RangeTestPoint[]): { suggestion: number | null; lowest: number | null } {
+function judge(curve: readonly RangeTestPoint[], smoothing: number): { suggestion: number | null; lowest: number | null } {
   let lowest = 0
   curve.forEach((point, i) => {
     if (point.smoothed < curve[lowest]!.smoothed) lowest = i
   })
+  // the first averages are of few losses, and a difference of neighbours shows little but noise
+  const begin = Math.min(Math.ceil(1 / (1 - smoothing)), Math.floor(lowest / 2))
+  const reach = Math.max(1, Math.floor(lowest / 10))
   let steepest = -1
   let most = 0
   // the rates are evenly spaced in their logarithm, so differences are slopes
-  for (let i = 1; i < lowest; i++) {
-    const fall = curve[i - 1]!.smoothed - curve[i + 1]!.smoothed
+  for (let i = begin + reach; i + reach <= lowest; i++) {
+    const fall = curve[i - reach]!.smoothed - curve[i + reach]!.smoothed
     if (fall > most) {
       most = fall
       steepest = i

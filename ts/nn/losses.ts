@@ -1,0 +1,128 @@
+// Losses as modules, for models that hold theirs. The functions' options, and weights as buffers under PyTorch's keys.
+
+import * as ops from '../ops/loss.js'
+import type { LossOptions } from '../ops/reduction.js'
+import { crossEntropy, type CrossEntropyOptions } from '../ops/softmax.js'
+import type { Tensor } from '../tensor.js'
+import { Module } from './module.js'
+
+/** Options of a loss, its tensors apart: they are buffers, which state_dict holds. */
+abstract class Loss<O extends object> extends Module {
+  readonly options: Omit<O, 'weight' | 'posWeight'>
+  weight: Tensor | null
+  constructor(options: O & { weight?: Tensor | null; posWeight?: Tensor | null }) {
+    super()
+    const { weight = null, posWeight: _, ...rest } = options
+    this.options = rest as Omit<O, 'weight' | 'posWeight'>
+    this.weight = weight
+  }
+  abstract override forward(input: Tensor, target: Tensor): Tensor
+  override describe(): string {
+    const options = Object.entries(this.options).map(([k, v]) => `${k}: ${JSON.stringify(v)}`)
+    return options.length ? `{ ${options.join(', ')} }` : ''
+  }
+}
+
+/** mseLoss: (input − target)² */
+export class MSELoss extends Loss<LossOptions> {
+  constructor(options: LossOptions = {}) {
+    super(options)
+  }
+  forward(input: Tensor, target: Tensor): Tensor {
+    return ops.mseLoss(input, target, this.options)
+  }
+}
+/** l1Loss: |input − target| */
+export class L1Loss extends Loss<LossOptions> {
+  constructor(options: LossOptions = {}) {
+    super(options)
+  }
+  forward(input: Tensor, target: Tensor): Tensor {
+    return ops.l1Loss(input, target, this.options)
+  }
+}
+type SmoothL1Options = LossOptions & { beta?: number }
+/** smoothL1Loss: squared below beta (default 1), absolute above */
+export class SmoothL1Loss extends Loss<SmoothL1Options> {
+  constructor(options: SmoothL1Options = {}) {
+    super(options)
+  }
+  forward(input: Tensor, target: Tensor): Tensor {
+    return ops.smoothL1Loss(input, target, this.options)
+  }
+}
+type HuberOptions = LossOptions & { delta?: number }
+/** huberLoss: squared below delta (default 1), of slope delta above */
+export class HuberLoss extends Loss<HuberOptions> {
+  constructor(options: HuberOptions = {}) {
+    super(options)
+  }
+  forward(input: Tensor, target: Tensor): Tensor {
+    return ops.huberLoss(input, target, this.options)
+  }
+}
+/** bceLoss of probabilities and targets 0..1 */
+export class BCELoss extends Loss<ops.WeightedLossOptions> {
+  constructor(options: ops.WeightedLossOptions = {}) {
+    super(options)
+  }
+  forward(input: Tensor, target: Tensor): Tensor {
+    return ops.bceLoss(input, target, { ...this.options, weight: this.weight })
+  }
+}
+/** bceWithLogits of logits and targets 0..1 */
+export class BCEWithLogitsLoss extends Loss<ops.BceWithLogitsOptions> {
+  posWeight: Tensor | null
+  constructor(options: ops.BceWithLogitsOptions = {}) {
+    super(options)
+    this.posWeight = options.posWeight ?? null
+  }
+  forward(input: Tensor, target: Tensor): Tensor {
+    return ops.bceWithLogits(input, target, { ...this.options, weight: this.weight, posWeight: this.posWeight })
+  }
+}
+/** crossEntropy of logits [n, c, ...] and class indices or probabilities */
+export class CrossEntropyLoss extends Loss<CrossEntropyOptions> {
+  constructor(options: CrossEntropyOptions = {}) {
+    super(options)
+  }
+  forward(input: Tensor, target: Tensor): Tensor {
+    return crossEntropy(input, target, { ...this.options, weight: this.weight })
+  }
+}
+/** nllLoss of log-probabilities [n, c, ...] and class indices */
+export class NLLLoss extends Loss<ops.NllOptions> {
+  constructor(options: ops.NllOptions = {}) {
+    super(options)
+  }
+  forward(input: Tensor, target: Tensor): Tensor {
+    return ops.nllLoss(input, target, { ...this.options, weight: this.weight })
+  }
+}
+/** klDiv of log-probabilities and probabilities */
+export class KLDivLoss extends Loss<ops.KlDivOptions> {
+  constructor(options: ops.KlDivOptions = {}) {
+    super(options)
+  }
+  forward(input: Tensor, target: Tensor): Tensor {
+    return ops.klDiv(input, target, this.options)
+  }
+}
+/** hingeEmbeddingLoss of distances and targets ±1 */
+export class HingeEmbeddingLoss extends Loss<ops.MarginOptions> {
+  constructor(options: ops.MarginOptions = {}) {
+    super(options)
+  }
+  forward(input: Tensor, target: Tensor): Tensor {
+    return ops.hingeEmbeddingLoss(input, target, this.options)
+  }
+}
+/** multiMarginLoss of scores [n, c] and class indices */
+export class MultiMarginLoss extends Loss<ops.MultiMarginOptions> {
+  constructor(options: ops.MultiMarginOptions = {}) {
+    super(options)
+  }
+  forward(input: Tensor, target: Tensor): Tensor {
+    return ops.multiMarginLoss(input, target, { ...this.options, weight: this.weight })
+  }
+}
