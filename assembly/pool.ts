@@ -1,8 +1,16 @@
 // Average pooling over windows of up to three dimensions, and what both kinds of pooling share: four neighbouring outputs at once
 // where their windows are inside the image.
 
+import { FREE, scratchAt } from './microkernel'
+import { storePart } from './simd'
+
 /** Most cells of a window whose sum may run in float32. */
 const SHORT: i32 = 64
+/** Most cells of a row, its outputs and padding whose shares are kept in scratch: what they count, the shares, their sums */
+const ROOM: i32 = 262144
+const COUNTS: usize = FREE
+const SHARES: usize = COUNTS + <usize>ROOM * 4 + 64
+const SUMS: usize = SHARES + <usize>ROOM * 4 + 64
 
 /** First step i ≥ 0 from which start + i step ≥ 0. */
 @inline
@@ -148,10 +156,14 @@ export function avgPoolGrad(
   countPad: i32, divisor: i32, g: usize, out: usize,
 ): void {
   const size = <usize>(id * ih * iw) << 2
-  const lo = min(firstInside(-pw, sw), ow)
-  const hi = max(firstBeyond(kw - 1 - pw, sw, iw, ow), lo)
-  const pairs = sw == 2 && kw == 2
   memory.fill(out, 0, <usize>planes * size)
+  const room = pw >= 0 && <f64>ow + <f64>iw + <f64>kw + <f64>pw < <f64>ROOM
+  const counts = scratchAt(COUNTS)
+  const shares = scratchAt(SHARES) + (<usize>kw << 2)
+  if (room) {
+    for (let ox = 0; ox < ow; ox++) store<f32>(counts + (<usize>ox << 2), <f32>counted(ox * sw - pw, kw, iw, aw, countPad))
+    memory.fill(scratchAt(SHARES), 0, <usize>(kw + ow + iw + pw + 8) << 2)
+  }
   for (let p = 0; p < planes; p++) {
     for (let oz = 0; oz < od; oz++) {
       const z = oz * sd - pd
@@ -162,22 +174,79 @@ export function avgPoolGrad(
         const y0 = max(row, 0)
         const y1 = min(row + kh, ih)
         const cells = counted(z, kd, id, ad, countPad) * counted(row, kh, ih, ah, countPad)
-        const done = pairs ? lo + (hi - lo & ~3) : lo
-        if (lo > 0) shareSpan(0, lo, ih, iw, kw, sw, pw, aw, z0, z1, y0, y1, cells, countPad, divisor, g, out)
-        if (done > lo) {
-          const by = <f32>(divisor ? divisor : cells * kw)
+        if (room) {
+          divideShares(ow, divisor, cells, counts, g, shares)
+          const sums = sumShares(ow, kw, sw, pw, iw, shares)
           for (let i = z0; i < z1; i++) {
-            for (let j = y0; j < y1; j++) {
-              sharePairs(done - lo, by, g + (<usize>lo << 2), out + (<usize>((i * ih + j) * iw + lo * sw - pw) << 2))
-            }
+            for (let j = y0; j < y1; j++) addShares(iw, sums, out + (<usize>((i * ih + j) * iw) << 2))
           }
-        }
-        if (done < ow) shareSpan(done, ow, ih, iw, kw, sw, pw, aw, z0, z1, y0, y1, cells, countPad, divisor, g, out)
+        } else shareSpan(0, ow, ih, iw, kw, sw, pw, aw, z0, z1, y0, y1, cells, countPad, divisor, g, out)
         g += <usize>ow << 2
       }
     }
     out += size
   }
+}
+
+/** What each cell of a window gets, for all outputs of a row; zeros follow. */
+function divideShares(ow: i32, divisor: i32, cells: i32, counts: usize, g: usize, y: usize): void {
+  const same = f32x4.splat(<f32>divisor)
+  const rows = f32x4.splat(<f32>cells)
+  const end = y + (<usize>ow << 2)
+  for (; y < end; y += 16) {
+    v128.store(y, f32x4.div(v128.load(g), divisor ? same : f32x4.mul(rows, v128.load(counts))))
+    g += 16
+    counts += 16
+  }
+  v128.store(end, f32x4.splat(0))
+}
+
+/** Sums of the shares that reach each of `iw` cells of a row, the same in every row of the window; returns their address. */
+function sumShares(ow: i32, kw: i32, sw: i32, pw: i32, iw: i32, shares: usize): usize {
+  const sums = scratchAt(SUMS)
+  if (sw == 1) {
+    // `shares` has zeros on both sides
+    let from = shares + (<usize>pw << 2)
+    const end = sums + (<usize>iw << 2)
+    for (let y = sums; y < end; y += 16) {
+      let sum = v128.load(from)
+      for (let k: usize = 1; k < <usize>kw; k++) sum = f32x4.add(sum, v128.load(from - (k << 2)))
+      v128.store(y, sum)
+      from += 16
+    }
+    return sums
+  }
+  memory.fill(sums, 0, <usize>iw << 2)
+  if (sw == 2 && kw == 2 && pw == 0) {
+    let y = sums
+    for (let ox = 0; ox < ow; ox += 4) {
+      const v = v128.load(shares + (<usize>ox << 2))
+      v128.store(y, v128.shuffle<f32>(v, v, 0, 0, 1, 1))
+      v128.store(y, v128.shuffle<f32>(v, v, 2, 2, 3, 3), 16)
+      y += 32
+    }
+    return sums
+  }
+  for (let ox = 0; ox < ow; ox++) {
+    const left = ox * sw - pw
+    const share = load<f32>(shares + (<usize>ox << 2))
+    const stop = min(left + kw, iw)
+    for (let x = max(left, 0); x < stop; x++) {
+      const at = sums + (<usize>x << 2)
+      store<f32>(at, load<f32>(at) + share)
+    }
+  }
+  return sums
+}
+
+/** y += x for n cells of a row. */
+function addShares(n: i32, x: usize, y: usize): void {
+  for (; n >= 4; n -= 4) {
+    v128.store(y, f32x4.add(v128.load(y), v128.load(x)))
+    x += 16
+    y += 16
+  }
+  storePart(y, f32x4.add(v128.load(y), v128.load(x)), n)
 }
 
 /** The cells of outputs from..to - 1 of a row get their shares. */
@@ -199,16 +268,5 @@ function shareSpan(
         }
       }
     }
-  }
-}
-
-/** Each of n (a multiple of 4) outputs adds its share to two cells of a row. */
-function sharePairs(n: i32, by: f32, g: usize, out: usize): void {
-  const divisor = f32x4.splat(by)
-  for (const end = g + (<usize>n << 2); g < end; g += 16) {
-    const share = f32x4.div(v128.load(g), divisor)
-    v128.store(out, f32x4.add(v128.load(out), v128.shuffle<f32>(share, share, 0, 0, 1, 1)))
-    v128.store(out, f32x4.add(v128.load(out, 16), v128.shuffle<f32>(share, share, 2, 2, 3, 3)), 16)
-    out += 32
   }
 }

@@ -45,7 +45,7 @@ const FLOORS = [
   ['shape'],
   ['kernels'],
   ['memory'],
-  ['format', 'tensor', 'autograd', 'scope', 'numerics', 'random'],
+  ['format', 'tensor', 'autograd', 'backward', 'scope', 'numerics', 'random'],
   ['backends'],
   ['ops'],
   ['capture', 'grad'],

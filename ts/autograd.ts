@@ -1,10 +1,8 @@
-// Reverse-mode automatic differentiation: how an op is declared and applied, and the walk that computes gradients.
-// Read it first: everything in ts/ops is made of `apply`.
+// Reverse-mode automatic differentiation: how an op is declared, applied and recorded. Read it first: everything in ts/ops is made of
+// `apply`. backward.ts walks the graph.
 
-import { Binary } from './kernels.js'
-import { closeScope, currentScope, FRAME, openScope, recorder, type Scope } from './memory.js'
-import { sameShape, ShapeError, show } from './shape.js'
-import { clock, reader, setReader, Tensor, VERSION } from './tensor.js'
+import { recorder } from './memory.js'
+import { clock, reader, Tensor, VERSION } from './tensor.js'
 
 export type Gradients = (Tensor | null)[]
 
@@ -30,7 +28,7 @@ export interface Watcher {
   /** dL/d(input i) as computed by this node */
   gradient(node: Node, i: number, gradient: Tensor): void
 }
-let watcher: Watcher | null = null
+export let watcher: Watcher | null = null
 /** @internal */
 export function watch(next: Watcher | null): void {
   watcher = next
@@ -83,25 +81,37 @@ export class Node<A = any> {
   }
 }
 
-const SPENT = {} as Node
+/** Run `f` while only the gradients of these tensors are wanted. */
+export function leadingTo<T>(tensors: Set<Tensor>, f: () => T): T {
+  const was = leading
+  leading = tensors
+  try {
+    return f()
+  } finally {
+    leading = was
+  }
+}
+
+/** The node of a result whose graph backward() has used up. */
+export const SPENT = {} as Node
 let recording = true
-/** Results that no scope owns, of the graph that the last backward() went through; the next one frees them. */
-let spent: Tensor[] = []
-let sweep = 0
 
 /** Is a graph being recorded? */
 export const isRecording = (): boolean => recording
 
-/** Run `f` without recording a graph: what it computes has no gradient. */
-export function noGrad<T>(f: () => T): T {
+/** Run `f` with or without recording. */
+export function recordingIf<T>(on: boolean, f: () => T): T {
   const was = recording
-  recording = false
+  recording = on
   try {
     return f()
   } finally {
     recording = was
   }
 }
+
+/** Run `f` without recording a graph: what it computes has no gradient. */
+export const noGrad = <T>(f: () => T): T => recordingIf(false, f)
 
 /** Apply an op, recording it if an input requires a gradient. */
 export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
@@ -161,307 +171,10 @@ export function foreign(op: string, value: unknown): Error {
 Object.defineProperty(Tensor, 'engineVersion', { value: VERSION })
 
 /** The leaf's storage for its gradient, made at the first use; it lives as long as the leaf. */
-function gradientOf(leaf: Tensor): Tensor {
+export function gradientOf(leaf: Tensor): Tensor {
   if (!leaf.gradient || leaf.gradient.freed) {
     leaf.gradient = new Tensor(leaf.shape, leaf.dtype, leaf.backend, null, leaf)
     leaf.gradient.label = `gradient of ${leaf.label}`
   }
   return leaf.gradient
-}
-
-/** Nodes that `roots` depend on, latest first. */
-function collect(roots: readonly Tensor[]): Node[] {
-  const mark = ++sweep
-  const found: Node[] = []
-  const visit = (t: Tensor) => {
-    const { node } = t
-    // a freed result has lost its node: it must not pass for a leaf
-    if (t.requiresGrad && t.freed) {
-      throw new Error(`backward: ${t.label} ${show(t.shape)} was freed before its gradient was computed: call backward() in the turn or scope of the forward pass`)
-    }
-    if (!node || node.mark === mark) return
-    if (node === SPENT) {
-      throw new Error(
-        `backward: ${t.label} ${show(t.shape)} was back-propagated before and its graph is gone: compute it anew, sum the losses first, or call the first backward({ retainGraph: true })`,
-      )
-    }
-    node.mark = mark
-    found.push(node)
-  }
-  roots.forEach(visit)
-  for (let i = 0; i < found.length; i++) found[i]!.inputs.forEach(visit)
-  return found.sort((a, b) => b.order - a.order)
-}
-
-/** a + b in place if nothing else owns a's buffer. Both are held by the walk. */
-function accumulate(a: Tensor, b: Tensor): Tensor {
-  const alone = a.buffer.owners === 1
-  const out = alone ? a : new Tensor(a.shape, a.dtype, a.backend)
-  out.kept = true
-  out.owner = null
-  a.backend.kernels.binary(Binary.add, 1, 1, 1, a.size, 0, 0, 0, 1, 0, 0, 0, 1, a.address, b.address, out.address)
-  b.release('backward()')
-  if (!alone) a.release('backward()')
-  return out
-}
-
-/** Add g to leaf.grad, or make it leaf.grad if that is empty. */
-function deliver(leaf: Tensor, g: Tensor): void {
-  const k = leaf.backend.kernels
-  recorder?.gradient(leaf)
-  if (leaf.gradient && g.buffer === leaf.gradient.buffer) leaf.stale = false
-  else if (leaf.stale) {
-    const target = gradientOf(leaf)
-    k.copy(leaf.size, g.address, target.address)
-    leaf.stale = false
-  } else {
-    const target = leaf.gradient!
-    k.binary(Binary.add, 1, 1, 1, leaf.size, 0, 0, 0, 1, 0, 0, 0, 1, target.address, g.address, target.address)
-  }
-  g.release('backward()')
-}
-
-/** The gradients of a node's inputs: in kernels and unrecorded if they are not to be differentiated again. */
-function gradientsOf(node: Node, g: Tensor, again: boolean): Gradients {
-  const was = recording
-  recording = was && again
-  setReader(node)
-  try {
-    return ((again ? null : node.op.fused) ?? node.op.gradient!).call(node.op, g, node)
-  } finally {
-    setReader(null)
-    recording = was
-  }
-}
-
-/** A handle of the walk's own: what is shared with others (g itself, a saved tensor) gets a new one. */
-function held(t: Tensor, frame: Scope): Tensor {
-  const own = t.owner === frame && !t.kept ? t : t.alias()
-  own.kept = true
-  own.owner = null
-  return own
-}
-
-/** The gradient of t after its hooks; `frame` is that of an unrecorded walk, which holds gradients. */
-function hooked(t: Tensor, g: Tensor, frame: Scope | null): Tensor {
-  try {
-    for (const hook of t.hooks ?? []) {
-      // the walk frees g itself, so a hook gets a handle that it may keep
-      const next = frame ? noGrad(() => hook(g.alias())) : hook(g)
-      if (next === undefined) continue
-      if (!(next instanceof Tensor)) throw foreign('registerHook', next)
-      if (!sameShape(next.shape, t.shape) || next.dtype !== t.dtype || next.backend !== t.backend) {
-        const got = `${next.dtype} ${show(next.shape)} on ${next.backend.name}`
-        throw new ShapeError(`registerHook: a gradient ${show(t.shape)} of ${t.label} expected from the hook, got ${got}`)
-      }
-      const own = frame ? held(next, frame) : next
-      if (frame) g.release('backward()')
-      g = own
-    }
-    return g
-  } catch (error) {
-    if (frame) g.release('backward()')
-    throw error
-  }
-}
-
-/** Gradients of ops run unrecorded; every tensor they make but don't return is freed at once. */
-function walkFast(nodes: Node[], wanted: Map<Tensor, Tensor | null> | null, retain: boolean): void {
-  const frame = openScope('backward()', FRAME)
-  /** Gradients of leaves with hooks, which must be complete first */
-  const awaited = new Map<Tensor, Tensor | null>()
-  const leaves = wanted ?? awaited
-  let g: Tensor | null = null
-  try {
-    for (const node of nodes) {
-      g = node.grad
-      if (!g) continue
-      node.grad = null
-      if (node.output.hooks) g = hooked(node.output, g, frame)
-      if (wanted?.has(node.output)) {
-        wanted.set(node.output, g)
-        if (!node.leads) continue
-      }
-      const sum = node.op.addTo ? sumSoFar(node.inputs[0]!, wanted !== null) : null
-      if (sum && node.needs(0)) {
-        node.op.addTo!(sum, g, node)
-        watcher?.gradient(node, 0, sum)
-      } else {
-        const gradients = gradientsOf(node, g, false)
-        for (let i = 0; i < node.inputs.length; i++) {
-          const gradient = gradients[i]
-          if (!gradient || !node.needs(i)) continue
-          watcher?.gradient(node, i, gradient)
-          const input = node.inputs[i]!
-          send(node, input, gradient, frame, wanted || input.hooks ? leaves : null)
-        }
-      }
-      if (wanted?.get(node.output) !== g) g.release('backward()')
-      for (const t of frame.owned) if (!t.kept) t.release(frame)
-      frame.owned.length = 0
-      if (!retain) spend(node)
-    }
-    for (const [leaf, sum] of leaves) {
-      if (!sum || leaf.node) continue
-      g = hooked(leaf, sum, frame)
-      if (wanted) wanted.set(leaf, g)
-      else deliver(leaf, g)
-    }
-  } catch (error) {
-    // what the walk holds is nobody else's
-    g?.release('backward()')
-    for (const t of leaves.values()) t?.release('backward()')
-    for (const node of nodes) {
-      node.grad?.release('backward()')
-      node.grad = null
-    }
-    throw error
-  } finally {
-    closeScope(frame)
-  }
-}
-
-/** The gradient of an input that other nodes have already left, if it may be added to in place. */
-function sumSoFar(input: Tensor, onlyWanted: boolean): Tensor | null {
-  if (input.node) return input.node.grad?.buffer.owners === 1 ? input.node.grad : null
-  if (onlyWanted || input.stale || input.hooks) return null
-  recorder?.gradient(input)
-  return input.gradient
-}
-
-function send(node: Node, input: Tensor, gradient: Tensor, frame: Scope, leaves: Map<Tensor, Tensor | null> | null): void {
-  if (!sameShape(gradient.shape, input.shape)) {
-    throw new ShapeError(`${node.op.name}: its gradient has shape ${show(gradient.shape)}, but the input ${show(input.shape)}: the op is wrong`)
-  }
-  const own = held(gradient, frame)
-  if (input.node) input.node.grad = input.node.grad ? accumulate(input.node.grad, own) : own
-  else if (leaves) {
-    const before = leaves.get(input)
-    leaves.set(input, before ? accumulate(before, own) : own)
-  } else deliver(input, own)
-}
-
-function spend(node: Node): void {
-  for (const t of node.saved) t.release('backward()')
-  const { output } = node
-  output.node = SPENT
-  if (!output.owner && !output.kept) spent.push(output)
-}
-
-/** Gradients of ops are recorded like any other op, so that they can be differentiated again. */
-function walkRecorded(nodes: Node[], wanted: Map<Tensor, Tensor | null>, add: (a: Tensor, b: Tensor) => Tensor): void {
-  for (const node of nodes) {
-    if (!node.grad) continue
-    const g = hooked(node.output, node.grad, null)
-    node.grad = null
-    if (wanted.has(node.output)) {
-      wanted.set(node.output, g)
-      if (!node.leads) continue
-    }
-    const gradients = gradientsOf(node, g, true)
-    node.inputs.forEach((input, i) => {
-      const gradient = gradients[i]
-      if (!gradient || !node.needs(i)) return
-      watcher?.gradient(node, i, gradient)
-      if (input.node) input.node.grad = input.node.grad ? add(input.node.grad, gradient) : gradient
-      else {
-        const before = wanted.get(input)
-        wanted.set(input, before ? add(before, gradient) : gradient)
-      }
-    })
-  }
-  for (const [leaf, sum] of wanted) if (sum && !leaf.node) wanted.set(leaf, hooked(leaf, sum, null))
-}
-
-function filled(like: Tensor, value: number): Tensor {
-  const t = new Tensor(like.shape, 'float32', like.backend)
-  like.backend.kernels.fill(t.size, value, t.address)
-  return t
-}
-
-export interface BackwardOptions {
-  /** Keep the graph for another backward() through it (default false) */
-  retainGraph?: boolean
-}
-
-/**
- * Adds d(loss)/d(leaf) to the `grad` of every leaf that requires it: parameters and tensors marked with requiresGradient().
- * Gradients of intermediate results are freed as soon as they are used. The results themselves stay readable until their turn or
- * scope ends; outside any, until the next backward().
- * @throws ShapeError unless loss has one element; Error if it depends on nothing that requires a gradient, or was back-propagated before
- */
-export function backward(loss: Tensor, options: BackwardOptions = {}): void {
-  if (loss.size !== 1) throw new ShapeError(`backward: a scalar expected, got shape ${show(loss.shape)}: reduce it with mean() or sum()`)
-  // says so if the loss was freed
-  void loss.buffer
-  if (!loss.node) {
-    throw new Error(
-      loss.requiresGrad
-        ? `backward: ${loss.label} is a leaf, nothing was computed from it`
-        : `backward: ${loss.label} ${show(loss.shape)} does not depend on anything that requires a gradient: use parameters or requiresGradient(), outside noGrad()`,
-    )
-  }
-  // before anything is freed, so that a loss built on the last graph is told that it is gone
-  const nodes = collect([loss])
-  for (const t of spent) if (!t.kept && !t.owner) t.release('the next backward()')
-  spent = []
-  const seed = filled(loss, 1)
-  seed.kept = true
-  loss.node.grad = seed
-  walkFast(nodes, null, options.retainGraph ?? false)
-}
-
-export interface GradientOptions {
-  /** Record the gradients, so that they can be differentiated again (default false) */
-  createGraph?: boolean
-  /** Keep the graph for another pass (default: createGraph) */
-  retainGraph?: boolean
-  /** dL/doutput of each output; default 1, which needs scalar outputs */
-  gradOutputs?: readonly Tensor[]
-}
-
-/** The addition of two gradients, set by ops/arithmetic.ts (this file knows no ops). @internal */
-let addition: (a: Tensor, b: Tensor) => Tensor
-export function useAddition(add: (a: Tensor, b: Tensor) => Tensor): void {
-  addition = add
-}
-
-/**
- * Σ_o gradOutputs[o] · d(outputs[o]) / d(input) for each input, without touching anybody's `grad`. Inputs may be leaves or
- * intermediate results; one that no output depends on gets zeros.
- */
-export function gradients(outputs: Tensor | readonly Tensor[], inputs: readonly Tensor[], options: GradientOptions = {}): Tensor[] {
-  const roots = outputs instanceof Tensor ? [outputs] : outputs
-  const { createGraph = false, retainGraph = createGraph, gradOutputs } = options
-  const wanted = new Map<Tensor, Tensor | null>(inputs.map(t => [t, null]))
-  const all = collect(roots)
-  const was = leading
-  const on = new Set<Tensor>(inputs)
-  for (let i = all.length - 1; i >= 0; i--) if (all[i]!.inputs.some(t => on.has(t))) on.add(all[i]!.output)
-  const nodes = all.filter(n => on.has(n.output))
-  leading = on
-  try {
-    roots.forEach((root, i) => {
-      if (!gradOutputs && root.size !== 1) throw new ShapeError(`gradients: a scalar output expected, got shape ${show(root.shape)}: reduce it, or give gradOutputs`)
-      const given = gradOutputs?.[i]
-      if (given && !sameShape(given.shape, root.shape)) {
-        throw new ShapeError(`gradients: gradOutputs[${i}] has shape ${show(given.shape)}, the output ${show(root.shape)}`)
-      }
-      if (!on.has(root)) return
-      const seed = given ? (createGraph ? given : given.alias()) : filled(root, 1)
-      if (!createGraph) seed.kept = true
-      if (root.node) root.node.grad = root.node.grad ? (createGraph ? addition(root.node.grad, seed) : accumulate(root.node.grad, seed)) : seed
-      else wanted.set(root, seed)
-    })
-    if (createGraph) walkRecorded(nodes, wanted, addition)
-    else walkFast(nodes, wanted, retainGraph)
-    return inputs.map(t => {
-      const g = wanted.get(t) ?? filled(t, 0)
-      // the walk held it; now it belongs to whoever asked
-      if (!createGraph && g.kept) g.moveTo(currentScope())
-      return g
-    })
-  } finally {
-    leading = was
-  }
 }

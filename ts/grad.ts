@@ -1,6 +1,6 @@
 // Gradients of functions: grad, valueAndGrad, vjp, jvp, jacobian, hessian, hvp, and the check of gradients against differences.
 
-import { backward, gradients, type GradientOptions } from './autograd.js'
+import { backward, gradients, type GradientOptions } from './backward.js'
 import { add, mul } from './ops/arithmetic.js'
 import { like } from './ops/creation.js'
 import { reshape, select } from './ops/layout.js'

@@ -1,6 +1,7 @@
 // Elementwise arithmetic of two tensors with broadcasting, comparisons, and the sums that take gradients back to the operands' shapes.
 
-import { apply, foreign, freeWith, useAddition, type Op } from '../autograd.js'
+import { apply, foreign, freeWith, type Op } from '../autograd.js'
+import { useAddition } from '../backward.js'
 import { Binary } from '../kernels.js'
 import { broadcastShapes, broadcastStrides, nested, sameShape, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'

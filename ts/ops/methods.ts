@@ -1,6 +1,6 @@
 // Every op whose first parameter is a tensor is also a method of tensors: x.relu() is relu(x). Only families listed here.
 
-import { backward } from '../autograd.js'
+import { backward } from '../backward.js'
 import { Tensor } from '../tensor.js'
 import * as arithmetic from './arithmetic.js'
 import * as arrange from './arrange.js'
