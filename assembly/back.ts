@@ -155,8 +155,8 @@ function addColumns(w: Window, runsAt: usize, runs: i32, tapsAt: usize, taps: i3
 }
 
 /**
- * Outputs x..end - 1 of a row at stride 1: `taps` sums each, in rows `step` bytes apart, go to the cells x0, x0 + dw, ... further on.
- * Cell by cell, so that each is loaded and stored once: a tap at a time, the next tap's loads would wait for this one's stores.
+ * Outputs x..end - 1 of a row at stride 1: `taps` sums each, in rows `step` bytes apart, go to the cells x0, x0 + dw, ...
+ * further on. Cell by cell, so that each is loaded and stored once.
  */
 function addNeighbours(x: i32, end: i32, x0: i32, taps: i32, dw: i32, sums: usize, step: usize, row: usize, iw: i32): void {
   const wide = (taps - 1) * dw

@@ -40,8 +40,9 @@ export function maxPool(
           if (!inside) {
             copyRows(x + (<usize>(cell + pw) << 2), layers, dd * ih * iw, rows, dh * iw, iw, pw, width, copies)
             maxWide(ow, cell, layers, dd * ih * iw, rows, dh * iw, kw, dw, sw, copies, rows * width, width, skips, y, winners)
-          } else if (layers == 1 && rows == 2 && kw == 2 && sw == 2 && dw == 1 && ow >= 4) maxPairs(ow, cell, dh * iw, x, y, winners)
-          else maxWide(ow, cell, layers, dd * ih * iw, rows, dh * iw, kw, dw, sw, from, dd * ih * iw, dh * iw, 0, y, winners)
+          } else if (layers == 1 && rows == 2 && kw == 2 && sw == 2 && dw == 1 && ow >= 4) {
+            maxPairs(ow, cell, dh * iw, x, y, winners)
+          } else maxWide(ow, cell, layers, dd * ih * iw, rows, dh * iw, kw, dw, sw, from, dd * ih * iw, dh * iw, 0, y, winners)
         } else maxSpan(0, ow, ih, iw, kw, sw, pw, dd, dh, dw, z, z0, z1, row, y0, y1, x, y, winners)
         y += <usize>ow << 2
         winners += <usize>ow << 2
@@ -126,9 +127,9 @@ function wins(v: v128, best: v128): v128 {
 }
 
 /**
- * n outputs of a row; `cell` is the first cell of the first window, with steps in cells of the plane, x its address, with steps in
- * cells of what is read there; `skips`: cells before each window's first real one, or 0. Two vectors at once, as each comparison
- * waits for the one before; the last vectors overlap those before.
+ * n outputs of a row; `cell` is the first cell of the first window, with steps in cells of the plane, x its address, with steps
+ * in cells of what is read there; `skips`: cells before each window's first real one, or 0. Two vectors at once, as each
+ * comparison waits for the one before; the last vectors overlap those before.
  */
 function maxWide(
   n: i32, cell: i32, layers: i32, layerCells: i32, rows: i32, rowCells: i32, kw: i32, dw: i32, sw: i32,

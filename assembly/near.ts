@@ -1,5 +1,5 @@
-// Tiles of two outputs and four halves whose cells are read where they are in the image, for convolutions with too few outputs to gather
-// panels of columns (LeNet-5's first layer forward, of the peak: 0.45 gathered, 0.6 so).
+// Tiles of two outputs and four halves whose cells are read where they are in the image, for convolutions with too few outputs
+// to gather panels of columns (LeNet-5's first layer forward, of the peak: 0.45 gathered, 0.6 so).
 
 import { HALF, Half, How, TAP } from './columns'
 import { panelRow } from './microkernel'

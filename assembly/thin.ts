@@ -111,8 +111,9 @@ export function nearWeights(
     const pair = r + 1 < rows
     for (let t = 0; t < count; t += 4) {
       const tap = taps + <usize>t * TAP
-      if (pair) dotEight(halvesAt, halves, tap, count - t, shift, from, from + gs, to + (<usize>t << 4), to + step + (<usize>t << 4))
-      else dotFour(halvesAt, halves, tap, count - t, shift, from, to + (<usize>t << 4))
+      const y = to + (<usize>t << 4)
+      if (pair) dotEight(halvesAt, halves, tap, count - t, shift, from, from + gs, y, y + step)
+      else dotFour(halvesAt, halves, tap, count - t, shift, from, y)
     }
   }
   let at = halvesAt
@@ -144,7 +145,10 @@ export function nearWeights(
   }
 }
 
-/** Sums in four lanes of two rows of dL/dy times the cells under 4 taps (beyond `count` the first again), over the halves in one row. */
+/**
+ * Sums in four lanes of two rows of dL/dy times the cells under 4 taps (beyond `count` the first again), over the halves in one
+ * row.
+ */
 function dotEight(
   at: usize, halves: i32, taps: usize, count: i32, shift: usize, g: usize, h: usize, y: usize, z: usize,
 ): void {

@@ -92,6 +92,11 @@ test('losses', () => answer([
   ['labels from 1', () => t(2, 3).crossEntropy(ints(1, 3)), 'RangeError: crossEntropy: labels 0..2 expected for logits [2,3], got 3 at position 1'],
   ['target and prediction exchanged', () => ints(0, 1).crossEntropy(t(2, 3)),
     'TypeError: crossEntropy: float32 expected, got int32 of shape [2]: convert it with .float()'],
+  ['one-hot rows of int32', () => t(2, 3).crossEntropy(tensor([[1, 0, 0], [0, 0, 1]], { dtype: 'int32' })),
+    'ShapeError: crossEntropy: logits [2,3] need class indices [2] or probabilities [2,3], got a target of [2,3] of int32: ' +
+      'float() it if its rows are probabilities or one-hot'],
+  ['half an index', () => new Embedding(3, 2).forward(tensor([0.5])),
+    'RangeError: embedding: whole numbers as indices expected, got 0.5 at position 0'],
   ['one-hot rows where indices belong', () => t(2, 3).logSoftmax(1).nllLoss(tensor([[1, 0, 0], [0, 0, 1]])),
     'ShapeError: nllLoss: log-probabilities [n, c, ...] and class indices [n, ...] expected, got an input [2,3] and a target [2,3]'],
   ['labels of another batch', () => t(4, 3).crossEntropy(ints(0, 1)),

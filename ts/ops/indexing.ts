@@ -117,6 +117,11 @@ export interface EmbeddingOptions {
 export function embedding(index: Tensor, weight: Tensor, { paddingIdx }: EmbeddingOptions = {}): Tensor {
   if (weight.rank !== 2) throw new ShapeError(`embedding: a weight [n, d] expected, got ${show(weight.shape)}`)
   const [n, d] = weight.shape as [number, number]
+  if (index.dtype === 'float32') {
+    const values = index.backend.read(index.buffer.address, index.size, 'float32')
+    const wrong = values.findIndex(v => !Number.isInteger(v))
+    if (wrong >= 0) throw new RangeError(`embedding: whole numbers as indices expected, got ${values[wrong]} at position ${wrong}`)
+  }
   const at = indexTensor('embedding', index, weight)
   checkIndices('embedding', 'indices', at, n)
   const rows = indexSelect(weight, 0, reshape(at, [at.size]))

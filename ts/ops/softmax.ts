@@ -135,7 +135,9 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
   const shape = [n, ...logits.shape.slice(2)]
   if (target.dtype === 'float32' && sameShape(target.shape, logits.shape)) return probabilities(logits, target, weight, labelSmoothing, options)
   if (!sameShape(target.shape, shape)) {
-    const mend = target.size === sizeOf(shape) ? `: reshape(${show(shape)}) it` : ''
+    // one-hot rows of whole numbers have the shape of probabilities, but count as labels
+    const rows = sameShape(target.shape, logits.shape) ? ' of int32: float() it if its rows are probabilities or one-hot' : ''
+    const mend = target.size === sizeOf(shape) ? `: reshape(${show(shape)}) it` : rows
     const wanted = `class indices ${show(shape)} or probabilities ${show(logits.shape)}`
     throw new ShapeError(`crossEntropy: logits ${show(logits.shape)} need ${wanted}, got a target of ${show(target.shape)}${mend}`)
   }
