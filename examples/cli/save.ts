@@ -68,8 +68,9 @@ export function save(file: string, content: Uint8Array | string): void {
   try {
     const target = find(file)
     if (target.special) return writeFileSync(target.path, content)
+    const handle = openSync(target.temporary, 'w', 0o666)
+    // only what was made is to be removed: Node 24 throws for a path through a file
     temporary = target.temporary
-    const handle = openSync(temporary, 'w', 0o666)
     try {
       writeFileSync(handle, content)
       fsyncSync(handle)
@@ -77,7 +78,7 @@ export function save(file: string, content: Uint8Array | string): void {
       closeSync(handle)
     }
     if (target.mode !== undefined) chmodSync(temporary, target.mode)
-    renameSync(temporary, target.path)
+    renameSync(target.temporary, target.path)
     flushFolder(dirname(target.path))
   } catch (error) {
     if (temporary !== undefined) rmSync(temporary, { force: true })
