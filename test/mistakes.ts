@@ -95,6 +95,8 @@ test('losses', () => answer([
   ['one-hot rows of int32', () => t(2, 3).crossEntropy(tensor([[1, 0, 0], [0, 0, 1]], { dtype: 'int32' })),
     'ShapeError: crossEntropy: logits [2,3] need class indices [2] or probabilities [2,3], got a target of [2,3] of int32: ' +
       'float() it if its rows are probabilities or one-hot'],
+  ['logits where probabilities belong', () => tensor([0.5, 2]).bceLoss(tensor([0, 1])),
+    'RangeError: bceLoss: probabilities 0..1 expected, got 2 at position 1: use bceWithLogits for logits, or sigmoid() first'],
   ['half an index', () => new Embedding(3, 2).forward(tensor([0.5])),
     'RangeError: embedding: whole numbers as indices expected, got 0.5 at position 0'],
   ['one-hot rows where indices belong', () => t(2, 3).logSoftmax(1).nllLoss(tensor([[1, 0, 0], [0, 0, 1]])),

@@ -20,7 +20,7 @@ export class MemoryError extends Error {
 
 /** The variant of the backend whose addresses have no memory behind them: no limit concerns it. */
 export const SHAPES_ONLY = 'shapes only'
-const isReal = (backend: Backend): boolean => backend.variant !== SHAPES_ONLY
+export const isReal = (backend: Backend): boolean => backend.variant !== SHAPES_ONLY
 
 let limit = Infinity
 /** Largest number of bytes that all arenas together may reserve. */

@@ -1,6 +1,7 @@
 // Losses beside cross-entropy, in ops.
 
 import { apply, type Op } from '../autograd.js'
+import { isReal } from '../memory.js'
 import { broadcastShapes, sameShape, show, ShapeError } from '../shape.js'
 import type { Tensor } from '../tensor.js'
 import { add, div, eq, maximum, mul, ne, requireFloat, sub, where } from './arithmetic.js'
@@ -82,9 +83,18 @@ const bceOp: Op = {
 /**
  * Binary cross-entropy −w (t log x + (1 − t) log(1 − x)), each log at least −100, averaged. input: probabilities 0..1 of any shape;
  * target: 0..1 of the same shape. From logits use bceWithLogits, which is stable.
+ * @throws RangeError for an input outside 0..1
  */
 export function bceLoss(input: Tensor, target: Tensor, options: WeightedLossOptions = {}): Tensor {
   pair('bceLoss', input, target)
+  if (isReal(input.backend)) {
+    // read on the host, where a mistake can be named; a captured step is checked while it is recorded
+    const values = input.backend.read(input.buffer.address, input.size, 'float32')
+    const wrong = values.findIndex(v => v < 0 || v > 1)
+    if (wrong >= 0) {
+      throw new RangeError(`bceLoss: probabilities 0..1 expected, got ${values[wrong]} at position ${wrong}: use bceWithLogits for logits, or sigmoid() first`)
+    }
+  }
   return weighted('bceLoss', apply(bceOp, [input, target], undefined), options)
 }
 
