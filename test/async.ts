@@ -181,6 +181,28 @@ test('interleaved handlers see only their own tensors', async () => {
   model.dispose()
 })
 
+test('handlers begun in one breath: an error at worst, never a wrong value', async () => {
+  const work = async (id: number, keep = false): Promise<number> => {
+    const x = tensor([id])
+    if (keep) x.keep()
+    let sum = 0
+    for (const _ of steps(3)) {
+      const y = x.mul(2)
+      await wait(2)
+      sum += y.item()
+    }
+    if (keep) x.dispose()
+    return sum
+  }
+  for (const [i, result] of (await Promise.allSettled([1, 2, 3].map(id => work(id)))).entries()) {
+    if (result.status === 'fulfilled') assert.is(result.value, 6 * (i + 1))
+    else assert.match((result.reason as Error).message, /^tensor \[1\] was freed by turn 0 of steps\(3\): .*keep\(\) it/)
+  }
+  assert.is((await Promise.allSettled([work(4)]))[0]!.status, 'fulfilled')
+  assert.equal(await Promise.all([1, 2, 3].map(id => work(id, true))), [6, 12, 18])
+  assert.equal(await Promise.all([1, 2, 3].map(id => task().then(() => work(id)))), [6, 12, 18])
+})
+
 /** Pairs, ending with the shorter of the two */
 function* zip<A, B>(a: Iterable<A>, b: Iterable<B>): Generator<[A, B]> {
   const second = b[Symbol.iterator]()

@@ -2,7 +2,7 @@
 
 import type { Shape } from './shape.js'
 
-const EDGE = 3
+/** Longer dimensions show three entries at each end. */
 const LONGEST = 8
 
 function number(x: number): string {
@@ -15,7 +15,7 @@ function number(x: number): string {
 /** Indices of a dimension that are shown; -1 stands for the ellipsis. */
 function shown(n: number): number[] {
   if (n <= LONGEST) return Array.from({ length: n }, (_, i) => i)
-  return [0, 1, 2, -1, n - 3, n - 2, n - 1].slice(0, 2 * EDGE + 1)
+  return [0, 1, 2, -1, n - 3, n - 2, n - 1]
 }
 
 export function format(values: ArrayLike<number>, shape: Shape): string {

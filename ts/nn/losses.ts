@@ -10,9 +10,9 @@ import { Module } from './module.js'
 abstract class Loss<O extends object> extends Module {
   readonly options: Omit<O, 'weight' | 'posWeight'>
   weight: Tensor | null
-  constructor(options: O & { weight?: Tensor | null; posWeight?: Tensor | null }) {
+  constructor(options: O = {} as O) {
     super()
-    const { weight = null, posWeight: _, ...rest } = options
+    const { weight = null, posWeight: _, ...rest } = options as O & { weight?: Tensor | null; posWeight?: Tensor | null }
     this.options = rest as Omit<O, 'weight' | 'posWeight'>
     this.weight = weight
   }
@@ -25,18 +25,12 @@ abstract class Loss<O extends object> extends Module {
 
 /** mseLoss: (input − target)² */
 export class MSELoss extends Loss<LossOptions> {
-  constructor(options: LossOptions = {}) {
-    super(options)
-  }
   forward(input: Tensor, target: Tensor): Tensor {
     return ops.mseLoss(input, target, this.options)
   }
 }
 /** l1Loss: |input − target| */
 export class L1Loss extends Loss<LossOptions> {
-  constructor(options: LossOptions = {}) {
-    super(options)
-  }
   forward(input: Tensor, target: Tensor): Tensor {
     return ops.l1Loss(input, target, this.options)
   }
@@ -44,9 +38,6 @@ export class L1Loss extends Loss<LossOptions> {
 type SmoothL1Options = LossOptions & { beta?: number }
 /** smoothL1Loss: squared below beta (default 1), absolute above */
 export class SmoothL1Loss extends Loss<SmoothL1Options> {
-  constructor(options: SmoothL1Options = {}) {
-    super(options)
-  }
   forward(input: Tensor, target: Tensor): Tensor {
     return ops.smoothL1Loss(input, target, this.options)
   }
@@ -54,18 +45,12 @@ export class SmoothL1Loss extends Loss<SmoothL1Options> {
 type HuberOptions = LossOptions & { delta?: number }
 /** huberLoss: squared below delta (default 1), of slope delta above */
 export class HuberLoss extends Loss<HuberOptions> {
-  constructor(options: HuberOptions = {}) {
-    super(options)
-  }
   forward(input: Tensor, target: Tensor): Tensor {
     return ops.huberLoss(input, target, this.options)
   }
 }
 /** bceLoss of probabilities and targets 0..1 */
 export class BCELoss extends Loss<ops.WeightedLossOptions> {
-  constructor(options: ops.WeightedLossOptions = {}) {
-    super(options)
-  }
   forward(input: Tensor, target: Tensor): Tensor {
     return ops.bceLoss(input, target, { ...this.options, weight: this.weight })
   }
@@ -83,45 +68,30 @@ export class BCEWithLogitsLoss extends Loss<ops.BceWithLogitsOptions> {
 }
 /** crossEntropy of logits [n, c, ...] and class indices or probabilities */
 export class CrossEntropyLoss extends Loss<CrossEntropyOptions> {
-  constructor(options: CrossEntropyOptions = {}) {
-    super(options)
-  }
   forward(input: Tensor, target: Tensor): Tensor {
     return crossEntropy(input, target, { ...this.options, weight: this.weight })
   }
 }
 /** nllLoss of log-probabilities [n, c, ...] and class indices */
 export class NLLLoss extends Loss<ops.NllOptions> {
-  constructor(options: ops.NllOptions = {}) {
-    super(options)
-  }
   forward(input: Tensor, target: Tensor): Tensor {
     return ops.nllLoss(input, target, { ...this.options, weight: this.weight })
   }
 }
 /** klDiv of log-probabilities and probabilities */
 export class KLDivLoss extends Loss<ops.KlDivOptions> {
-  constructor(options: ops.KlDivOptions = {}) {
-    super(options)
-  }
   forward(input: Tensor, target: Tensor): Tensor {
     return ops.klDiv(input, target, this.options)
   }
 }
 /** hingeEmbeddingLoss of distances and targets ±1 */
 export class HingeEmbeddingLoss extends Loss<ops.MarginOptions> {
-  constructor(options: ops.MarginOptions = {}) {
-    super(options)
-  }
   forward(input: Tensor, target: Tensor): Tensor {
     return ops.hingeEmbeddingLoss(input, target, this.options)
   }
 }
 /** multiMarginLoss of scores [n, c] and class indices */
 export class MultiMarginLoss extends Loss<ops.MultiMarginOptions> {
-  constructor(options: ops.MultiMarginOptions = {}) {
-    super(options)
-  }
   forward(input: Tensor, target: Tensor): Tensor {
     return ops.multiMarginLoss(input, target, { ...this.options, weight: this.weight })
   }
