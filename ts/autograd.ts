@@ -115,7 +115,7 @@ export const noGrad = <T>(f: () => T): T => recordingIf(false, f)
 
 /** Apply an op, recording it if an input requires a gradient. */
 export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
-  const [first] = inputs
+  const first = inputs[0]
   if (!(first instanceof Tensor)) throw foreign(op.name, first)
   const { backend } = first
   let differentiable = false

@@ -195,11 +195,12 @@ function leaveOpenScopes(): void {
 }
 
 export function closeScope(scope: Scope): void {
-  const at = open.lastIndexOf(scope)
-  if (at >= 0) {
-    open.splice(at, 1)
-    current = open[open.length - 1] ?? null
+  if (current === scope) open.pop()
+  else {
+    const at = open.lastIndexOf(scope)
+    if (at >= 0) open.splice(at, 1)
   }
+  current = open.length > 0 ? open[open.length - 1]! : null
   const owned = scope.owned
   scope.owned = []
   for (let i = owned.length - 1; i >= 0; i--) if (!owned[i]!.kept) owned[i]!.release(scope)
@@ -285,10 +286,13 @@ export function hostMark(work: () => void): void {
 }
 
 const heaps = new Map<Backend, Arena>()
+let recent: Arena | null = null
 /** The engine's arena on a backend. */
 export function heapOf(backend: Backend): Arena {
+  if (recent !== null && recent.backend === backend) return recent
   let heap = heaps.get(backend)
   if (!heap) heaps.set(backend, (heap = new Arena(backend)))
+  recent = heap
   return heap
 }
 /** True once a tensor has been made: configure() comes too late then. */

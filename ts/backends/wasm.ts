@@ -60,7 +60,8 @@ export function createWasm(): WasmBackend {
   const { heapBase, setPrecise, ...kernels } = exports
   if (heapBase() > STATIC_BYTES) throw new Error('wasm: static data reaches into the scratch region; raise initialMemory in asconfig.json')
 
-  return {
+  // no getter in here: V8 would look the properties of such an object up by hashing, a sixth of a tiny op's time
+  const backend: WasmBackend & { bytes: number } = {
     name: 'wasm',
     variant: 'simd',
     width: 4,
@@ -68,9 +69,7 @@ export function createWasm(): WasmBackend {
     setPrecise(on) {
       setPrecise(on ? 1 : 0)
     },
-    get bytes() {
-      return top - first
-    },
+    bytes: 0,
     reserve(bytes) {
       const address = top
       const missing = Math.ceil((top + bytes + SLACK) / PAGE) - memory.buffer.byteLength / PAGE
@@ -85,6 +84,7 @@ export function createWasm(): WasmBackend {
         }
       }
       top += bytes
+      backend.bytes = top - first
       return address
     },
     read(address, n, dtype) {
@@ -109,4 +109,5 @@ export function createWasm(): WasmBackend {
       i32.set(words, address >>> 2)
     },
   }
+  return backend
 }

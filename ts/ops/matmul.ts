@@ -18,10 +18,15 @@ interface Product {
 function multiply(a: Tensor, b: Tensor, { transA, transB }: Product): Tensor {
   const [m, k] = lastTwo(a, transA)
   const n = lastTwo(b, transB)[1]
+  const { kernels, width } = a.backend
+  if (a.rank === 2 && b.rank === 2) {
+    const y = new Tensor([m, n], 'float32', a.backend)
+    kernels.gemm(1, transA ? 1 : 0, transB ? 1 : 0, m, n, k, 1, a.address, 0, b.address, 0, 0, y.address, 0, 0, Activation.none)
+    return y
+  }
   const [batchA, batchB] = [a.shape.slice(0, -2), b.shape.slice(0, -2)]
   const batch = broadcastShapes('matmul', batchA, batchB, () => `the leading dimensions of a ${show(a.shape)} and b ${show(b.shape)}`)
   const y = new Tensor([...batch, m, n], 'float32', a.backend)
-  const { kernels, width } = a.backend
   // a single b for all matrices of a: one tall product
   if (!transA && sizeOf(batchB) === 1) {
     kernels.gemm(1, 0, transB ? 1 : 0, sizeOf(batch) * m, n, k, 1, a.address, 0, b.address, 0, 0, y.address, 0, 0, Activation.none)
@@ -39,7 +44,8 @@ function multiply(a: Tensor, b: Tensor, { transA, transB }: Product): Tensor {
 const scaled = (strides: readonly number[], by: number): number[] => strides.map(s => s * by)
 /** Rows and columns of the matrices, after transposing. */
 function lastTwo(t: Tensor, transposed: boolean): [number, number] {
-  const [rows, columns] = t.shape.slice(-2) as [number, number]
+  const rows = t.shape[t.rank - 2]!
+  const columns = t.shape[t.rank - 1]!
   return transposed ? [columns, rows] : [rows, columns]
 }
 
@@ -67,7 +73,8 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
   if (a.rank === 0 || b.rank === 0) throw new ShapeError(`matmul: matrices or vectors expected, got ${show(a.shape)} and ${show(b.shape)}: multiply by a number with mul`)
   const left = a.rank === 1 ? reshape(a, [1, a.size]) : a
   const right = b.rank === 1 ? reshape(b, [b.size, 1]) : b
-  const [k, k2] = [left.shape.at(-1)!, right.shape.at(-2)!]
+  const k = left.shape[left.rank - 1]!
+  const k2 = right.shape[right.rank - 2]!
   if (k !== k2) throw new ShapeError(`matmul: a ${show(a.shape)} has ${k} columns, but b ${show(b.shape)} has ${k2} rows: transpose one of them?`)
   const y = product(left, right, false, false)
   if (a.rank > 1 && b.rank > 1) return y
