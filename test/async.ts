@@ -181,26 +181,53 @@ test('interleaved handlers see only their own tensors', async () => {
   model.dispose()
 })
 
-test('handlers begun in one breath: an error at worst, never a wrong value', async () => {
-  const work = async (id: number, keep = false): Promise<number> => {
+test('handlers begun in one breath keep their tensors too', async () => {
+  const work = async (id: number): Promise<number> => {
     const x = tensor([id])
-    if (keep) x.keep()
     let sum = 0
     for (const _ of steps(3)) {
       const y = x.mul(2)
       await wait(2)
       sum += y.item()
     }
-    if (keep) x.dispose()
-    return sum
+    return sum + x.item()
   }
-  for (const [i, result] of (await Promise.allSettled([1, 2, 3].map(id => work(id)))).entries()) {
-    if (result.status === 'fulfilled') assert.is(result.value, 6 * (i + 1))
-    else assert.match((result.reason as Error).message, /^tensor \[1\] was freed by turn 0 of steps\(3\): .*keep\(\) it/)
+  assert.equal(await Promise.all([1, 2, 3].map(work)), [7, 14, 21])
+})
+
+test('a tensor that passes for another task\'s: an error that names the turn, never a wrong value', async () => {
+  // nothing was made in the turn before the await, and its maker opens no loop
+  const waits = async () => {
+    for (const _ of steps(2)) await task()
   }
-  assert.is((await Promise.allSettled([work(4)]))[0]!.status, 'fulfilled')
-  assert.equal(await Promise.all([1, 2, 3].map(id => work(id, true))), [6, 12, 18])
-  assert.equal(await Promise.all([1, 2, 3].map(id => task().then(() => work(id)))), [6, 12, 18])
+  const makes = async (keep: boolean) => {
+    const x = tensor([3])
+    if (keep) x.keep()
+    await wait(5)
+    return x.item()
+  }
+  const [, made] = await Promise.allSettled([waits(), makes(false)])
+  assert.is(made.status, 'rejected')
+  assert.is(
+    ((made as PromiseRejectedResult).reason as Error).message,
+    'tensor [1] was freed by turn 0 of steps(2): read it before that with item() or array(), or keep() it to let it live on',
+  )
+  assert.is((await Promise.all([waits(), makes(true)]))[1], 3)
+  assert.is((await Promise.all([waits(), task().then(() => makes(false))]))[1], 3)
+})
+
+test('a turn that waits alone frees all it made, connected or not; the first turn of a loop leaves what may be another task\'s', async () => {
+  const before = live()
+  const left: number[] = []
+  for (const i of steps(4)) {
+    const [x] = [tensor([i]), tensor([1]), tensor([2])]
+    await task()
+    assert.is(x!.item(), i)
+    left.push(live() - before)
+  }
+  assert.equal(left, [3, 5, 5, 5])
+  await settle()
+  assert.is(live(), before)
 })
 
 /** Pairs, ending with the shorter of the two */

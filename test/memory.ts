@@ -208,8 +208,17 @@ test('a plain for loop that trains stays bounded', async () => {
   }, /^mean \[\] was freed by the next backward\(\): /)
   for (const t of [x, y]) t.dispose()
   model.dispose()
-  // the last graph goes when the next one does
-  scope(() => parameter([1]).sum().backward())
+})
+
+test('outside turns, backward() frees what the last one through the same leaves has left, not what another has', () => {
+  const [v, w] = [parameter([2]), parameter([3])]
+  const [first, second] = [v.square().sum(), w.square().sum()]
+  first.backward()
+  second.backward()
+  assert.equal([first.item(), second.item()], [4, 9])
+  const third = v.mul(w).sum()
+  third.backward()
+  assert.equal([first.freed, second.freed, third.item()], [true, true, 6])
 })
 
 // ---- use after the end ---------------------------------------------------------------------------------------------------

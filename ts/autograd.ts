@@ -1,7 +1,7 @@
 // Reverse-mode automatic differentiation: how an op is declared, applied and recorded. Read it first: everything in ts/ops is made of
 // `apply`. backward.ts walks the graph.
 
-import { recorder } from './memory.js'
+import { connect, recorder, usedIn } from './memory.js'
 import { clock, reader, Tensor, VERSION } from './tensor.js'
 
 export type Gradients = (Tensor | null)[]
@@ -119,6 +119,7 @@ export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor
   if (!(first instanceof Tensor)) throw foreign(op.name, first)
   const { backend } = first
   let differentiable = false
+  let owned = false
   for (let i = 0; i < inputs.length; i++) {
     const input = inputs[i]!
     if (!(input instanceof Tensor)) throw foreign(op.name, input)
@@ -128,6 +129,7 @@ export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor
       )
     }
     if (input.requiresGrad) differentiable = true
+    if (input.owner !== null) owned = true
   }
   const saved: Tensor[] = []
   const was = recording
@@ -139,12 +141,30 @@ export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor
     recording = was
   }
   output.label = op.name
+  if (owned && (recording || reader === null)) relate(output, inputs)
   if (watcher !== null && reader === null) watcher.result(op, inputs, output)
   if (recording && differentiable && op.gradient) {
     output.requiresGrad = true
     output.node = new Node(op, inputs, output, attrs, saved)
+    for (let i = 0; i < saved.length; i++) if (saved[i]!.owner !== null && saved[i]!.owner === output.owner) connect(output, saved[i]!)
   } else for (const t of saved) t.release(op.name)
   return output
+}
+
+/** Note what one task made: a result and its inputs, as far as the same turn or scope owns them. Shared inputs and parameters tell nothing. */
+export function relate(output: Tensor, inputs: readonly Tensor[]): void {
+  const { owner } = output
+  let other: Tensor | null = null
+  for (let i = 0; i < inputs.length; i++) {
+    const input = inputs[i]!
+    if (input.owner === null) continue
+    if (input.owner === owner || input.owner === owner?.around) connect(output, input)
+    else {
+      if (owner !== null) usedIn(owner, input)
+      if (other?.owner === input.owner) connect(other, input)
+      other = input
+    }
+  }
 }
 
 /** Free `scratch`, which an op made for itself on the way to y, together with y's graph; at once if there is none. Returns y. */

@@ -1,13 +1,17 @@
 // The walk through the graph: backward() adds gradients to leaves, gradients() returns them, differentiable again if wanted.
 
-import { foreign, gradientOf, isRecording, leadingTo, noGrad, recordingIf, SPENT, watcher, type Gradients, type Node } from './autograd.js'
+import { foreign, gradientOf, isRecording, leadingTo, noGrad, recordingIf, relate, SPENT, watcher, type Gradients, type Node } from './autograd.js'
 import { Binary } from './kernels.js'
 import { closeScope, currentScope, FRAME, openScope, recorder, type Scope } from './memory.js'
 import { sameShape, ShapeError, show } from './shape.js'
 import { setReader, Tensor } from './tensor.js'
 
-/** Results that no scope owns, of the graph that the last backward() went through; the next one frees them. */
-let spent: Tensor[] = []
+/**
+ * By leaf: results that no scope owns, of the graph of the last backward() that reached it. The next one that does frees them; one through
+ * other leaves may be another task's.
+ */
+const spent = new WeakMap<Tensor, Tensor[]>()
+let anySpent = false
 let sweep = 0
 
 /** Nodes that `roots` depend on, latest first. */
@@ -109,6 +113,7 @@ function walkFast(nodes: Node[], wanted: Map<Tensor, Tensor | null> | null, reta
   /** Gradients of leaves with hooks, which must be complete first */
   const awaited = new Map<Tensor, Tensor | null>()
   const leaves = wanted ?? awaited
+  const unowned: Tensor[] = []
   let g: Tensor | null = null
   try {
     for (const node of nodes) {
@@ -137,8 +142,9 @@ function walkFast(nodes: Node[], wanted: Map<Tensor, Tensor | null> | null, reta
       if (wanted?.get(node.output) !== g) g.release('backward()')
       for (const t of frame.owned) if (!t.kept) t.release(frame)
       frame.owned.length = 0
-      if (!retain) spend(node)
+      if (!retain) spend(node, unowned)
     }
+    if (unowned.length > 0) remember(nodes, unowned)
     for (const [leaf, sum] of leaves) {
       if (!sum || leaf.node) continue
       g = hooked(leaf, sum, frame)
@@ -179,11 +185,32 @@ function send(node: Node, input: Tensor, gradient: Tensor, frame: Scope, leaves:
   } else deliver(input, own)
 }
 
-function spend(node: Node): void {
+const isLeaf = (t: Tensor): boolean => t.requiresGrad && t.node === null
+
+/** Leave results that no scope owns to the next backward() through the leaves of their graph. */
+function remember(nodes: readonly Node[], unowned: Tensor[]): void {
+  anySpent = true
+  for (const { inputs } of nodes) for (const input of inputs) if (isLeaf(input)) spent.set(input, unowned)
+}
+
+/** Free what the last backward() through any of these leaves has left. */
+function freeSpent(nodes: readonly Node[]): void {
+  if (!anySpent) return
+  for (const { inputs } of nodes) {
+    for (const input of inputs) {
+      const results = isLeaf(input) ? spent.get(input) : undefined
+      if (!results) continue
+      for (const t of results) if (!t.kept && !t.owner) t.release('the next backward()')
+      results.length = 0
+    }
+  }
+}
+
+function spend(node: Node, unowned: Tensor[]): void {
   for (const t of node.saved) t.release('backward()')
   const { output } = node
   output.node = SPENT
-  if (!output.owner && !output.kept) spent.push(output)
+  if (!output.owner && !output.kept) unowned.push(output)
 }
 
 /** Gradients of ops are recorded like any other op, so that they can be differentiated again. */
@@ -241,8 +268,7 @@ export function backward(loss: Tensor, options: BackwardOptions = {}): void {
   }
   // before anything is freed, so that a loss built on the last graph is told that it is gone
   const nodes = collect([loss])
-  for (const t of spent) if (!t.kept && !t.owner) t.release('the next backward()')
-  spent = []
+  freeSpent(nodes)
   const seed = filled(loss, 1)
   seed.kept = true
   loss.node.grad = seed
@@ -294,7 +320,10 @@ export function gradients(outputs: Tensor | readonly Tensor[], inputs: readonly 
     return inputs.map(t => {
       const g = wanted.get(t) ?? filled(t, 0)
       // the walk held it; now it belongs to whoever asked
-      if (!createGraph && g.kept) g.moveTo(currentScope())
+      if (!createGraph && g.kept) {
+        g.moveTo(currentScope())
+        relate(g, [t, ...roots])
+      }
       return g
     })
   })

@@ -140,8 +140,48 @@ export class Buffer {
 /** What a scope frees when it closes. */
 export interface Owned {
   kept: boolean
+  readonly freed: boolean
+  /** What ops have connected it with, among what the same scope owns; null: nothing yet */
+  kin: Kin | null
   release(by: Scope | string): void
+  /** Hand it to another scope (null: to the garbage collector). */
+  moveTo(scope: Scope | null): void
 }
+
+/** A set of connected tensors: those whose chains end at the same root (union-find). */
+export class Kin {
+  above: Kin | null = null
+  /** Of a root: the last other scope in which an op read one of them */
+  usedIn: Scope | null = null
+}
+function rootOf(kin: Kin): Kin {
+  while (kin.above !== null) {
+    // halving the path on the way keeps it short
+    if (kin.above.above !== null) kin.above = kin.above.above
+    kin = kin.above
+  }
+  return kin
+}
+
+/** Two things of one scope met in an op: one task made both. */
+export function connect(a: Owned, b: Owned): void {
+  if (a.kin === null) a.kin = b.kin ??= new Kin()
+  else if (b.kin === null) b.kin = a.kin
+  else if (a.kin !== b.kin) {
+    const [p, q] = [rootOf(a.kin), rootOf(b.kin)]
+    if (p === q) return
+    p.above = q
+    q.usedIn ??= p.usedIn
+  }
+}
+
+/** An op in `scope` read a thing of another. */
+export function usedIn(scope: Scope, thing: Owned): void {
+  rootOf((thing.kin ??= new Kin())).usedIn = scope
+}
+
+/** Is there a collector to leave tensors to? Old workerd has none. */
+export const collects = typeof FinalizationRegistry === 'function'
 
 export const HOME = -1
 export const FRAME = -2
@@ -149,11 +189,24 @@ export const FRAME = -2
 /** A turn of a loop, or a `scope(f)`. */
 export class Scope {
   owned: Owned[] = []
+  closed = false
+  /** How many of `owned` the loader made for this turn */
+  batch = 0
+  /** Another task may have made tensors while this was on the stack: its loop has been seen, or (`first`) may yet begin */
+  crossed: boolean
+  /** Turns opened so far when this was taken off the stack by an `await` */
+  parked = -1
   constructor(
     readonly label: string,
     /** Number of the turn; HOME for a scope(f), which also owns the parameters made in it; FRAME inside the engine */
     readonly turn: number,
-  ) {}
+    /** The turn around a scope(f), which gets what f returns */
+    readonly around: Scope | null,
+    /** The first turn of a loop, in no later turn of another: the breath in which its task began may not be over */
+    readonly first: boolean,
+  ) {
+    this.crossed = first
+  }
   toString(): string {
     return this.turn < 0 ? this.label : `turn ${this.turn} of ${this.label}`
   }
@@ -162,6 +215,8 @@ export class Scope {
 const open: Scope[] = []
 let current: Scope | null = null
 let sweeping = false
+/** Turns opened so far */
+let opened = 0
 const later: (f: () => void) => void =
   typeof queueMicrotask === 'function' ? queueMicrotask : f => void Promise.resolve().then(f)
 
@@ -174,7 +229,9 @@ export function currentHome(): Scope | null {
 }
 
 export function openScope(label: string, turn: number): Scope {
-  const scope = new Scope(label, turn)
+  const around = turn === HOME && current !== null ? (current.turn === HOME ? current.around : current) : null
+  const scope = new Scope(label, turn, around, turn <= 0 && (current === null || current.first))
+  if (turn >= 0) opened++
   open.push(scope)
   current = scope
   if (turn !== FRAME && !sweeping) {
@@ -190,20 +247,58 @@ export function openScope(label: string, turn: number): Scope {
  */
 function leaveOpenScopes(): void {
   sweeping = false
+  for (let i = open.length - 1; i >= 0; i--) {
+    open[i]!.parked = opened
+    if (i < open.length - 1) open[i]!.crossed = true
+  }
   open.length = 0
   current = null
 }
 
 export function closeScope(scope: Scope): void {
+  scope.closed = true
+  const owned = scope.owned
+  scope.owned = []
+  let own = owned.length
   if (current === scope) open.pop()
   else {
     const at = open.lastIndexOf(scope)
     if (at >= 0) open.splice(at, 1)
+    else {
+      // the code of a scope that has awaited runs: those on the stack have lost control too
+      for (const other of open) other.crossed = true
+      if (collects && (scope.crossed || scope.parked !== opened)) own = ownOf(scope, owned)
+    }
   }
   current = open.length > 0 ? open[open.length - 1]! : null
-  const owned = scope.owned
-  scope.owned = []
-  for (let i = owned.length - 1; i >= 0; i--) if (!owned[i]!.kept) owned[i]!.release(scope)
+  for (let i = owned.length - 1; i >= 0; i--) {
+    const thing = owned[i]!
+    if (thing.kept) continue
+    if (i < own) thing.release(scope)
+    else if (!thing.freed) thing.moveTo(null)
+  }
+}
+
+/**
+ * How many things, from the first on, the code of a scope made itself. JavaScript doesn't say when that code reached its `await`; after
+ * it other tasks, begun in the same breath, may have made tensors while the scope was still on the stack. Its own come first. They reach
+ * at least to the last one that ops connect with its batch, or, where the loader made none, with its first; and end before one that a
+ * scope still open uses.
+ */
+function ownOf(scope: Scope, owned: readonly Owned[]): number {
+  const roots = new Set<Kin>()
+  let own = 0
+  for (let i = 0; i < owned.length; i++) {
+    const { kin } = owned[i]!
+    const root = kin && rootOf(kin)
+    if (i >= scope.batch && !(root && roots.has(root))) {
+      if (root?.usedIn && !root.usedIn.closed) break
+      if (i > 0) continue
+    }
+    if (root && (i < scope.batch || i === 0)) roots.add(root)
+    own = i + 1
+  }
+  return own
 }
 
 /** Every turn of a for-of loop over `values` is a scope: what it makes is freed at its end, also by break, return and throw. */
@@ -216,6 +311,7 @@ export function* turns<T>(label: string, values: Iterable<T>): Generator<T, void
       try {
         const { value, done } = source.next()
         if (done) return
+        scope.batch = scope.owned.length
         yield value
       } finally {
         closeScope(scope)

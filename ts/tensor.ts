@@ -2,7 +2,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import type { Backend, DType } from './kernels.js'
-import { arenaFor, Buffer, currentHome, currentScope, heapOf, recorder, type Owned, type Scope } from './memory.js'
+import { arenaFor, Buffer, collects, currentHome, currentScope, heapOf, recorder, type Kin, type Owned, type Scope } from './memory.js'
 import type { Node } from './autograd.js'
 import { format } from './format.js'
 import { ShapeError, show, sizeOf, type Shape } from './shape.js'
@@ -22,15 +22,14 @@ interface Lease {
 /** Tensors alive that only the garbage collector can free. */
 let unowned = 0
 let told = false
-const collected =
-  typeof FinalizationRegistry === 'function'
-    ? new FinalizationRegistry<Lease>(lease => {
-        if (lease.done) return
-        lease.done = true
-        if (lease.counted) unowned--
-        lease.buffer.release()
-      })
-    : null
+const collected = collects
+  ? new FinalizationRegistry<Lease>(lease => {
+      if (lease.done) return
+      lease.done = true
+      if (lease.counted) unowned--
+      lease.buffer.release()
+    })
+  : null
 
 /** Counts the ops recorded so far, for the order of nodes and of writes. @internal */
 export const clock = { now: 0 }
@@ -71,6 +70,8 @@ export class Tensor implements Owned {
   node: Node | null = null
   /** @internal */
   owner: Scope | null = null
+  /** @internal */
+  kin: Kin | null = null
   /** Name of the op or parameter, for messages */
   label = 'tensor'
   /** Storage of the gradient; `grad` hides it while it is stale. @internal */

@@ -1,0 +1,283 @@
+// Tasks that run side by side, begun in one breath or not: each computes, bit for bit, what it computes alone, and leaves no memory.
+
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { spawnSync } from 'node:child_process'
+import { setImmediate as task, setTimeout as wait } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+
+/** Run with `without`: on a runtime that has no FinalizationRegistry */
+const without = process.argv[2] === 'without'
+if (without) delete (globalThis as { FinalizationRegistry?: unknown }).FinalizationRegistry
+const {
+  Adam, ArrayDataset, capture, crossEntropy, DataLoader, gradients, info, Linear, manualSeed, noGrad, ReLU, scope, Sequential, SGD, steps, tensor, zeros,
+} = await import('hebb')
+type Tensor = import('hebb').Tensor
+
+const live = () => info().memory.buffers
+const gc = (() => {
+  setFlagsFromString('--expose-gc')
+  return runInNewContext('gc') as () => void
+})()
+/** Let the collector free what nobody owns; its callbacks come in tasks of their own. */
+async function settle(): Promise<void> {
+  for (let last = -1, still = 0; still < 2; ) {
+    still = last === live() ? still + 1 : 0
+    last = live()
+    gc()
+    await wait(2)
+  }
+}
+
+/** What a task does between two of its lines: nothing, a microtask, a task. `n` differs from pause to pause. */
+type Pause = (n: number) => Promise<unknown>
+const PAUSES: Record<string, Pause> = {
+  'a microtask': () => Promise.resolve(),
+  'a task': () => task(),
+  'now this, now that': n => (n % 3 === 0 ? Promise.resolve() : n % 3 === 1 ? task() : Promise.resolve().then(() => {})),
+}
+/** A program: a seed for its numbers, and how it waits. Returns numbers it has read. */
+type Program = (seed: number, pause: Pause) => Promise<number[]>
+
+const numbers = (seed: number, n: number) => Float32Array.from({ length: n }, (_, i) => ((i * 7 + seed * 3) % 11) / 11 - 0.4)
+const dataset = (seed: number, n: number) =>
+  new ArrayDataset({ values: numbers(seed, 3 * n), shape: [3] }, { values: Int32Array.from({ length: n }, (_, i) => (i + seed) % 2), shape: [] })
+/** Weights from the seed alone, not from the stream that all tasks share */
+function net(seed: number): InstanceType<typeof Sequential> {
+  const model = new Sequential(new Linear(3, 5), new ReLU(), new Linear(5, 2))
+  for (const p of model.parameters()) p.set(numbers(seed, p.size))
+  return model
+}
+
+/** Trains over a loader; the model is made before the loop, and probes that must outlive it. */
+const overLoader: Program = async (seed, pause) => {
+  const model = net(seed)
+  const probe = tensor([[seed, 1, 2]])
+  const scale = probe.mul(0.5)
+  const optimizer = new Adam(model.parameters(), { lr: 0.01 })
+  const out: number[] = []
+  let n = seed
+  for (const [x, y] of new DataLoader(dataset(seed, 12 + 4 * seed), { batchSize: 4, shuffle: true, seed })) {
+    const loss = crossEntropy(model.forward(x!), y!)
+    optimizer.zeroGrad()
+    loss.backward()
+    optimizer.step()
+    await pause(n++)
+    out.push(loss.item(), x!.sum().item())
+  }
+  out.push(...noGrad(() => model.forward(scale)).values(), ...probe.values())
+  return out
+}
+
+/** Gradient descent on tensors made before the loop. */
+const overSteps: Program = async (seed, pause) => {
+  const x = tensor([...numbers(seed, 12)], [4, 3])
+  const y = x.sum(1).gt(0)
+  const w = zeros([3, 2], { requiresGrad: true })
+  const optimizer = new SGD([w], { lr: 0.1, momentum: 0.9 })
+  const out: number[] = []
+  for (const i of steps(4 + seed)) {
+    const loss = crossEntropy(x.matmul(w), y)
+    optimizer.zeroGrad()
+    loss.backward()
+    const [slope] = gradients(x.matmul(w).square().sum(), [w])
+    optimizer.step()
+    await pause(i + seed)
+    out.push(loss.item(), slope!.sum().item())
+  }
+  return [...out, ...w.values(), ...x.values()]
+}
+
+/** Waits before its loop, with tensors in hand. */
+const afterPause: Program = async (seed, pause) => {
+  const x = tensor([seed, 2])
+  const y = x.mul(3)
+  await pause(seed)
+  const out = [...y.values()]
+  for (const i of steps(3)) {
+    const z = x.mul(i)
+    await pause(i)
+    out.push(z.sum().item(), y.sum().item())
+  }
+  return [...out, ...x.values()]
+}
+
+/** Waits in a turn before it makes anything there. */
+const waitsFirst: Program = async (seed, pause) => {
+  const x = tensor([seed, 1])
+  const out: number[] = []
+  for (const [a] of new DataLoader(dataset(seed, 8), { batchSize: 2 })) {
+    await pause(seed)
+    out.push(scope(() => a!.sum().mul(x.sum())).item())
+  }
+  return [...out, ...x.values()]
+}
+
+/** A loop in a loop, each with tensors of its own; then a break. */
+const nested: Program = async (seed, pause) => {
+  const base = tensor([seed, seed + 1])
+  const out: number[] = []
+  for (const i of steps(3)) {
+    const outer = base.add(i)
+    const still = tensor([i, 2])
+    for (const [x] of new DataLoader(dataset(seed, 6), { batchSize: 2 })) {
+      const inner = x!.sum().mul(outer.sum())
+      await pause(i + seed)
+      out.push(inner.item())
+      if (out.length % 5 === 4) break
+    }
+    await pause(i)
+    out.push(outer.sum().item(), still.sum().item(), base.sum().item())
+  }
+  return [...out, ...base.values()]
+}
+
+/** Ends by a throw in a turn, and goes on. */
+const throwing: Program = async (seed, pause) => {
+  const x = tensor([seed])
+  try {
+    for (const i of steps(5)) {
+      const y = x.add(i)
+      await pause(i)
+      if (i === 2) throw new Error(`${y.item()}`)
+    }
+  } catch (error) {
+    const z = x.mul(2)
+    await pause(seed)
+    for (const _ of steps(2)) {
+      await pause(seed)
+      x.add(1)
+    }
+    return [Number((error as Error).message), z.item(), x.item()]
+  }
+  return []
+}
+
+/** A plain loop: what a turn computed stays until the next backward() of the same model. */
+const plain: Program = async (seed, pause) => {
+  const model = net(seed)
+  const optimizer = new SGD(model.parameters(), { lr: 0.1 })
+  const [x, y] = new DataLoader(dataset(seed, 8), { batchSize: 8 }).first()
+  const out: number[] = []
+  for (let i = 0; i < 4; i++) {
+    const loss = crossEntropy(model.forward(x!), y!)
+    optimizer.zeroGrad()
+    loss.backward()
+    optimizer.step()
+    await pause(i + seed)
+    out.push(loss.item())
+  }
+  return out
+}
+
+/** A recorded step in the loop, and a block of its own. */
+const captured: Program = async (seed, pause) => {
+  const w = tensor([seed, 1, 2])
+  const step = capture((x: Tensor) => x.mul(w).sum())
+  const out: number[] = []
+  for (const i of steps(5)) {
+    const x = tensor([i, 1, seed])
+    const y = step(x).mul(1)
+    const z = scope(() => x.add(1).square().sum())
+    await pause(i + seed)
+    out.push(y.item(), z.item())
+  }
+  step.dispose()
+  return [...out, ...w.values()]
+}
+
+const together: Record<string, Program[]> = {
+  'loaders': [overLoader, overLoader],
+  'steps': [overSteps, overSteps],
+  'a loader and steps': [overLoader, overSteps],
+  'steps and a loader': [overSteps, overLoader],
+  'awaits before the loop': [afterPause, afterPause, overLoader],
+  'an await before anything in the turn': [waitsFirst, afterPause, waitsFirst],
+  'nested loops': [nested, nested],
+  'nested and plain': [overLoader, nested, overSteps],
+  'throw': [throwing, throwing, overSteps],
+  'captured steps': [captured, captured, nested],
+  'plain loops': [plain, plain],
+  'all': [plain, overLoader, overSteps, afterPause, nested, throwing, captured, waitsFirst],
+}
+
+test.before.each(settle)
+
+if (!without) for (const [how, pause] of Object.entries(PAUSES)) {
+  for (const [name, programs] of Object.entries(together)) {
+    test(`${name}, waiting for ${how}: begun in one breath, the same bits as one after another`, async () => {
+      const before = live()
+      const alone: number[][] = []
+      for (const [i, program] of programs.entries()) alone.push(await program(i + 1, pause))
+      await settle()
+      assert.is(live(), before, 'alone')
+      assert.equal(await Promise.all(programs.map((program, i) => program(i + 1, pause))), alone)
+      // the other way round, so that each meets each
+      const last = programs.length - 1
+      assert.equal((await Promise.all(programs.map((_, i) => programs[last - i]!(last - i + 1, pause)))).reverse(), alone)
+      await settle()
+      assert.is(live(), before, 'together')
+    })
+  }
+}
+
+/** Trains for `turns` turns with a microtask in each; calls `look` in each. */
+async function longer(seed: number, turns: number, look: (turn: number) => void): Promise<void> {
+  const model = net(seed)
+  const optimizer = new Adam(model.parameters())
+  const x = tensor([...numbers(seed, 12)], [4, 3]).keep()
+  const y = tensor(Int32Array.of(0, 1, 1, 0)).keep()
+  for (const i of steps(turns)) {
+    const loss = crossEntropy(model.forward(x.add(i % 7)), y)
+    optimizer.zeroGrad()
+    loss.backward()
+    optimizer.step()
+    await null
+    assert.ok(loss.item() > 0)
+    look(i)
+  }
+  for (const t of [x, y]) t.dispose()
+  model.dispose()
+}
+
+test('two loops that train side by side leave the memory flat, though the collector never runs between microtasks', async () => {
+  const before = live()
+  const seen: number[] = []
+  const bytes: number[] = []
+  await Promise.all([1, 2].map(seed => longer(seed, 5000, i => {
+    if (i === 10 || i === 4990) {
+      seen.push(live())
+      bytes.push(info().memory.bytes)
+    }
+  })))
+  assert.is(seen.length, 4)
+  assert.equal([seen[2], bytes[2]], [seen[0], bytes[0]])
+  assert.equal([seen[3], bytes[3]], [seen[1], bytes[1]])
+  assert.is(live(), before)
+})
+
+test('without a collector a turn frees all that was made in it: an error at worst, never a wrong value', async () => {
+  if (!without) {
+    const { stdout, stderr, status } = spawnSync(process.execPath, [process.argv[1]!, 'without'], { encoding: 'utf8', timeout: 60000 })
+    assert.is(status, 0, stdout + stderr)
+    return
+  }
+  let refused = 0
+  for (const programs of Object.values(together)) {
+    const pause = PAUSES['a task']!
+    const alone: number[][] = []
+    for (const [i, program] of programs.entries()) alone.push(await program(i + 1, pause))
+    for (const [i, result] of (await Promise.allSettled(programs.map((program, i) => program(i + 1, pause)))).entries()) {
+      if (result.status === 'fulfilled') assert.equal(result.value, alone[i])
+      else {
+        refused++
+        assert.match((result.reason as Error).message, / was freed by turn 0 of .*keep\(\) it/)
+      }
+    }
+    assert.equal(await Promise.all(programs.map((program, i) => task().then(() => program(i + 1, pause)))), alone, 'in tasks of their own')
+  }
+  assert.ok(refused > 0, 'the registry was gone')
+})
+
+test.run()
