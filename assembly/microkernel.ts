@@ -3,6 +3,8 @@
 // A packed panel of A holds for every k the 4 rows of a tile (16 bytes, also where the tile has fewer rows), a packed panel
 // of B the 8 columns (32 bytes). The tile's sums start from memory (zeros, a bias, or what C holds) and stay in 8 registers.
 
+import { madd } from './simd'
+
 @external('env', 'scratch')
 declare const scratch: usize
 
@@ -43,11 +45,6 @@ export function clearZeros(): usize {
   v128.store(zeros, f32x4.splat(0))
   v128.store(zeros, f32x4.splat(0), 16)
   return zeros
-}
-
-@inline
-function madd(x: v128, y: v128, sum: v128): v128 {
-  return f32x4.add(f32x4.mul(x, y), sum)
 }
 
 /**

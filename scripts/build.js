@@ -1,11 +1,11 @@
 // npm run build: kernels by asc, ES modules by esbuild, declarations by tsc, everything into build/.
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { execFileSync, spawn } from 'node:child_process'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
-import { readFileSync } from 'node:fs'
 import { build } from 'esbuild'
+import { importedKernels, inlinedKernels, namedClasses } from './plugins.js'
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const bin = (...parts) => join(root, 'node_modules', ...parts)
@@ -23,17 +23,44 @@ const shared = {
   legalComments: 'none',
 }
 
-export function buildKernels() {
+/** The compiled forms of the kernels: targets of asconfig.json */
+const BINARIES = ['simd', 'relaxed']
+export const wasmFiles = BINARIES.map(name => `build/wasm/${name}.wasm`)
+
+export async function buildKernels() {
   mkdirSync(join(root, 'build/wasm'), { recursive: true })
-  run(bin('assemblyscript', 'bin', 'asc.js'), '--target', 'simd')
+  await Promise.all(BINARIES.map(name => compile('--target', name)))
+}
+
+/** Runs AssemblyScript's compiler; several may run at a time. */
+function compile(...args) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [bin('assemblyscript', 'bin', 'asc.js'), ...args], { cwd: root, stdio: 'inherit' })
+    child.on('error', reject)
+    child.on('close', code => (code === 0 ? resolve() : reject(new Error(`asc ${args.join(' ')} ended with ${code}`))))
+  })
+}
+
+/** Of an uncaught error Node.js prints the line that throws: it shall begin with the message and not be the whole library. */
+const breakLines = text => text.replace(/(?<=[;){}]|else )throw /g, '\nthrow ').replace(/\}(?=(?:async )?function\*? ?[\w$]+\(|var )/g, '}\n')
+
+/** One minified file of the package */
+async function buildFile(file, options) {
+  const { outputFiles } = await build({ ...shared, platform: 'neutral', sourcemap: false, minify: true, write: false, outfile: file, ...options })
+  mkdirSync(join(root, 'build/dist'), { recursive: true })
+  writeFileSync(join(root, 'build/dist', file), breakLines(outputFiles[0].text))
 }
 
 export async function buildLibrary() {
-  const options = { ...shared, platform: 'neutral', loader: { '.wasm': 'binary' }, sourcemap: false }
+  const engine = (file, kernels) => buildFile(file, { entryPoints: ['ts/index.ts'], plugins: [kernels, namedClasses] })
   await Promise.all([
-    build({ ...options, entryPoints: ['ts/index.ts'], outfile: 'build/dist/hebb.js' }),
-    ...PARTS.map(part => build({ ...options, entryPoints: [`ts/${part}/index.ts`], outfile: `build/dist/${part}.js`, external: ['hebb', 'hebb/*'] })),
+    engine('hebb.js', inlinedKernels(root)),
+    engine('hebb.workerd.js', importedKernels('', ['simd.wasm', 'relaxed.wasm'])),
+    // the bundlers that know ?module compile with the Node.js they run on, and Node 20 knows no relaxed SIMD
+    engine('hebb.edge.js', importedKernels('?module', ['simd.wasm'])),
+    ...PARTS.map(part => buildFile(`${part}.js`, { entryPoints: [`ts/${part}/index.ts`], external: ['hebb', 'hebb/*'], plugins: [namedClasses] })),
   ])
+  for (const file of wasmFiles) copyFileSync(join(root, file), join(root, 'build/dist', basename(file)))
 }
 
 /** Programs and tests for Node; they import the library as its users do. */
@@ -43,7 +70,7 @@ export async function buildPrograms(entryPoints, outdir) {
     platform: 'node',
     entryPoints,
     outdir,
-    loader: { '.wasm': 'binary' },
+    plugins: [inlinedKernels(root)],
     external: ['hebb', 'hebb/*', 'uvu', 'uvu/*', 'benchmark', 'esbuild'],
   })
 }
@@ -60,7 +87,7 @@ export const sources = folder =>
 async function main() {
   const start = performance.now()
   rmSync(join(root, 'build'), { recursive: true, force: true })
-  buildKernels()
+  await buildKernels()
   await buildLibrary()
   await buildPrograms(['examples/train.ts'], 'build/examples')
   buildTypes()
@@ -68,7 +95,7 @@ async function main() {
     const bytes = readFileSync(join(root, file))
     return `${file} ${(bytes.length / 1024).toFixed(1)} KB, ${(gzipSync(bytes, { level: 9 }).length / 1024).toFixed(1)} KB gzip`
   }
-  console.log([size('build/wasm/simd.wasm'), size('build/dist/hebb.js')].join('\n'))
+  console.log([...wasmFiles, 'build/dist/hebb.js'].map(size).join('\n'))
   console.log(`built in ${((performance.now() - start) / 1000).toFixed(1)} s`)
 }
 

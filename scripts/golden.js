@@ -57,7 +57,7 @@ function readIndex({ dir, only }) {
 /** The library, if it isn't built yet, and the program that runs the cases. */
 async function prepare() {
   if (!existsSync(join(root, 'build/dist/hebb.js'))) {
-    buildKernels()
+    await buildKernels()
     await buildLibrary()
   }
   await buildPrograms(['test/golden-worker.ts'], 'build/test')

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, posix } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { buildKernels, buildLibrary, root } from './build.js'
+import { buildKernels, buildLibrary, root, wasmFiles } from './build.js'
 
 const BACKENDS = ['wasm', 'reference', 'reference64']
 const FILE = 'docs/support.md'
@@ -159,7 +159,7 @@ async function main() {
     process.stdout.write(await supportPage())
     return
   }
-  if (!existsSync(join(root, 'build/wasm/simd.wasm'))) buildKernels()
+  if (!wasmFiles.every(file => existsSync(join(root, file)))) await buildKernels()
   await buildLibrary()
   const page = await supportPage()
   writeFileSync(join(root, FILE), page)

@@ -56,7 +56,7 @@ const FLOORS = [
 /** Entry points of their own, which import the engine as its users do */
 const PARTS = ['models', 'train', 'rl', 'io', 'plot']
 /** What lies outside ts/ and may be imported: the codes that kernels and library share, and the compiled kernels */
-const GROUND = ['assembly/codes.js', 'build/wasm/simd.wasm']
+const GROUND = ['assembly/codes.js', 'build/wasm/simd.wasm', 'build/wasm/relaxed.wasm']
 
 const room = (file: string) => file.split('/')[1]!.replace(/\.ts$/, '')
 const floorOf = (file: string) => FLOORS.findIndex(names => names.includes(room(file)))
@@ -216,14 +216,37 @@ test('no dependencies, and the agreed tools in exact versions', () => {
   for (const [name, version] of Object.entries(manifest.devDependencies)) assert.match(version, /^\d+\.\d+\.\d+$/, name)
 })
 
+/** An entry point's files by condition; null for one that is a file itself */
+const conditions = (entry: string): Record<string, string> | null => {
+  const target = manifest.exports[entry]!
+  return typeof target === 'string' ? null : target
+}
+
 test('the built library is one file an entry point, which imports nothing but hebb', () => {
-  for (const [entry, target] of Object.entries(manifest.exports)) {
-    if (typeof target === 'string') continue
-    const file = target['default']!
-    const imported = importsOf(read(file).replaceAll('"', "'")).map(({ from }) => from)
-    const allowed = entry === '.' ? [] : ['hebb', ...PARTS.map(part => `hebb/${part}`)]
-    assert.equal(imported.filter(from => !allowed.includes(from)), [], file)
-    assert.ok(existsSync(target['types']!), `${target['types']} is there: npm run build makes it`)
+  for (const entry of Object.keys(manifest.exports)) {
+    const { types, ...files } = conditions(entry) ?? {}
+    for (const [condition, file] of Object.entries(files)) {
+      // printed without minification
+      const imported = importsOf(transformSync(read(file)).code.replaceAll('"', "'")).map(({ from }) => from)
+      const allowed = {
+        workerd: ['./simd.wasm', './relaxed.wasm'],
+        'edge-light': ['./simd.wasm?module'],
+        default: entry === '.' || entry === './inline' ? [] : ['hebb', ...PARTS.map(part => `hebb/${part}`)],
+      }[condition]
+      assert.ok(allowed, `a condition that bundlers know: ${condition}`)
+      assert.equal(imported.filter(from => !allowed!.includes(from)), [], file)
+      if (condition !== 'default') assert.equal(imported.sort(), [...allowed!].sort(), file)
+    }
+    if (types) assert.ok(existsSync(types), `${types} is there: npm run build makes it`)
+  }
+})
+
+test('classes keep their names in the minified library', async () => {
+  for (const entry of Object.keys(manifest.exports).filter(conditions)) {
+    const library = (await import(posix.join('hebb', entry))) as Record<string, unknown>
+    const classes = Object.entries(library).filter(([, value]) => typeof value === 'function' && /^class\b/.test(String(value)))
+    assert.equal(classes.filter(([name, value]) => (value as { name: string }).name !== name).map(([name]) => name), [], entry)
+    if (entry === '.') assert.ok(classes.length > 100)
   }
 })
 
@@ -232,7 +255,7 @@ test('the package holds what users need and nothing else', () => {
   const output = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], shell: process.platform === 'win32' })
   const [{ files }] = JSON.parse(output) as [{ files: { path: string }[] }]
   const paths = files.map(f => f.path)
-  const known = /^(package\.json|LICENSE|README\.md|CHANGELOG\.md|build\/dist\/\w+\.js|build\/types\/(ts|assembly)\/[\w/-]+\.d\.ts)$/
+  const known = /^(package\.json|LICENSE|README\.md|CHANGELOG\.md|build\/dist\/[\w.]+\.(js|wasm)|build\/types\/(ts|assembly)\/[\w/-]+\.d\.ts)$/
   assert.equal(paths.filter(path => !known.test(path)), [])
   const needed = Object.values(manifest.exports).flatMap(target => (typeof target === 'string' ? [target] : Object.values(target))).map(path => path.replace('./', ''))
   const written = ['LICENSE', 'README.md', 'CHANGELOG.md'].filter(path => existsSync(path))

@@ -392,6 +392,6 @@ export function heapOf(backend: Backend): Arena {
   return heap
 }
 /** True once a tensor has been made: configure() comes too late then. */
-export const memoryInUse = (): boolean => [...heaps.keys()].some(isReal)
+export const memoryInUse = (): boolean => [...heaps].some(([backend, heap]) => isReal(backend) && heap.reserved > 0)
 /** Memory for a tensor made now: of the step being captured, else of the engine. */
 export const arenaFor = (backend: Backend): Arena => (recorder && recorder.arena.backend === backend ? recorder.arena : heapOf(backend))

@@ -1,5 +1,6 @@
-// The build turns a .wasm import into the bytes of the module.
+// The build turns a .wasm import into a function that returns the compiled module, or throws where the runtime refuses it: from text
+// inlined in the one file, or from a module that the runtime has imported (scripts/inline.js).
 declare module '*.wasm' {
-  const bytes: Uint8Array<ArrayBuffer>
-  export default bytes
+  const compile: () => WebAssembly.Module
+  export default compile
 }

@@ -4,7 +4,7 @@ import type { Backend } from '../kernels.js'
 import { heapOf, limitMemory, memoryInUse } from '../memory.js'
 import { createMeta } from './meta.js'
 import { createReference } from './reference/index.js'
-import { createWasm, wasmAvailable, wasmRefusal, type WasmBackend } from './wasm.js'
+import { compiledBinary, createWasm, wasmAvailable, wasmRefusal, type Compiled, type WasmBackend } from './wasm.js'
 
 export type BackendName = 'wasm' | 'reference' | 'reference64'
 const NAMES: readonly BackendName[] = ['wasm', 'reference', 'reference64']
@@ -12,7 +12,10 @@ const NAMES: readonly BackendName[] = ['wasm', 'reference', 'reference64']
 export interface Settings {
   /** wasm, or the plain-TypeScript reference in float32 or float64 (default wasm where WebAssembly SIMD is available) */
   backend?: BackendName
-  /** Only kernels whose results are bit-equal on every runtime (default false; the plain SIMD binary, which is always used so far, is one) */
+  /**
+   * The plain SIMD binary, whose results are bit-equal on every runtime (default false: where there is relaxed SIMD, fused multiply-adds
+   * make training a sixth faster and round otherwise, as the processor and the runtime please)
+   */
   strict?: boolean
   /**
    * Only direct convolution algorithms, whose rounding error is that of a plain sum (default false: many 3 × 3 convolutions are
@@ -28,6 +31,8 @@ export interface Settings {
 const settings = { strict: false, precise: false, limit: Infinity }
 const made = new Map<BackendName, Backend>()
 let wasm: WasmBackend | null = null
+/** The binary of the next backend, if not the fastest */
+let compiled: Compiled | undefined
 let preferred: BackendName | 'meta' | null = null
 let meta: Backend | null = null
 
@@ -35,10 +40,28 @@ export function backendNamed(name: BackendName): Backend {
   const before = made.get(name)
   if (before) return before
   if (!NAMES.includes(name)) throw new Error(`backend: ${NAMES.join(', ')} expected, got ${String(name)}`)
-  const backend = name === 'wasm' ? (wasm = createWasm()) : createReference(name === 'reference' ? 4 : 8)
+  const backend = name === 'wasm' ? (wasm = createWasm(compiled)) : createReference(name === 'reference' ? 4 : 8)
   wasm?.setPrecise(settings.precise)
   made.set(name, backend)
   return backend
+}
+
+/** Pins the plain binary, or takes the fastest again. Compiled at once: inside a request, where tensors may be made, it can be forbidden. */
+function setStrict(strict: boolean): void {
+  if (strict === settings.strict) return
+  if (wasmAvailable()) {
+    try {
+      compiled = compiledBinary(strict ? 'simd' : undefined)
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      throw new Error(`configure: strict needs the plain binary, which can't be compiled here (${reason}): call it where modules are loaded, not inside a request`)
+    }
+    if (wasm?.variant !== compiled.binary) {
+      made.delete('wasm')
+      wasm = null
+    }
+  }
+  settings.strict = strict
 }
 
 /** Where tensors made now live. */
@@ -82,7 +105,7 @@ export function configure(wanted: Settings): void {
     if (!NAMES.includes(wanted.backend)) throw new Error(`configure: backend must be one of ${NAMES.join(', ')}, got ${String(wanted.backend)}`)
     preferred = wanted.backend
   }
-  settings.strict = wanted.strict ?? settings.strict
+  setStrict(wanted.strict ?? settings.strict)
   settings.precise = wanted.precise ?? settings.precise
   wasm?.setPrecise(settings.precise)
   const limit = wanted.memory?.limit
@@ -94,7 +117,7 @@ export function configure(wanted: Settings): void {
 
 export interface Info {
   backend: BackendName
-  /** simd, or the element type of a reference backend */
+  /** relaxed or simd, or the element type of a reference backend */
   binary: string
   threads: number
   strict: boolean

@@ -1,6 +1,7 @@
 // The WebAssembly backend: instantiates the compiled kernels over one linear memory and binds them to the kernel table.
 
 import type { Backend, DType, Kernels } from '../kernels.js'
+import relaxed from '../../build/wasm/relaxed.wasm'
 import simd from '../../build/wasm/simd.wasm'
 
 const PAGE = 65536
@@ -12,32 +13,57 @@ const SLACK = 64
 
 type Exports = Kernels<number> & { heapBase(): number; setPrecise(on: number): void }
 
+/** relaxed: fused multiply-adds, where the processor and the runtime have them. simd: the same bits everywhere */
+export type Binary = 'relaxed' | 'simd'
+/** Fastest first */
+const COMPILERS: Record<Binary, () => WebAssembly.Module> = { relaxed, simd }
+
 export interface WasmBackend extends Backend {
+  readonly variant: Binary
   /** Only direct convolution algorithms from now on, or any (at first) */
   setPrecise(on: boolean): void
+}
+
+/** A compiled binary and its name */
+export interface Compiled {
+  binary: Binary
+  module: WebAssembly.Module
 }
 
 /** Why WebAssembly can't be used here, or null. */
 export let wasmRefusal: string | null = null
 
-/** The binary compiled at import time (compiling later, inside a request, is forbidden on some edge runtimes). */
-const compiled: WebAssembly.Module | null = (() => {
-  try {
-    return new WebAssembly.Module(simd)
-  } catch (error) {
-    wasmRefusal = error instanceof Error ? error.message : String(error)
-    return null
+/** The first binary that this runtime takes, compiled at import time: compiling later, inside a request, is forbidden on some edge runtimes. */
+const fastest: Compiled | null = (() => {
+  for (const binary of Object.keys(COMPILERS) as Binary[]) {
+    try {
+      return { binary, module: COMPILERS[binary]() }
+    } catch (error) {
+      wasmRefusal = error instanceof Error ? error.message : String(error)
+    }
   }
+  return null
 })()
+if (fastest) wasmRefusal = null
 
-export const wasmAvailable = (): boolean => compiled !== null
+export const wasmAvailable = (): boolean => fastest !== null
 
-/** A backend with a memory of its own. Throws if WebAssembly with SIMD is not available. */
-export function createWasm(): WasmBackend {
-  if (!compiled) throw new Error(`wasm: not available here (${wasmRefusal})`)
-  const memory = new WebAssembly.Memory({ initial: (STATIC_BYTES + SCRATCH_BYTES) / PAGE, maximum: 65536 })
+/**
+ * The fastest binary of this runtime, or one by name.
+ * @throws Error where it can't be compiled
+ */
+export function compiledBinary(binary?: Binary): Compiled {
+  if (!fastest) throw new Error(`wasm: not available here (${wasmRefusal})`)
+  return binary === undefined || binary === fastest.binary ? fastest : { binary, module: COMPILERS[binary]() }
+}
+
+const PAGES = (STATIC_BYTES + SCRATCH_BYTES) / PAGE
+const ownMemory = (): WebAssembly.Memory => new WebAssembly.Memory({ initial: PAGES, maximum: 65536 })
+
+/** A backend on a compiled binary, with a memory of its own if none is given. Throws if WebAssembly with SIMD is not available. */
+export function createWasm({ binary, module }: Compiled = compiledBinary(), memory: WebAssembly.Memory = ownMemory()): WasmBackend {
   const scratch = new WebAssembly.Global({ value: 'i32', mutable: false }, STATIC_BYTES)
-  const exports = new WebAssembly.Instance(compiled, { env: { memory, scratch } }).exports as unknown as Exports
+  const exports = new WebAssembly.Instance(module, { env: { memory, scratch } }).exports as unknown as Exports
   const first = STATIC_BYTES + SCRATCH_BYTES + SLACK
   let top = first
 
@@ -63,7 +89,7 @@ export function createWasm(): WasmBackend {
   // no getter in here: V8 would look the properties of such an object up by hashing, a sixth of a tiny op's time
   const backend: WasmBackend & { bytes: number } = {
     name: 'wasm',
-    variant: 'simd',
+    variant: binary,
     width: 4,
     kernels: kernels satisfies Kernels<number>,
     setPrecise(on) {

@@ -1,0 +1,62 @@
+// esbuild plugins of the library's build: compiled kernels as text or as modules, and names of classes that survive minification.
+import { readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+
+const ALPHABET = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i)).filter(c => !'"$\\`'.includes(c)).join('')
+
+/** The text that ts/backends/inlined.ts unpacks, and the order of bytes in it */
+function packed(bytes) {
+  const counts = new Uint32Array(256)
+  for (const byte of bytes) counts[byte]++
+  const singles = ALPHABET.length - 2
+  const byCount = [...counts.keys()].sort((a, b) => counts[b] - counts[a])
+  // neighbours stay neighbours: gzip likes it
+  const order = [byCount.slice(0, singles), byCount.slice(singles)].flatMap(list => list.sort((a, b) => a - b))
+  const texts = []
+  order.forEach((byte, i) => {
+    const rest = i - singles
+    texts[byte] = rest < 0 ? ALPHABET[i] : ALPHABET[singles + (rest < ALPHABET.length ? 0 : 1)] + ALPHABET[rest % ALPHABET.length]
+  })
+  return { text: Array.from(bytes, byte => texts[byte]).join(''), order: Buffer.from(order).toString('hex') }
+}
+
+/** A .wasm import is a function that compiles the binary from text inlined in the file. */
+export const inlinedKernels = root => ({
+  name: 'inlined kernels',
+  setup(build) {
+    build.onLoad({ filter: /\.wasm$/ }, ({ path }) => {
+      const { text, order } = packed(readFileSync(path))
+      const contents = `import { compileText } from './inlined.ts'
+export default () => compileText("${text}", "${order}", ${basename(path) === 'relaxed.wasm'})`
+      return { contents, resolveDir: join(root, 'ts/backends'), watchFiles: [path] }
+    })
+  },
+})
+
+/**
+ * A .wasm import is a function that returns the module that the runtime or the bundler has made of the file beside the library.
+ * @param query what the file's name ends with in the import
+ * @param binaries those that there are; others are refused
+ */
+export const importedKernels = (query, binaries) => ({
+  name: 'imported kernels',
+  setup(build) {
+    build.onResolve({ filter: /^\.\/.*\.wasm(\?module)?$/ }, ({ path }) => ({ path, external: true }))
+    build.onLoad({ filter: /\.wasm$/ }, ({ path }) => {
+      const file = basename(path)
+      if (!binaries.includes(file)) return { contents: `export default () => { throw new Error('no ${file} in this form of the library') }` }
+      return { contents: `import module from './${file}${query}'\nexport default () => module` }
+    })
+  },
+})
+
+/** Classes keep their names, which summaries and errors show, when a minifier renames them. */
+export const namedClasses = {
+  name: 'named classes',
+  setup(build) {
+    build.onLoad({ filter: /[\\/]ts[\\/].*\.ts$/ }, ({ path }) => ({
+      contents: readFileSync(path, 'utf8').replace(/^((?:export )?(?:abstract )?class (\w+)[^{]*\{)/gm, '$1 static name = \'$2\';'),
+      loader: 'ts',
+    }))
+  },
+}
