@@ -12,7 +12,7 @@ const bin = (...parts) => join(root, 'node_modules', ...parts)
 const run = (...args) => execFileSync(process.execPath, args, { cwd: root, stdio: 'inherit' })
 
 /** Entry points beside the engine; they import it by its bare name. */
-const PARTS = ['train', 'models', 'io', 'plot']
+const PARTS = ['train', 'models', 'io', 'plot', 'worker']
 const shared = {
   absWorkingDir: root,
   bundle: true,
