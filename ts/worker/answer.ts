@@ -11,10 +11,10 @@ export interface TrainingContext<P = any> {
   /** Aborted when the caller's signal is. fit() takes it as it is. */
   signal: AbortSignal
   /**
-   * Sends a report to onProgress, at most one every `every` ms: the newest wins, and the last one always arrives. A loop of one's own
-   * should await it: that lets an abort in. fit() rests by itself.
+   * Sends a report to onProgress, at most one every `every` ms: the newest wins, and the last one always arrives. A function is called
+   * for its report when it is sent, and not otherwise. A loop of one's own should await it: that lets an abort in. fit() rests by itself.
    */
-  progress(report: P): Promise<void>
+  progress(report: P | (() => P)): Promise<void>
   /** Filled only where the training was handed over as a function */
   modules: WorkerModules
 }
@@ -83,13 +83,14 @@ export function answer(port: Port, train: TrainingFunction): void {
       clearTimeout(timer)
       timer = undefined
       if (!latest) return
-      const { report } = latest
+      const { report: given } = latest
       latest = null
       sent = now()
+      const report = typeof given === 'function' ? given() : given
+      buffersOf(report, 'progress report')
       port.postMessage({ hebb: 'progress', id, report } satisfies FromWorker)
     }
     const progress = (report: unknown): Promise<void> => {
-      buffersOf(report, 'progress report')
       latest = { report }
       const wait = sent + every - now()
       if (wait > 0) {
