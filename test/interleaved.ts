@@ -11,7 +11,7 @@ import { runInNewContext } from 'node:vm'
 const without = process.argv[2] === 'without'
 if (without) delete (globalThis as { FinalizationRegistry?: unknown }).FinalizationRegistry
 const {
-  Adam, ArrayDataset, capture, crossEntropy, DataLoader, gradients, info, Linear, manualSeed, noGrad, ReLU, scope, Sequential, SGD, steps, tensor, zeros,
+  Adam, ArrayDataset, capture, crossEntropy, DataLoader, gradients, info, Linear, noGrad, ReLU, scope, Sequential, SGD, steps, tensor, zeros,
 } = await import('hebb')
 type Tensor = import('hebb').Tensor
 
