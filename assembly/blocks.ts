@@ -36,3 +36,6 @@ export const PLACES_AT: usize = FINISHED + 256
 export const STRIPS_AT: usize = PLACES_AT + <usize>TILES * 16
 export const GRAD_STRIPS_AT: usize = STRIPS_AT + (<usize>TILES + 2) * 16
 export const POINTS_AT: usize = GRAD_STRIPS_AT + (<usize>TILES + 2) * 16 + 32
+
+/** Eight images at once: starting values, weights, cells, sums. */
+export const LANES_AT: usize = FRAME + 128

@@ -8,6 +8,7 @@ import { unary } from './elementwise'
 import { copyFrames, layFrame } from './frame'
 import { part } from './gemm'
 import { EDGE, MR, NR, clearZeros, panelRow, scratchAt, tileRows } from './microkernel'
+import { correlateLanes, imagesInLanes } from './lanes'
 import { FEW, inRows, nearRows } from './near'
 import { packA } from './pack'
 import { THIN, thinRows } from './thin'
@@ -76,7 +77,17 @@ export function convGradInput(
   const px = (kw - 1) * dw - pw
   const back = layWindow(n, o, c, groups, od, oh, ow, kd, kh, kw, id, ih, iw, 1, 1, 1, pz, py, px, dd, dh, dw)
   const plain = sd == 1 && sh == 1 && sw == 1
-  if (plain && (suitsWinograd(back, false) || inputs * og * (cg + gathering) <= outputs * cg * (og + 18))) {
+  const tiles = plain && suitsWinograd(back, false)
+  const images = sd == 1 && !tiles ? imagesInLanes(back, sh, sw) : 0
+  if (images) {
+    correlateLanes(back, images, g, weight, 1, sh, sw, 0, -Infinity, gx)
+    n -= images
+    if (n == 0) return
+    g += <usize>(images * o * od * oh * ow) << 2
+    gx += <usize>(images * c * id * ih * iw) << 2
+    back.n = n
+  }
+  if (plain && (tiles || inputs * og * (cg + gathering) <= outputs * cg * (og + 18))) {
     correlate(back, g, weight, 1, 0, -Infinity, gx)
   } else {
     const w = layWindow(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw)
@@ -114,6 +125,13 @@ function correlate(w: Window, x: usize, weight: usize, turned: i32, bias: usize,
   if (suitsWinograd(w, false)) {
     correlateTiles(w, x, weight, turned, bias, low, y)
     return
+  }
+  const images = imagesInLanes(w, 1, 1)
+  if (images) {
+    correlateLanes(w, images, x, weight, turned, 1, 1, bias, low, y)
+    x += <usize>(images * w.c * w.plane) << 2
+    y += <usize>(images * w.o * w.places) << 2
+    w.n -= images
   }
   const f = changetype<Window>(scratchAt(FRAME))
   const some = layFrame(w, f)
