@@ -402,6 +402,28 @@ test('a throw inside forward or backward leaves nothing behind', leaves(2, () =>
   assert.equal([...w.grad!.values()], [1, 1])
 }))
 
+test('an error in gradients() leaves no gradient on the graph for the next pass', leaves(1, () => {
+  const w = parameter([2])
+  for (const i of steps(2)) {
+    const createGraph = i === 1
+    const y = w.square()
+    let broken = true
+    const z = engine.apply({
+      name: 'broken',
+      forward: ([t]) => t!.mul(1),
+      gradient(g) {
+        if (broken) throw new Error('in a gradient')
+        return [g.mul(1)]
+      },
+    }, [y], undefined)
+    assert.throws(() => gradients([z.sum(), y.sum()], [w], { createGraph, retainGraph: true }), 'in a gradient')
+    assert.throws(() => gradients([y, z], [w], { gradOutputs: [tensor([1]), tensor([1, 1])], createGraph, retainGraph: true }), /^gradients: gradOutputs\[1\] has shape/)
+    broken = false
+    assert.is(gradients([z.sum(), y.sum()], [w], { createGraph, retainGraph: true })[0]!.item(), 8)
+    assert.is(gradients([w, w], [w], { gradOutputs: [tensor([2]), tensor([3])], createGraph })[0]!.item(), 5)
+  }
+}))
+
 test('the collector frees what nothing owns: tensors, kept ones, models with gradients and state', async () => {
   const before = live()
   for (let i = 0; i < 20; i++) tensor([i]).mul(2).keep()

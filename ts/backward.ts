@@ -115,8 +115,10 @@ function walkFast(nodes: Node[], wanted: Map<Tensor, Tensor | null> | null, reta
   const leaves = wanted ?? awaited
   const unowned: Tensor[] = []
   let g: Tensor | null = null
+  let at: Node | null = null
   try {
     for (const node of nodes) {
+      at = node
       g = node.grad
       if (!g) continue
       node.grad = null
@@ -152,6 +154,7 @@ function walkFast(nodes: Node[], wanted: Map<Tensor, Tensor | null> | null, reta
       else deliver(leaf, g)
     }
   } catch (error) {
+    if (at) withdraw(at, frame)
     // what the walk holds is nobody else's
     g?.release('backward()')
     for (const t of leaves.values()) t?.release('backward()')
@@ -162,6 +165,14 @@ function walkFast(nodes: Node[], wanted: Map<Tensor, Tensor | null> | null, reta
     throw error
   } finally {
     closeScope(frame)
+  }
+}
+
+/** After an error: gradients that node.into() promised to leaves, but nothing was written to or delivered, are empty again. */
+function withdraw(node: Node, frame: Scope): void {
+  const promised = new Set(frame.owned.filter(t => !t.kept && !t.freed).map(t => (t as Tensor).buffer))
+  for (const leaf of node.inputs) {
+    if (isLeaf(leaf) && leaf.gradient && !leaf.gradient.freed && promised.has(leaf.gradient.buffer)) leaf.stale = true
   }
 }
 
@@ -178,11 +189,16 @@ function send(node: Node, input: Tensor, gradient: Tensor, frame: Scope, leaves:
     throw new ShapeError(`${node.op.name}: its gradient has shape ${show(gradient.shape)}, but the input ${show(input.shape)}: the op is wrong`)
   }
   const own = held(gradient, frame)
-  if (input.node) input.node.grad = input.node.grad ? accumulate(input.node.grad, own) : own
-  else if (leaves) {
-    const before = leaves.get(input)
-    leaves.set(input, before ? accumulate(before, own) : own)
-  } else deliver(input, own)
+  try {
+    if (input.node) input.node.grad = input.node.grad ? accumulate(input.node.grad, own) : own
+    else if (leaves) {
+      const before = leaves.get(input)
+      leaves.set(input, before ? accumulate(before, own) : own)
+    } else deliver(input, own)
+  } catch (error) {
+    own.release('backward()')
+    throw error
+  }
 }
 
 const isLeaf = (t: Tensor): boolean => t.requiresGrad && t.node === null
@@ -302,21 +318,39 @@ export function gradients(outputs: Tensor | readonly Tensor[], inputs: readonly 
   const on = new Set<Tensor>(inputs)
   for (let i = all.length - 1; i >= 0; i--) if (all[i]!.inputs.some(t => on.has(t))) on.add(all[i]!.output)
   const nodes = all.filter(n => on.has(n.output))
+  roots.forEach((root, i) => {
+    if (!gradOutputs && root.size !== 1) throw new ShapeError(`gradients: a scalar output expected, got shape ${show(root.shape)}: reduce it, or give gradOutputs`)
+    const given = gradOutputs?.[i]
+    if (given && !sameShape(given.shape, root.shape)) {
+      throw new ShapeError(`gradients: gradOutputs[${i}] has shape ${show(given.shape)}, the output ${show(root.shape)}`)
+    }
+  })
   return leadingTo(on, () => {
-    roots.forEach((root, i) => {
-      if (!gradOutputs && root.size !== 1) throw new ShapeError(`gradients: a scalar output expected, got shape ${show(root.shape)}: reduce it, or give gradOutputs`)
+    const seeds = roots.map((root, i) => {
       const given = gradOutputs?.[i]
-      if (given && !sameShape(given.shape, root.shape)) {
-        throw new ShapeError(`gradients: gradOutputs[${i}] has shape ${show(given.shape)}, the output ${show(root.shape)}`)
-      }
-      if (!on.has(root)) return
-      const seed = given ? (createGraph ? given : given.alias()) : filled(root, 1)
-      if (!createGraph) seed.kept = true
-      if (root.node) root.node.grad = root.node.grad ? (createGraph ? addition(root.node.grad, seed) : accumulate(root.node.grad, seed)) : seed
-      else wanted.set(root, seed)
+      return on.has(root) ? (given ? (createGraph ? given : given.alias()) : filled(root, 1)) : null
     })
-    if (createGraph) walkRecorded(nodes, wanted, addition)
-    else walkFast(nodes, wanted, retainGraph)
+    const add = createGraph ? addition : accumulate
+    try {
+      roots.forEach((root, i) => {
+        const seed = seeds[i]
+        if (!seed) return
+        if (!createGraph) seed.kept = true
+        const before = root.node ? root.node.grad : wanted.get(root)
+        const sum = before ? add(before, seed) : seed
+        if (root.node) root.node.grad = sum
+        else wanted.set(root, sum)
+      })
+      if (createGraph) walkRecorded(nodes, wanted, addition)
+      else walkFast(nodes, wanted, retainGraph)
+    } catch (error) {
+      // the next pass through this graph must not find them
+      for (const node of nodes) {
+        if (!createGraph) node.grad?.release('backward()')
+        node.grad = null
+      }
+      throw error
+    }
     return inputs.map(t => {
       const g = wanted.get(t) ?? filled(t, 0)
       // the walk held it; now it belongs to whoever asked

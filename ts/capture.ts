@@ -87,14 +87,14 @@ class Program implements Recorder {
     const frame = openScope('the captured step', FRAME)
     setRecorder(this)
     try {
-      this.inputs = inputs.map(x => {
+      for (const x of inputs) {
         const copy = new Tensor(x.shape, x.dtype, backend)
         copy.kept = true
         copy.owner = null
+        this.inputs.push(copy)
         real.copy(x.size, x.buffer.address, copy.address)
         copy.requiresGrad = x.requiresGrad
-        return copy
-      })
+      }
       backend.kernels = table as unknown as Kernels<number>
       this.outputs = step(...(this.inputs as unknown as A))
       for (const t of tensorsIn(this.outputs)) {

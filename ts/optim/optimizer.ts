@@ -102,6 +102,8 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
   /** Move every parameter that has a gradient. */
   step(): void {
     const by = `step() of ${this.name}`
+    // all that needs memory comes first, so that where there is none no parameter has moved
+    const moves: (() => void)[] = []
     for (const group of this.groups) {
       const names = this.buffersOf(group)
       for (const p of group.params) {
@@ -110,14 +112,17 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
         const state = this.#stateOf(p, group)
         const { backend } = p
         const { address } = scalarBlock(p)
-        hostWork(() => {
-          backend.writeScalars(address, this.scalarsOf(group, ++state.steps))
-          p.changed(by)
+        moves.push(() => {
+          hostWork(() => {
+            backend.writeScalars(address, this.scalarsOf(group, ++state.steps))
+            p.changed(by)
+          })
+          const [s1, s2, s3] = names.map(name => name && state.buffers[name])
+          backend.kernels.update(this.update, p.size, address, p.address, g.address, s1 ? s1.address : 0, s2 ? s2.address : 0, s3 ? s3.address : 0)
         })
-        const [s1, s2, s3] = names.map(name => name && state.buffers[name])
-        backend.kernels.update(this.update, p.size, address, p.address, g.address, s1 ? s1.address : 0, s2 ? s2.address : 0, s3 ? s3.address : 0)
       }
     }
+    for (const move of moves) move()
   }
 
   /** Forget the gradients: the next backward() starts from zero. */
