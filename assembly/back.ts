@@ -16,7 +16,7 @@ export function spreadBack(w: Window, g: usize, weight: usize, gx: usize): void 
   const cg = w.c / groups
   const og = w.o / groups
   const depth = cg * w.taps
-  if (depth == 0 || og == 0) return
+  if (depth == 0 || og == 0 || columns == 0) return
   const zeros = clearZeros()
   const taps = scratchAt(TAPS_AT)
   const runs = scratchAt(RUNS_AT)
@@ -25,8 +25,11 @@ export function spreadBack(w: Window, g: usize, weight: usize, gx: usize): void 
   const sums = scratchAt(SUMS_AT)
   const kc = part(depth, BACK_TAPS, MR)
   const oc = part(og, BACK_ROWS, 1)
-  for (let j = 0; j < columns; j += GRAD_COLUMNS) {
-    const some = min(GRAD_COLUMNS, columns - j)
+  // whole images, or parts of one: in which order a cell is summed must not depend on the images before it
+  const whole = GRAD_COLUMNS / places * places
+  const most = part(places, GRAD_COLUMNS, NR)
+  for (let j = 0, some = 0; j < columns; j += some) {
+    some = whole ? min(whole, columns - j) : min(most, places - j % places)
     const wide = (some + NR - 1) / NR * NR
     const count = layRuns(w, j, some, gx, runs)
     for (let group = 0; group < groups; group++) {

@@ -8,9 +8,10 @@ import { unary } from './elementwise'
 import { copyFrames, layFrame } from './frame'
 import { part } from './gemm'
 import { EDGE, MR, NR, clearZeros, panelRow, scratchAt, tileRows } from './microkernel'
-import { correlateLanes, imagesInLanes } from './lanes'
+import { LANES, correlateLanes, imagesInLanes } from './lanes'
 import { FEW, inRows, nearRows } from './near'
 import { packA } from './pack'
+import { shareEnd, shareStart } from './share'
 import { THIN, thinRows } from './thin'
 import { addWeights } from './weightgrad'
 import { correlateTiles, suitsWinograd, weightTiles } from './winograd'
@@ -45,14 +46,38 @@ function layWindow(
   return w
 }
 
+/** Outputs that one image is shared out by. */
+const OUTPUTS: i32 = 16
+
+/** Narrows w to the images of this share, which keeps eights together; returns the first. */
+function shareImages(w: Window): i32 {
+  const unit = w.n >= LANES ? LANES : 1
+  const first = shareStart(w.n, unit)
+  w.n = shareEnd(w.n, unit) - first
+  return first
+}
+
 export function conv(
   n: i32, c: i32, o: i32, groups: i32, id: i32, ih: i32, iw: i32, kd: i32, kh: i32, kw: i32,
   od: i32, oh: i32, ow: i32, sd: i32, sh: i32, sw: i32, pd: i32, ph: i32, pw: i32, dd: i32, dh: i32, dw: i32,
   x: usize, weight: usize, bias: usize, activation: i32, y: usize,
 ): void {
   const w = layWindow(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw)
-  correlate(w, x, weight, 0, bias, activation == Activation.relu ? 0 : -Infinity, y)
-  const size = n * o * w.places
+  const tiles = suitsWinograd(w, false)
+  if (n > 1 || groups > 1) {
+    const first = shareImages(w)
+    x += <usize>(first * c * w.plane) << 2
+    y += <usize>(first * o * w.places) << 2
+  } else {
+    // one image: its outputs, at least so many that none of the ways for few is taken
+    const first = shareStart(o, OUTPUTS)
+    w.o = shareEnd(o, OUTPUTS) - first
+    weight += <usize>(first * c * w.taps) << 2
+    if (bias) bias += <usize>first << 2
+    y += <usize>(first * w.places) << 2
+  }
+  const size = w.n * w.o * w.places
+  correlate(w, tiles, x, weight, 0, bias, activation == Activation.relu ? 0 : -Infinity, y)
   if (activation == Activation.tanh) unary(Unary.tanh, size, 0, 0, y, y)
   else if (activation == Activation.sigmoid) unary(Unary.sigmoid, size, 0, 0, y, y)
 }
@@ -78,6 +103,10 @@ export function convGradInput(
   const back = layWindow(n, o, c, groups, od, oh, ow, kd, kh, kw, id, ih, iw, 1, 1, 1, pz, py, px, dd, dh, dw)
   const plain = sd == 1 && sh == 1 && sw == 1
   const tiles = plain && suitsWinograd(back, false)
+  const first = shareImages(back)
+  n = back.n
+  g += <usize>(first * o * od * oh * ow) << 2
+  gx += <usize>(first * c * id * ih * iw) << 2
   const images = sd == 1 && !tiles ? imagesInLanes(back, sh, sw) : 0
   if (images) {
     correlateLanes(back, images, g, weight, 1, sh, sw, 0, -Infinity, gx)
@@ -88,7 +117,7 @@ export function convGradInput(
     back.n = n
   }
   if (plain && (tiles || inputs * og * (cg + gathering) <= outputs * cg * (og + 18))) {
-    correlate(back, g, weight, 1, 0, -Infinity, gx)
+    correlate(back, tiles, g, weight, 1, 0, -Infinity, gx)
   } else {
     const w = layWindow(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw)
     memory.fill(gx, 0, <usize>(n * c * w.plane) << 2)
@@ -120,9 +149,12 @@ export function convGradWeight(
   }
 }
 
-/** y = max(bias + columns of x times weights, low); if `turned`, the weights are those of the convolution whose dL/dx this is. */
-function correlate(w: Window, x: usize, weight: usize, turned: i32, bias: usize, low: f32, y: usize): void {
-  if (suitsWinograd(w, false)) {
+/**
+ * y = max(bias + columns of x times weights, low), by Winograd's `tiles` or not; if `turned`, the weights are those of the
+ * convolution whose dL/dx this is.
+ */
+function correlate(w: Window, tiles: bool, x: usize, weight: usize, turned: i32, bias: usize, low: f32, y: usize): void {
+  if (tiles) {
     correlateTiles(w, x, weight, turned, bias, low, y)
     return
   }

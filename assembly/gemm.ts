@@ -8,6 +8,7 @@ import { unary } from './elementwise'
 import { FEW, rowProducts } from './gemv'
 import { EDGE, FREE, MR, NR, clearZeros, panelRow, scratchAt, tileRows } from './microkernel'
 import { packA, packB } from './pack'
+import { shareEnd, shareStart } from './share'
 
 const KC: i32 = 256
 const MC: i32 = 120
@@ -28,12 +29,19 @@ export function gemm(
     batch = 1
   }
   const low: f32 = activation == Activation.relu ? 0 : -Infinity
-  for (let i = 0; i < batch; i++) {
+  // several matrices are shared out whole, one by its rows or columns
+  const single = batch == 1
+  const first = single ? 0 : shareStart(batch, 1)
+  const last = single ? 1 : shareEnd(batch, 1)
+  a += <usize>(first * strideA) << 2
+  b += <usize>(first * strideB) << 2
+  c += <usize>(first * strideC) << 2
+  for (let i = first; i < last; i++) {
     if (k <= 0) scaleRows(m, n, beta, bias, low, c)
     else if (m <= FEW && (m == 1 || !transA)) rowProducts(transB, m, n, k, alpha, a, b, beta, bias, 1, low, c)
     // one column: the product of one row, b, and the transposed matrix
     else if (n == 1) rowProducts(1 - transA, 1, m, k, alpha, b, a, beta, bias, 0, low, c)
-    else blocked(transA, transB, m, n, k, alpha, a, b, beta, bias, low, c)
+    else blocked(single, transA, transB, m, n, k, alpha, a, b, beta, bias, low, c)
     if (activation == Activation.tanh) unary(Unary.tanh, m * n, 0, 0, c, c)
     else if (activation == Activation.sigmoid) unary(Unary.sigmoid, m * n, 0, 0, c, c)
     a += <usize>strideA << 2
@@ -67,7 +75,7 @@ const STARTS: usize = BLOCK_B + 4 * KC * NC + 256
 const NARROW: i32 = 20
 
 function blocked(
-  transA: i32, transB: i32, m: i32, n: i32, k: i32, alpha: f32, a: usize, b: usize, beta: f32, bias: usize, low: f32, c: usize,
+  shared: bool, transA: i32, transB: i32, m: i32, n: i32, k: i32, alpha: f32, a: usize, b: usize, beta: f32, bias: usize, low: f32, c: usize,
 ): void {
   if (beta != 0 && (beta != 1 || bias != 0)) {
     scaleRows(m, n, beta, bias, -Infinity, c)
@@ -87,33 +95,40 @@ function blocked(
         v128.store(start + (<usize>j << 5), v, 16)
       }
     }
-    multiply(1 - transB, 1 - transA, n, m, k, alpha, b, a, start, bias ? 32 : 0, 0, c, 4, rowStep, low)
-  } else multiply(transA, transB, m, n, k, alpha, a, b, start, 0, bias ? 4 : 0, c, rowStep, 4, low)
+    multiply(shared, 1 - transB, 1 - transA, n, m, k, alpha, b, a, start, bias ? 32 : 0, 0, c, 4, rowStep, low)
+  } else multiply(shared, transA, transB, m, n, k, alpha, a, b, start, 0, bias ? 4 : 0, c, rowStep, 4, low)
 }
 
 /**
  * c = max(start + alpha op(a) op(b), low). `start` is the address of row 0, column 0 (0: c itself), with bytes from row to row
- * and from column to column (0 or 4); element i, j of c is at c + i rowStep + j columnStep.
+ * and from column to column (0 or 4); element i, j of c is at c + i rowStep + j columnStep. If `shared`, this share's rows or columns only.
  */
 function multiply(
-  transA: i32, transB: i32, m: i32, n: i32, k: i32, alpha: f32, a: usize, b: usize,
+  shared: bool, transA: i32, transB: i32, m: i32, n: i32, k: i32, alpha: f32, a: usize, b: usize,
   start: usize, startRow: usize, startColumn: usize, c: usize, rowStep: usize, columnStep: usize, low: f32,
 ): void {
   const blockA = scratchAt(BLOCK_A)
   const blockB = scratchAt(BLOCK_B)
   const lda = transA ? m : k
   const ldb = transB ? k : n
-  const mc = part(m, MC, MR)
-  const nc = part(n, NC, NR)
+  // every share packs the shorter side for itself
+  const byRows = shared && m >= n
+  const byColumns = shared && m < n
+  const top = byRows ? shareStart(m, MR) : 0
+  const bottom = byRows ? shareEnd(m, MR) : m
+  const left = byColumns ? shareStart(n, NR) : 0
+  const right = byColumns ? shareEnd(n, NR) : n
+  const mc = part(bottom - top, MC, MR)
+  const nc = part(right - left, NC, NR)
   const kc = part(k, KC, 4)
-  for (let j = 0; j < n; j += nc) {
-    const columns = min(nc, n - j)
+  for (let j = left; j < right; j += nc) {
+    const columns = min(nc, right - j)
     for (let l = 0; l < k; l += kc) {
       const depth = min(kc, k - l)
       const floor: f32 = l + depth == k ? low : -Infinity
       packB(transB, columns, depth, b + (<usize>(transB ? j * ldb + l : l * ldb + j) << 2), ldb, blockB)
-      for (let i = 0; i < m; i += mc) {
-        const rows = min(mc, m - i)
+      for (let i = top; i < bottom; i += mc) {
+        const rows = min(mc, bottom - i)
         const panels = (rows + MR - 1) / MR
         packA(transA, rows, panels, depth, alpha, a + (<usize>(transA ? l * lda + i : i * lda + l) << 2), lda, blockA)
         let from: usize = 0

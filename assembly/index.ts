@@ -14,6 +14,7 @@ export { update } from './update'
 export { firstNonFinite } from './reduce'
 
 export { setPrecise } from './microkernel'
+export { setShare } from './share'
 
 /** First address that static data does not use */
 export function heapBase(): usize {

@@ -6,7 +6,7 @@ import { Window } from './columns'
 import { MR, panelRow, scratchAt, transpose } from './microkernel'
 
 /** Images worked on at a time */
-const LANES: i32 = 8
+export const LANES: i32 = 8
 /** Most products of a sum that are added up without a break, so that the cells under all taps stay in first-level cache */
 const DEPTH: i32 = 600
 /** Bytes of the cells and sums of a band of rows that should fit into second-level cache, and the most there is room for */

@@ -1,6 +1,8 @@
 // Batch normalisation over [n, c, inner]: statistics of the channels, the normalised result, its gradients, running averages
-// (S. Ioffe and C. Szegedy, 2015). With inner = 1 vectors hold neighbouring channels, else neighbours of one channel.
+// (S. Ioffe and C. Szegedy, 2015). With inner = 1 vectors hold neighbouring channels, else neighbours of one channel, and a
+// share is some channels.
 import { exactSum, momentsOfColumns, sumOfDeviations } from './reduce'
+import { shareEnd, shareStart } from './share'
 import { add, firstLanes, joined, lowerHalf, mul, splat, storeUpTo, sub, sumLanes, upperHalf } from './simd'
 
 @external('env', 'scratch') declare const scratch: usize
@@ -16,7 +18,8 @@ export function channelMoments(n: i32, c: i32, inner: i32, x: usize, mean: usize
     for (let j = 0; j < c; j++) store<f32>(at(variance, j), <f32>(<f64>load<f32>(at(variance, j)) / count))
     return
   }
-  for (let j = 0; j < c; j++) {
+  const end = shareEnd(c, 1)
+  for (let j = shareStart(c, 1); j < end; j++) {
     let sum: f64 = 0, squares: f64 = 0
     for (let i = 0; i < n; i++) sum += exactSum(inner, at(x, (i * c + j) * inner))
     const exact = sum / count, m = <f32>exact
@@ -50,7 +53,8 @@ export function batchNorm(
     }
     return
   }
-  for (let j = 0; j < c; j++) {
+  const end = shareEnd(c, 1)
+  for (let j = shareStart(c, 1); j < end; j++) {
     const m = splat(load<f32>(at(mean, j))), offset = splat(bias ? load<f32>(at(bias, j)) : 0)
     const factor = splat(<f32>(scaleOf(variance, j, eps) * <f64>(weight ? load<f32>(at(weight, j)) : 1)))
     for (let i = 0; i < n; i++) {
@@ -89,7 +93,8 @@ export function batchNormGrad(
 ): void {
   const count = <f64>n * <f64>inner
   if (inner == 1) return gradColumns(n, c, eps, training, x, mean, variance, weight, g, gx, gweight, gbias)
-  for (let j = 0; j < c; j++) {
+  const end = shareEnd(c, 1)
+  for (let j = shareStart(c, 1); j < end; j++) {
     const m = load<f32>(at(mean, j)), scale = scaleOf(variance, j, eps)
     store<f64>(scratch, 0)
     store<f64>(scratch, 0, 8)

@@ -5,9 +5,13 @@ import { COLUMNS, HALF, Half, TAP, Window, gatherHalf, imagesAtOnce, layHalves, 
 import { block, part } from './gemm'
 import { MR, NR, clearZeros, panelRow, scratchAt, transpose } from './microkernel'
 import { FEW } from './near'
+import { shareEnd, shareStart } from './share'
 import { nearWeights } from './thin'
 
-/** gw = or, unless `fresh`, += dL/dy times the turned columns of x. */
+/**
+ * gw = or, unless `fresh`, += dL/dy times the turned columns of x. A share is some groups, or some taps of all outputs, or some
+ * outputs if they are more.
+ */
 export function addWeights(w: Window, x: usize, g: usize, fresh: i32, gw: usize): void {
   const groups = w.groups
   const cg = w.c / groups
@@ -20,8 +24,16 @@ export function addWeights(w: Window, x: usize, g: usize, fresh: i32, gw: usize)
   const halvesAt = scratchAt(HALVES_AT)
   const blockA = scratchAt(A_AT)
   const blockB = scratchAt(B_AT)
-  const kc = part(depth, TAPS, NR)
-  const oc = part(og, GRAD_ROWS, MR)
+  const byTaps = groups == 1 && depth >= og
+  const byRows = groups == 1 && depth < og
+  const firstGroup = groups > 1 ? shareStart(groups, 1) : 0
+  const lastGroup = groups > 1 ? shareEnd(groups, 1) : 1
+  const firstTap = byTaps ? shareStart(depth, NR) : 0
+  const lastTap = byTaps ? shareEnd(depth, NR) : depth
+  const firstRow = byRows ? shareStart(og, MR) : 0
+  const lastRow = byRows ? shareEnd(og, MR) : og
+  const kc = part(lastTap - firstTap, TAPS, NR)
+  const oc = part(lastRow - firstRow, GRAD_ROWS, MR)
   const most = og <= FEW ? COLUMNS : GRAD_COLUMNS
   const images = imagesAtOnce(places, most)
   const jc = images ? images * places : most
@@ -41,17 +53,17 @@ export function addWeights(w: Window, x: usize, g: usize, fresh: i32, gw: usize)
       from = g
       onward = 0
     }
-    for (let group = 0; group < groups; group++) {
+    for (let group = firstGroup; group < lastGroup; group++) {
       const shift = onward + (<usize>(group * cg * w.plane) << 2)
-      for (let r = 0; r < og; r += oc) {
-        const rows = min(oc, og - r)
+      for (let r = firstRow; r < lastRow; r += oc) {
+        const rows = min(oc, lastRow - r)
         const panels = (rows + MR - 1) / MR
         const row = group * og + r
         const corner = from + (<usize>(row * places) << 2)
         if (og > FEW) gatherRows(halvesAt, halves, rows, panels, places, corner, blockA)
-        for (let k = 0; k < depth; k += kc) {
-          const some = min(kc, depth - k)
-          if (kc < depth || j == 0 && group == 0 && r == 0) layTaps(w, k, some, taps)
+        for (let k = firstTap; k < lastTap; k += kc) {
+          const some = min(kc, lastTap - k)
+          if (firstTap + kc < lastTap || j == 0 && group == firstGroup && r == firstRow) layTaps(w, k, some, taps)
           const first = fresh != 0 && j == 0
           const to = gw + (<usize>(row * depth + k) << 2)
           const step = <usize>depth << 2

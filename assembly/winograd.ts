@@ -5,6 +5,7 @@ import { FINISHED, GRAD_STRIPS_AT, POINTS_AT, STRIPS_AT, TILES } from './blocks'
 import { Window } from './columns'
 import { block, part } from './gemm'
 import { MR, NR, SCRATCH_BYTES, clearZeros, isPrecise, panelRow, scratchAt } from './microkernel'
+import { shareEnd, shareStart } from './share'
 import { copyStrips, frameBytes, layPlaces, layStrips, pitchOf, placeOf, storeTile } from './winograd-tiles'
 import { cellsForward, outputsBack, pointsToFilters, pointsToTiles, tapsForward } from './winograd-transform'
 
@@ -162,8 +163,14 @@ export function weightTiles(w: Window, x: usize, g: usize, gw: usize): void {
   const gradStrips = scratchAt(GRAD_STRIPS_AT)
   const pitch = pitchOf(across, TILES)
   const most = part(tiles, TILES, 1)
-  const kc = part(c, GRAD_SIDE, NR)
-  const oc = part(o, GRAD_SIDE, MR)
+  // every share transforms the smaller side for itself
+  const byOutputs = o > c
+  const firstChannel = byOutputs ? 0 : shareStart(c, NR)
+  const lastChannel = byOutputs ? c : shareEnd(c, NR)
+  const firstOutput = byOutputs ? shareStart(o, MR) : 0
+  const lastOutput = byOutputs ? shareEnd(o, MR) : o
+  const kc = part(lastChannel - firstChannel, GRAD_SIDE, NR)
+  const oc = part(lastOutput - firstOutput, GRAD_SIDE, MR)
   const frame = scratchAt(POINTS_AT)
   const size = frameBytes(across, TILES)
   const gradFrame = frame + 4 * size
@@ -173,11 +180,11 @@ export function weightTiles(w: Window, x: usize, g: usize, gw: usize): void {
   const gradStep = APART + <usize>(oc * most) * 4
   const filters = grads + 36 * gradStep
   const filterStep = APART + <usize>(oc * kc) * 4
-  for (let r = 0; r < o; r += oc) {
-    const rows = min(oc, o - r)
+  for (let r = firstOutput; r < lastOutput; r += oc) {
+    const rows = min(oc, lastOutput - r)
     const panels = (rows + MR - 1) / MR
-    for (let k = 0; k < c; k += kc) {
-      const depth = min(kc, c - k)
+    for (let k = firstChannel; k < lastChannel; k += kc) {
+      const depth = min(kc, lastChannel - k)
       const wide = (depth + NR - 1) & ~(NR - 1)
       for (let j = 0; j < tiles; j += most) {
         const some = min(most, tiles - j)

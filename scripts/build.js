@@ -5,14 +5,14 @@ import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
-import { importedKernels, inlinedKernels, namedClasses } from './plugins.js'
+import { importedKernels, inlinedKernels, namedClasses, withSharedMemory } from './plugins.js'
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const bin = (...parts) => join(root, 'node_modules', ...parts)
 const run = (...args) => execFileSync(process.execPath, args, { cwd: root, stdio: 'inherit' })
 
 /** Entry points beside the engine; they import it by its bare name. */
-const PARTS = ['train', 'models', 'io', 'plot', 'worker']
+const PARTS = ['train', 'models', 'io', 'plot', 'worker', 'threads']
 const shared = {
   absWorkingDir: root,
   bundle: true,
@@ -25,11 +25,15 @@ const shared = {
 
 /** The compiled forms of the kernels: targets of asconfig.json */
 const BINARIES = ['simd', 'relaxed']
+const sharedFile = name => `build/wasm/${name}.shared.wasm`
 export const wasmFiles = BINARIES.map(name => `build/wasm/${name}.wasm`)
 
 export async function buildKernels() {
   mkdirSync(join(root, 'build/wasm'), { recursive: true })
-  await Promise.all(BINARIES.map(name => compile('--target', name)))
+  await Promise.all(BINARIES.map(async name => {
+    await compile('--target', name)
+    writeFileSync(join(root, sharedFile(name)), withSharedMemory(readFileSync(join(root, `build/wasm/${name}.wasm`))))
+  }))
 }
 
 /** Runs AssemblyScript's compiler; several may run at a time. */
@@ -58,7 +62,7 @@ export async function buildLibrary() {
     engine('hebb.workerd.js', importedKernels('', ['simd.wasm', 'relaxed.wasm'])),
     // the bundlers that know ?module compile with the Node.js they run on, and Node 20 knows no relaxed SIMD
     engine('hebb.edge.js', importedKernels('?module', ['simd.wasm'])),
-    ...PARTS.map(part => buildFile(`${part}.js`, { entryPoints: [`ts/${part}/index.ts`], external: ['hebb', 'hebb/*'], plugins: [namedClasses] })),
+    ...PARTS.map(part => buildFile(`${part}.js`, { entryPoints: [`ts/${part}/index.ts`], external: ['hebb', 'hebb/*'], plugins: [inlinedKernels(root), namedClasses] })),
   ])
   for (const file of wasmFiles) copyFileSync(join(root, file), join(root, 'build/dist', basename(file)))
 }

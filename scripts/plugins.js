@@ -27,7 +27,7 @@ export const inlinedKernels = root => ({
     build.onLoad({ filter: /\.wasm$/ }, ({ path }) => {
       const { text, order } = packed(readFileSync(path))
       const contents = `import { compileText } from './inlined.ts'
-export default () => compileText("${text}", "${order}", ${basename(path) === 'relaxed.wasm'})`
+export default () => compileText("${text}", "${order}", ${basename(path).startsWith('relaxed')})`
       return { contents, resolveDir: join(root, 'ts/backends'), watchFiles: [path] }
     })
   },
@@ -59,4 +59,59 @@ export const namedClasses = {
       loader: 'ts',
     }))
   },
+}
+
+/** A LEB128 number at `at` and the position after it */
+function number(bytes, at) {
+  let value = 0
+  for (let shift = 0; ; shift += 7) {
+    const byte = bytes[at++]
+    value += (byte & 127) * 2 ** shift
+    if (byte < 128) return [value, at]
+  }
+}
+function leb(value) {
+  const bytes = []
+  for (; value > 127; value = Math.floor(value / 128)) bytes.push((value & 127) | 128)
+  return [...bytes, value]
+}
+
+const IMPORTS = 2
+const KINDS = { function: 0, memory: 2, global: 3 }
+const HAS_MAXIMUM = 1
+const SHARED = 2
+const MOST_PAGES = 65536
+
+/**
+ * The same kernels for a memory that threads share: instructions and data stay byte for byte, so results have the same bits, and only the
+ * limits of the imported memory say something else.
+ */
+export function withSharedMemory(bytes) {
+  let at = 8
+  while (bytes[at] !== IMPORTS) {
+    const [size, next] = number(bytes, at + 1)
+    at = next + size
+  }
+  const start = at
+  const [size, first] = number(bytes, at + 1)
+  const end = first + size
+  const [count, next] = number(bytes, first)
+  at = next
+  for (let i = 0; i < count; i++) {
+    for (let name = 0; name < 2; name++) {
+      const [length, text] = number(bytes, at)
+      at = text + length
+    }
+    const kind = bytes[at++]
+    if (kind === KINDS.memory) {
+      const [minimum, after] = number(bytes, at + 1)
+      const rest = bytes[at] & HAS_MAXIMUM ? number(bytes, after)[1] : after
+      const section = [...bytes.subarray(first, at), HAS_MAXIMUM | SHARED, ...leb(minimum), ...leb(MOST_PAGES), ...bytes.subarray(rest, end)]
+      return Buffer.from([...bytes.subarray(0, start), IMPORTS, ...leb(section.length), ...section, ...bytes.subarray(end)])
+    }
+    if (kind === KINDS.function) at = number(bytes, at)[1]
+    else if (kind === KINDS.global) at += 2
+    else throw new Error(`an import of kind ${kind} in the kernels: functions, memories and globals expected`)
+  }
+  throw new Error('the kernels import no memory')
 }

@@ -54,9 +54,9 @@ const FLOORS = [
   ['index'],
 ]
 /** Entry points of their own, which import the engine as its users do */
-const PARTS = ['models', 'train', 'rl', 'io', 'plot', 'worker']
+const PARTS = ['models', 'train', 'rl', 'io', 'plot', 'worker', 'threads']
 /** What lies outside ts/ and may be imported: the codes that kernels and library share, and the compiled kernels */
-const GROUND = ['assembly/codes.js', 'build/wasm/simd.wasm', 'build/wasm/relaxed.wasm']
+const GROUND = ['assembly/codes.js', 'build/wasm/simd.wasm', 'build/wasm/relaxed.wasm', 'build/wasm/simd.shared.wasm', 'build/wasm/relaxed.shared.wasm']
 
 const room = (file: string) => file.split('/')[1]!.replace(/\.ts$/, '')
 const floorOf = (file: string) => FLOORS.findIndex(names => names.includes(room(file)))
@@ -81,7 +81,8 @@ test('the other entry points import hebb by its name', () => {
   const wrong: string[] = []
   for (const file of SOURCES.filter(f => PARTS.includes(room(f)))) {
     for (const { from } of importsOf(read(file))) {
-      const inside = from.startsWith('.') && room(posix.join(dirname(file), from)) === room(file)
+      const target = posix.join(dirname(file), from)
+      const inside = from.startsWith('.') && (room(target) === room(file) || (GROUND.includes(target) && target.endsWith('.wasm')))
       if (!inside && from !== 'hebb' && !PARTS.some(part => from === `hebb/${part}`)) wrong.push(`${file} imports ${from}`)
     }
   }

@@ -18,7 +18,7 @@ interface Product {
   bias?: boolean
   activation?: Activation
 }
-function product(d: Draw, q: Product) {
+export function product(d: Draw, q: Product) {
   const { m, n, k, transA = 0, transB = 0, alpha = 1, beta = 0, batch = 1, gap = 0, activation = Activation.none } = q
   const [strideA, strideB, strideC] = [q.shareA ? 0 : m * k + gap, q.shareB ? 0 : k * n + gap, m * n + gap]
   const size = (matrix: number, stride: number) => (batch === 0 ? 0 : (batch - 1) * stride + matrix)

@@ -105,7 +105,7 @@ const CONVOLUTIONS: Shape[] = [
   { n: 1, c: 1, o: 2, size: [3, 5, 5], kernel: [3, 5, 5] },
 ]
 
-function convolution(q: Shape, d: Draw) {
+export function convolution(q: Shape, d: Draw) {
   const { n = 1, c, o, groups = 1 } = q
   const s = windowSizes(q)
   const product = (list: number[]) => list.reduce((a, b) => a * b)

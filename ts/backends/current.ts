@@ -33,6 +33,8 @@ const made = new Map<BackendName, Backend>()
 let wasm: WasmBackend | null = null
 /** The binary of the next backend, if not the fastest */
 let compiled: Compiled | undefined
+/** `wasm` comes from hebb/threads */
+let adopted = false
 let preferred: BackendName | 'meta' | null = null
 let meta: Backend | null = null
 
@@ -49,6 +51,7 @@ export function backendNamed(name: BackendName): Backend {
 /** Pins the plain binary, or takes the fastest again. Compiled at once: inside a request, where tensors may be made, it can be forbidden. */
 function setStrict(strict: boolean): void {
   if (strict === settings.strict) return
+  if (adopted) throw new Error('configure: threads compute already, with their own binary: call it before useThreads()')
   if (wasmAvailable()) {
     try {
       compiled = compiledBinary(strict ? 'simd' : undefined)
@@ -62,6 +65,17 @@ function setStrict(strict: boolean): void {
     }
   }
   settings.strict = strict
+}
+
+/**
+ * Makes a backend whose kernels are those of hebb/threads the one for WebAssembly.
+ * @throws Error once tensors exist
+ */
+export function adoptWasm(backend: WasmBackend): void {
+  if (memoryInUse()) throw new Error('useThreads: tensors exist already: call it before the first tensor is made')
+  backend.setPrecise(settings.precise)
+  made.set('wasm', (wasm = backend))
+  adopted = true
 }
 
 /** Where tensors made now live. */
@@ -119,6 +133,7 @@ export interface Info {
   backend: BackendName
   /** relaxed or simd, or the element type of a reference backend */
   binary: string
+  /** How many threads compute: 1 without useThreads() of hebb/threads */
   threads: number
   strict: boolean
   precise: boolean
@@ -141,7 +156,7 @@ export function info(): Info {
   return {
     backend: backend.name,
     binary: backend.variant,
-    threads: 1,
+    threads: backend === wasm ? wasm.threads : 1,
     strict: settings.strict,
     precise: settings.precise,
     memory: { buffers: heap.live, bytes: heap.liveBytes, peak: heap.peakBytes, reserved: backend.bytes, limit: settings.limit },

@@ -11,7 +11,7 @@ const SCRATCH_BYTES = 4 << 20
 /** Vector loads may read past the last tensor, never write. */
 const SLACK = 64
 
-type Exports = Kernels<number> & { heapBase(): number; setPrecise(on: number): void }
+type Exports = Kernels<number> & { heapBase(): number; setPrecise(on: number): void; setShare(index: number, count: number): void }
 
 /** relaxed: fused multiply-adds, where the processor and the runtime have them. simd: the same bits everywhere */
 export type Binary = 'relaxed' | 'simd'
@@ -20,8 +20,14 @@ const COMPILERS: Record<Binary, () => WebAssembly.Module> = { relaxed, simd }
 
 export interface WasmBackend extends Backend {
   readonly variant: Binary
+  /** How many threads compute: more than one is hebb/threads' work */
+  threads: number
   /** Only direct convolution algorithms from now on, or any (at first) */
   setPrecise(on: boolean): void
+  /** From now on products, convolutions and batch norms do share `index` of `count` of their work */
+  setShare(index: number, count: number): void
+  /** Address of a scratch region for one more thread. Throws RangeError when there is no more memory. */
+  reserveScratch(): number
 }
 
 /** A compiled binary and its name */
@@ -57,8 +63,9 @@ export function compiledBinary(binary?: Binary): Compiled {
   return binary === undefined || binary === fastest.binary ? fastest : { binary, module: COMPILERS[binary]() }
 }
 
-const PAGES = (STATIC_BYTES + SCRATCH_BYTES) / PAGE
-const ownMemory = (): WebAssembly.Memory => new WebAssembly.Memory({ initial: PAGES, maximum: 65536 })
+/** Size of a backend's memory at first */
+export const WASM_PAGES = (STATIC_BYTES + SCRATCH_BYTES) / PAGE
+const ownMemory = (): WebAssembly.Memory => new WebAssembly.Memory({ initial: WASM_PAGES, maximum: 65536 })
 
 /** A backend on a compiled binary, with a memory of its own if none is given. Throws if WebAssembly with SIMD is not available. */
 export function createWasm({ binary, module }: Compiled = compiledBinary(), memory: WebAssembly.Memory = ownMemory()): WasmBackend {
@@ -83,18 +90,21 @@ export function createWasm({ binary, module }: Compiled = compiledBinary(), memo
     refresh()
     return dtype === 'int32' ? i32 : f32
   }
-  const { heapBase, setPrecise, ...kernels } = exports
+  const { heapBase, setPrecise, setShare, ...kernels } = exports
   if (heapBase() > STATIC_BYTES) throw new Error('wasm: static data reaches into the scratch region; raise initialMemory in asconfig.json')
 
   // no getter in here: V8 would look the properties of such an object up by hashing, a sixth of a tiny op's time
   const backend: WasmBackend & { bytes: number } = {
     name: 'wasm',
     variant: binary,
+    threads: 1,
     width: 4,
     kernels: kernels satisfies Kernels<number>,
     setPrecise(on) {
       setPrecise(on ? 1 : 0)
     },
+    setShare,
+    reserveScratch: () => backend.reserve(SCRATCH_BYTES + SLACK),
     bytes: 0,
     reserve(bytes) {
       const address = top
