@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { Adam, configure, dropout, info, Linear, MemoryError, parameter, rand, scope, steps, tensor, zeros, type Tensor } from 'hebb'
 import { createReference } from '../ts/backends/reference/index.js'
 import { createWasm, wasmAvailable } from '../ts/backends/wasm.js'
-import { Arena, Buffer, sizeClass } from '../ts/memory.js'
+import { Arena, Buffer, sizeClass } from '../ts/arena.js'
 
 test('size classes: multiples of 64 to 4 KiB, then eighths of a power of two, never more than an eighth too much', () => {
   assert.equal([0, 1, 64, 65, 4096, 4097, 4608, 8192, 8193, 2 ** 30 + 1].map(sizeClass), [64, 64, 64, 128, 4096, 4608, 4608, 8192, 9216, 2 ** 30 + 2 ** 27])
@@ -81,7 +81,8 @@ const programs: Record<string, () => void> = {
     for (let i = 0; i < 3000; i++) tensor([i])
   },
   limit() {
-    const limit = 1 << 20
+    // a megabyte for tensors
+    const limit = (1 << 20) + (4 << 20) + 65536
     configure({ memory: { limit } })
     const first = zeros([1000])
     const rows: Tensor[] = []
@@ -92,8 +93,8 @@ const programs: Record<string, () => void> = {
       error = caught
     }
     assert.instance(error, MemoryError)
-    assert.match((error as Error).message, /^memory: 0\.0 MB more wanted, 1\.0 MB reserved of which 1\.0 MB are in use, and the limit of 1\.0 MB is reached: use smaller batches, /)
-    assert.ok(rows.length > 15 && info().memory.reserved <= limit)
+    assert.match((error as Error).message, /^memory: 0\.0 MB more wanted, 1\.0 MB reserved of which 1\.0 MB are in use, and the limit of 5\.1 MB, 4\.1 MB of it for the kernels, is reached: use smaller batches, /)
+    assert.ok(rows.length > 15 && info().memory.total <= limit)
     for (const t of rows) t.dispose()
     // ranges of another size are cut from what was freed
     for (const _ of steps(100)) for (let i = 0; i < 20; i++) assert.is(first.add(i).mean().item(), i)
@@ -129,6 +130,7 @@ const programs: Record<string, () => void> = {
   },
   settings() {
     assert.throws(() => configure({ memory: { limit: 0 } }), 'configure: memory.limit must be a number of bytes > 0, got 0')
+    assert.throws(() => configure({ memory: { limit: 4e6 } }), 'configure: a memory.limit above the 4.1 MB that the kernels need expected, got 3.8 MB')
     assert.throws(() => configure({ backend: 'cuda' as 'wasm' }), 'configure: backend must be wasm, reference or reference64, got cuda')
     assert.throws(() => configure({ threads: 2 } as object), 'configure: backend, strict, precise, memory expected, got threads')
     configure({ backend: 'reference64', strict: true, memory: { limit: 1e6 } })

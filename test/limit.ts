@@ -2,12 +2,15 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { spawnSync } from 'node:child_process'
 import { setTimeout as wait } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import {
-  Adam, BatchNorm2d, capture, Conv2d, crossEntropy, Dropout, engine, Flatten, info, Linear, manualSeed, MaxPool2d, MemoryError, rand, ReLU, Sequential, steps, tensor, type Tensor,
+  Adam, ArrayDataset, BatchNorm2d, capture, configure, Conv2d, crossEntropy, DataLoader, dropout, Dropout, engine, Flatten, full, Generator, info, Linear, manualSeed,
+  MaxPool2d, MemoryError, noGrad, ones, rand, ReLU, Sequential, steps, tensor, zeros, type Tensor,
 } from 'hebb'
+import { LeNet5 } from 'hebb/models'
 
 const live = () => info().memory.buffers
 const gc = (() => {
@@ -98,4 +101,97 @@ for (const captured of [false, true]) {
   })
 }
 
-test.run()
+// ---- engines of their own, with a limit ---------------------------------------------------------------------------------------
+
+const MB = 1 << 20
+const programs: Record<string, () => unknown> = {
+  /** The main job of a small isolate */
+  lenet() {
+    configure({ memory: { limit: 64 * MB } })
+    manualSeed(0)
+    const data = (n: number) => new ArrayDataset(
+      { values: Uint8Array.from({ length: n * 784 }, (_, i) => (i * i) % 3), shape: [1, 28, 28] },
+      { values: Int32Array.from({ length: n }, (_, i) => i % 10), shape: [] },
+    )
+    const model = new LeNet5()
+    const optimizer = new Adam(model.parameters(), { amsgrad: true })
+    const batches = new DataLoader(data(640), { batchSize: 64 })
+    const learn = (x: Tensor, y: Tensor): Tensor => {
+      const loss = crossEntropy(model.forward(x), y)
+      optimizer.zeroGrad()
+      loss.backward()
+      optimizer.step()
+      return loss
+    }
+    for (const [x, y] of batches) assert.ok(Number.isFinite(learn(x!, y!).item()))
+    const eager = info().memory
+    const step = capture(learn)
+    for (const [x, y] of batches) assert.ok(Number.isFinite(step(x!, y!).item()))
+    const captured = info().memory
+    let seen = 0
+    model.eval()
+    for (const [x] of new DataLoader(data(10000), { batchSize: 250 })) seen += noGrad(() => model.forward(x!).argmax(1)).size
+    assert.is(seen, 10000)
+    const { total } = info().memory
+    assert.ok(total <= 64 * MB)
+    return [eager, captured, { total }].map(({ total }) => (total / MB).toFixed(1)).join(' ')
+  },
+  /** Many sizes in turn, none of them a neighbour's: what was freed must be joined again */
+  sizes() {
+    configure({ memory: { limit: 16 * MB } })
+    const random = new Generator(1)
+    const kept: Tensor[] = []
+    let most = 0
+    for (let i = 0; i < 3000; i++) {
+      const bytes = Math.floor(64 * 2 ** (Math.floor(random.uniform() * 13) + random.uniform()))
+      while (kept.length > 0 && info().memory.bytes + bytes > 6 * MB) kept.splice(Math.floor(random.uniform() * kept.length), 1)[0]!.dispose()
+      const t = full([Math.ceil(bytes / 4)], i)
+      kept.push(t)
+      if (i % 50 === 0) for (const [at, k] of kept.entries()) assert.ok(new Set(k.values()).size === 1, `tensor ${at} at turn ${i} holds its own number only`)
+      most = Math.max(most, info().memory.total)
+    }
+    for (const t of kept) t.dispose()
+    // nearly all of it in one piece
+    const large = zeros([(11 * MB) / 4])
+    assert.ok(most <= 16 * MB && info().memory.total <= 16 * MB)
+    return large.size
+  },
+  /** The limit holds to the byte, whatever asks, and growth ahead stops there */
+  exact() {
+    const limit = 6 * MB + 12345
+    configure({ memory: { limit } })
+    const sizes: number[] = []
+    for (const size of [1000, 300, 10]) {
+      try {
+        for (;;) {
+          sizes.push(rand([size]).keep().size)
+          dropout(sizes.length % 2 ? ones([5]) : ones([3]), { p: 0.5 }).dispose()
+          assert.ok(info().memory.total <= limit)
+        }
+      } catch (error) {
+        assert.instance(error, MemoryError)
+      }
+    }
+    const { bytes, total } = info().memory
+    assert.ok(total > limit - 65536 && bytes > 6 * MB - 4.1 * MB - 65536, `${bytes} of ${total}`)
+    return 'full'
+  },
+}
+const alone = (name: string): string => {
+  const { stdout, stderr, status } = spawnSync(process.execPath, [process.argv[1]!, name], { encoding: 'utf8', timeout: 60000 })
+  assert.is(status, 0, `${name}: ${stdout}${stderr}`)
+  return stdout.trim()
+}
+
+test('LeNet-5 trains in batches of 64 with Adam, eagerly and captured, and is evaluated on 10,000 images, in 64 MB of linear memory', () => {
+  const [eager, captured, evaluated] = alone('lenet').split(' ').map(Number)
+  assert.ok(eager! < 20 && captured! < 24 && evaluated! < 48, `${eager} MB eager, ${captured} MB with the captured step too, ${evaluated} MB after evaluation`)
+})
+
+test('many sizes in turn: freed ranges are joined before memory is said to be full', () => assert.is(alone('sizes'), `${(11 * MB) / 4}`))
+
+test('the limit is that of all linear memory, which reaches but never passes it', () => assert.is(alone('exact'), 'full'))
+
+const program = process.argv[2]
+if (program) console.log(programs[program]!())
+else test.run()

@@ -44,7 +44,7 @@ import e, * as f from 'v'\nexport { type G } from './u.js'\nimport './side.js'\n
 const FLOORS = [
   ['shape'],
   ['kernels'],
-  ['memory'],
+  ['arena', 'memory'],
   ['format', 'tensor', 'autograd', 'backward', 'scope', 'numerics', 'random'],
   ['backends'],
   ['ops'],

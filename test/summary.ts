@@ -7,7 +7,7 @@ import {
   maxPool2d, MemoryError, Module, MultiheadAttention, noGrad, onMeta, parameter, randn, ReLU, scope, Sequential, ShapeError, summary, Tensor, tensor, zeros, type Shape,
 } from 'hebb'
 import { LeNet5, MLP, ResNet18 } from 'hebb/models'
-import { sizeClass } from '../ts/memory.js'
+import { sizeClass } from '../ts/arena.js'
 
 /** A module of one function */
 class Apply extends Module {

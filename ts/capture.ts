@@ -1,9 +1,10 @@
 // capture(step): run a step once while the kernel table writes down every call, then replay the list. Freed buffers are reused
 // in the same order each time, so the recorded addresses already are a static memory plan.
 
+import { Arena, type Buffer } from './arena.js'
 import { currentBackend } from './backends/current.js'
 import type { Backend, DType, Kernels } from './kernels.js'
-import { Arena, type Buffer, closeScope, FRAME, heapOf, openScope, recorder as active, setRecorder, type Owned, type Recorder } from './memory.js'
+import { closeScope, FRAME, heapOf, openScope, recorder as active, setRecorder, type Owned, type Recorder } from './memory.js'
 import { show } from './shape.js'
 import { Tensor } from './tensor.js'
 

@@ -246,9 +246,14 @@ export interface Backend {
   readonly width: number
   /** Replaced by a recording table while a step is captured */
   kernels: Kernels<number>
-  /** Bytes of linear memory reserved so far */
+  /** Bytes reserved so far */
   readonly bytes: number
-  /** Reserve bytes (a multiple of 64) at the end of the memory and return their address, a multiple of 64 and never 0. Throws RangeError when there is no more. */
+  /** Bytes of linear memory, which holds what is reserved, the kernels' own data and scratch, and what was grown ahead */
+  readonly total: number
+  /**
+   * For arenas: reserve bytes (a multiple of 64) at the end of the memory and return their address, a multiple of 64 and never 0.
+   * The memory never grows beyond the limit (memoryLimit() of arena.ts). Throws RangeError when there is no more.
+   */
   reserve(bytes: number): number
   /** A copy of n elements */
   read(address: number, n: number, dtype: DType): Float32Array | Float64Array | Int32Array

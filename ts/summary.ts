@@ -1,9 +1,10 @@
 // summary(model, inputShape): what each layer of a model makes and costs, from a run on the meta backend that computes nothing.
 
+import type { Buffer } from './arena.js'
 import { isRecording, type Node } from './autograd.js'
 import { currentBackend, onMeta } from './backends/current.js'
 import type { Backend, DType, Kernels } from './kernels.js'
-import { closeScope, HOME, openScope, type Buffer, type Scope } from './memory.js'
+import { closeScope, HOME, openScope, type Scope } from './memory.js'
 import { Module } from './nn/module.js'
 import { empty } from './ops/creation.js'
 import { checkShape, show, sizeOf, stridesOf, type Shape } from './shape.js'

@@ -2,7 +2,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import type { Backend, DType } from './kernels.js'
-import { arenaFor, Buffer, collects, currentHome, currentScope, heapOf, recorder, type Kin, type Owned, type Scope } from './memory.js'
+import { Buffer } from './arena.js'
+import { arenaFor, collects, currentHome, currentScope, heapOf, recorder, type Kin, type Owned, type Scope } from './memory.js'
 import type { Node } from './autograd.js'
 import { format } from './format.js'
 import { ShapeError, show, sizeOf, type Shape } from './shape.js'

@@ -1,10 +1,11 @@
 // Which backend new tensors live on, and the settings of the engine: configure() and info().
 
 import type { Backend } from '../kernels.js'
-import { heapOf, limitMemory, memoryInUse } from '../memory.js'
+import { limitMemory, megabytes } from '../arena.js'
+import { heapOf, memoryInUse } from '../memory.js'
 import { createMeta } from './meta.js'
 import { createReference } from './reference/index.js'
-import { compiledBinary, createWasm, wasmAvailable, wasmRefusal, type Compiled, type WasmBackend } from './wasm.js'
+import { compiledBinary, createWasm, KERNEL_BYTES, wasmAvailable, wasmRefusal, type Compiled, type WasmBackend } from './wasm.js'
 
 export type BackendName = 'wasm' | 'reference' | 'reference64'
 const NAMES: readonly BackendName[] = ['wasm', 'reference', 'reference64']
@@ -23,7 +24,10 @@ export interface Settings {
    */
   precise?: boolean
   memory?: {
-    /** Largest number of bytes for tensors (default: what the runtime grants) */
+    /**
+     * Largest number of bytes of the engine's linear memory: tensors, what is grown ahead, and on wasm 4.1 MB for the kernels
+     * (default: what the runtime grants)
+     */
     limit?: number
   }
 }
@@ -125,6 +129,10 @@ export function configure(wanted: Settings): void {
   const limit = wanted.memory?.limit
   if (limit !== undefined) {
     if (!(limit > 0)) throw new Error(`configure: memory.limit must be a number of bytes > 0, got ${limit}`)
+    const name = preferred ?? (wasmAvailable() ? 'wasm' : 'reference')
+    if (name === 'wasm' && limit <= KERNEL_BYTES) {
+      throw new Error(`configure: a memory.limit above the ${megabytes(KERNEL_BYTES)} that the kernels need expected, got ${megabytes(limit)}`)
+    }
     limitMemory((settings.limit = limit))
   }
 }
@@ -138,11 +146,12 @@ export interface Info {
   strict: boolean
   precise: boolean
   memory: {
-    /** Buffers alive and their bytes; the most bytes alive at once; bytes reserved; the limit */
+    /** Buffers alive and their bytes; the most bytes alive at once; bytes reserved for them; all linear memory, which has the limit */
     buffers: number
     bytes: number
     peak: number
     reserved: number
+    total: number
     limit: number
   }
   /** Why WebAssembly is not used, or null */
@@ -159,7 +168,7 @@ export function info(): Info {
     threads: backend === wasm ? wasm.threads : 1,
     strict: settings.strict,
     precise: settings.precise,
-    memory: { buffers: heap.live, bytes: heap.liveBytes, peak: heap.peakBytes, reserved: backend.bytes, limit: settings.limit },
+    memory: { buffers: heap.live, bytes: heap.liveBytes, peak: heap.peakBytes, reserved: backend.bytes, total: backend.total, limit: settings.limit },
     refused: wasmRefusal,
   }
 }

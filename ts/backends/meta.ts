@@ -1,8 +1,8 @@
 // The meta backend: addresses without memory behind them. Tensors have shapes, kernels do nothing, so that models of any size can be
 // built and run for their shapes.
 
+import { SHAPES_ONLY } from '../arena.js'
 import type { Backend, Kernels } from '../kernels.js'
-import { SHAPES_ONLY } from '../memory.js'
 
 /** A backend whose address space ends at 2^53. Reading what a kernel would have computed is an error. */
 export function createMeta(): Backend {
@@ -36,6 +36,7 @@ export function createMeta(): Backend {
       uniform: nothing, normal: nothing, bernoulli: nothing, update: nothing, firstNonFinite: unknown,
     } satisfies Kernels<number>,
     bytes: 0,
+    total: 0,
     reserve(bytes) {
       const address = top
       if (top + bytes > Number.MAX_SAFE_INTEGER) throw new RangeError('the end of the 2^53 addresses that a number can name')

@@ -1,5 +1,6 @@
 // The WebAssembly backend: instantiates the compiled kernels over one linear memory and binds them to the kernel table.
 
+import { megabytes, memoryLimit } from '../arena.js'
 import type { Backend, DType, Kernels } from '../kernels.js'
 import relaxed from '../../build/wasm/relaxed.wasm'
 import simd from '../../build/wasm/simd.wasm'
@@ -63,15 +64,18 @@ export function compiledBinary(binary?: Binary): Compiled {
   return binary === undefined || binary === fastest.binary ? fastest : { binary, module: COMPILERS[binary]() }
 }
 
+/** What the kernels need before the first tensor */
+export const KERNEL_BYTES = STATIC_BYTES + SCRATCH_BYTES + SLACK
 /** Size of a backend's memory at first */
 export const WASM_PAGES = (STATIC_BYTES + SCRATCH_BYTES) / PAGE
-const ownMemory = (): WebAssembly.Memory => new WebAssembly.Memory({ initial: WASM_PAGES, maximum: 65536 })
+const MOST_PAGES = 65536
+const ownMemory = (): WebAssembly.Memory => new WebAssembly.Memory({ initial: WASM_PAGES, maximum: MOST_PAGES })
 
 /** A backend on a compiled binary, with a memory of its own if none is given. Throws if WebAssembly with SIMD is not available. */
 export function createWasm({ binary, module }: Compiled = compiledBinary(), memory: WebAssembly.Memory = ownMemory()): WasmBackend {
   const scratch = new WebAssembly.Global({ value: 'i32', mutable: false }, STATIC_BYTES)
   const exports = new WebAssembly.Instance(module, { env: { memory, scratch } }).exports as unknown as Exports
-  const first = STATIC_BYTES + SCRATCH_BYTES + SLACK
+  const first = KERNEL_BYTES
   let top = first
 
   // growth detaches views, so they are made anew whenever the buffer has changed
@@ -93,8 +97,16 @@ export function createWasm({ binary, module }: Compiled = compiledBinary(), memo
   const { heapBase, setPrecise, setShare, ...kernels } = exports
   if (heapBase() > STATIC_BYTES) throw new Error('wasm: static data reaches into the scratch region; raise initialMemory in asconfig.json')
 
+  const grown = (pages: number): boolean => {
+    try {
+      memory.grow(pages)
+      return true
+    } catch {
+      return false
+    }
+  }
   // no getter in here: V8 would look the properties of such an object up by hashing, a sixth of a tiny op's time
-  const backend: WasmBackend & { bytes: number } = {
+  const backend: WasmBackend & { bytes: number; total: number } = {
     name: 'wasm',
     variant: binary,
     threads: 1,
@@ -106,18 +118,22 @@ export function createWasm({ binary, module }: Compiled = compiledBinary(), memo
     setShare,
     reserveScratch: () => backend.reserve(SCRATCH_BYTES + SLACK),
     bytes: 0,
+    total: memory.buffer.byteLength,
     reserve(bytes) {
       const address = top
-      const missing = Math.ceil((top + bytes + SLACK) / PAGE) - memory.buffer.byteLength / PAGE
-      // growth in steps of an eighth, so that many small tensors don't grow the memory page by page
+      const pages = memory.buffer.byteLength / PAGE
+      const missing = Math.ceil((top + bytes + SLACK) / PAGE) - pages
       if (missing > 0) {
-        const spare = Math.min(65536 - memory.buffer.byteLength / PAGE, Math.max(missing, memory.buffer.byteLength >> 19))
-        if (spare < missing) throw new RangeError('the end of the 4 GB that WebAssembly can address')
-        try {
-          memory.grow(spare)
-        } catch {
+        const limit = memoryLimit()
+        const most = Math.min(MOST_PAGES, Math.floor(limit / PAGE))
+        if (pages + missing > most) {
+          throw new RangeError(most < MOST_PAGES ? `the limit of ${megabytes(limit)}, ${megabytes(first)} of it for the kernels,` : 'the end of the 4 GB that WebAssembly can address')
+        }
+        // growth in steps of an eighth, where that much is granted, so that many small tensors don't grow the memory page by page
+        if (!grown(Math.min(most - pages, Math.max(missing, pages >> 3))) && !grown(missing)) {
           throw new RangeError('the end of the memory that this runtime grants')
         }
+        backend.total = memory.buffer.byteLength
       }
       top += bytes
       backend.bytes = top - first

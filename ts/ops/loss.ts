@@ -1,7 +1,7 @@
 // Losses beside cross-entropy, in ops.
 
 import { apply, type Op } from '../autograd.js'
-import { isReal } from '../memory.js'
+import { isReal } from '../arena.js'
 import { broadcastShapes, sameShape, show, ShapeError } from '../shape.js'
 import type { Tensor } from '../tensor.js'
 import { add, div, eq, maximum, mul, ne, requireFloat, sub, where } from './arithmetic.js'

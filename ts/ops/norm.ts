@@ -2,7 +2,8 @@
 
 import { apply, freeWith, type Op } from '../autograd.js'
 import { SCALARS } from '../kernels.js'
-import { Buffer, heapOf, hostWork, recorder } from '../memory.js'
+import { Buffer } from '../arena.js'
+import { heapOf, hostWork, recorder } from '../memory.js'
 import { sameShape, show, ShapeError, sizeOf, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { add, mul, requireFloat, sub } from './arithmetic.js'

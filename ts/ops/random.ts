@@ -3,6 +3,7 @@
 import { apply, freeWith, type Op } from '../autograd.js'
 import { currentBackend } from '../backends/current.js'
 import type { Backend } from '../kernels.js'
+import { heapOf } from '../memory.js'
 import { Generator, seedWords } from '../random.js'
 import { checkShape, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
@@ -39,7 +40,7 @@ export function manualSeed(n: number): void {
 function stateOf(backend: Backend): number {
   let address = states.get(backend)
   if (address === undefined) {
-    address = backend.reserve(64)
+    address = heapOf(backend).range(64)
     backend.writeWords(address, seedWords(seed))
     states.set(backend, address)
   }

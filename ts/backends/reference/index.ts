@@ -36,6 +36,9 @@ export function createReference(width: 4 | 8): Backend {
     get bytes() {
       return memory.bytes
     },
+    get total() {
+      return memory.total
+    },
     reserve(bytes) {
       return memory.reserve(bytes)
     },

@@ -1,5 +1,7 @@
 // The linear memory of the reference backend: one growing ArrayBuffer, seen through views that live for one kernel call.
 
+import { megabytes, memoryLimit } from '../../arena.js'
+
 /** Tensor elements: float32 or float64 by the width of the backend. */
 export type Floats = Float32Array | Float64Array
 /** int32 elements: whole numbers in float64 where the width is 8. */
@@ -23,13 +25,19 @@ export class Memory {
     return this.#top - FIRST
   }
 
+  get total(): number {
+    return this.#buffer.byteLength
+  }
+
   /** Growth replaces the buffer: views made before are of the old one. */
   reserve(bytes: number): number {
     const address = this.#top
     const top = address + bytes
-    if (top > LARGEST) throw new RangeError(`the end of the 2 GB of the reference backend`)
     if (top > this.#buffer.byteLength) {
-      const grown = new ArrayBuffer(Math.min(LARGEST, Math.max(top, 2 * this.#buffer.byteLength)))
+      const limit = memoryLimit()
+      const most = Math.min(LARGEST, limit)
+      if (top > most) throw new RangeError(most < LARGEST ? `the limit of ${megabytes(limit)}` : 'the end of the 2 GB of the reference backend')
+      const grown = new ArrayBuffer(Math.min(most - (most % 8), Math.max(top, 2 * this.#buffer.byteLength)))
       new Uint8Array(grown).set(new Uint8Array(this.#buffer))
       this.#buffer = grown
     }

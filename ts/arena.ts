@@ -1,0 +1,182 @@
+// Linear memory by the range: size classes, arenas of free ranges, buffers that count their owners, and the limit.
+
+import type { Backend } from './kernels.js'
+
+const ALIGN = 64
+
+/** Round up to a size class: multiples of 64 bytes up to 4 KiB, then eighths of a power of two (12.5 % waste at most). */
+export function sizeClass(bytes: number): number {
+  if (bytes <= 4096) return bytes <= ALIGN ? ALIGN : Math.ceil(bytes / ALIGN) * ALIGN
+  // clz32 sees 32 bits: beyond 4 GiB those above them decide
+  const step = bytes <= 0x100000000 ? 1 << (28 - Math.clz32(bytes - 1)) : (1 << (31 - Math.clz32((bytes - 1) / 0x100000000))) * 0x20000000
+  return Math.ceil(bytes / step) * step
+}
+
+/** The engine's memory is full or has reached `configure({ memory: { limit } })`. Freeing tensors makes room again. */
+export class MemoryError extends Error {
+  override name = 'MemoryError'
+}
+
+/** The variant of the backend whose addresses have no memory behind them: no limit concerns it. */
+export const SHAPES_ONLY = 'shapes only'
+export const isReal = (backend: Backend): boolean => backend.variant !== SHAPES_ONLY
+
+/** For messages */
+export const megabytes = (bytes: number): string => `${(bytes / 1048576).toFixed(1)} MB`
+/** What is left of the memory is worth taking down to ranges of this size. */
+const PART = 4096
+
+let limit = Infinity
+/** Largest number of bytes of a backend's linear memory. */
+export function limitMemory(bytes: number): void {
+  limit = bytes
+}
+export const memoryLimit = (): number => limit
+
+/** Address ranges of one backend, reused by size class. The engine has one a backend, every captured step its own, which borrows from it. */
+export class Arena {
+  readonly #free = new Map<number, number[]>()
+  /** Buffers alive, their bytes, the most bytes that were alive at once, and the bytes taken from the backend. */
+  live = 0
+  liveBytes = 0
+  peakBytes = 0
+  reserved = 0
+  constructor(readonly backend: Backend, readonly lender: Arena | null = null) {}
+
+  /** A range of a size class. One that is not a buffer's is never given back. */
+  range(bytes: number): number {
+    return this.#free.get(bytes)?.pop() ?? this.#reserve(bytes)
+  }
+
+  take(bytes: number): number {
+    const address = this.#free.get(bytes)?.pop() ?? this.#reserve(bytes)
+    this.live++
+    this.liveBytes += bytes
+    if (this.liveBytes > this.peakBytes) this.peakBytes = this.liveBytes
+    return address
+  }
+
+  give(address: number, bytes: number): void {
+    this.live--
+    this.liveBytes -= bytes
+    const list = this.#free.get(bytes)
+    if (list) list.push(address)
+    else this.#free.set(bytes, [address])
+  }
+
+  /** Hand every free range over to `other`, for an arena that is no longer used. */
+  drainInto(other: Arena): void {
+    for (const [bytes, list] of this.#free) for (const address of list) other.adopt(address, bytes)
+    this.#free.clear()
+    this.reserved = 0
+  }
+
+  adopt(address: number, bytes: number): void {
+    this.reserved += bytes
+    this.live++
+    this.liveBytes += bytes
+    this.give(address, bytes)
+  }
+
+  /** A free range of this class, or (`cut`) the beginning of the smallest larger one, for another arena. */
+  lend(bytes: number, cut: boolean): number | undefined {
+    const address = cut ? this.#cut(bytes) : this.#free.get(bytes)?.pop()
+    if (address !== undefined) this.reserved -= bytes
+    return address
+  }
+
+  #cut(bytes: number): number | undefined {
+    const enough = () => [...this.#free].filter(([size, list]) => size >= bytes && list.length > 0).sort((a, b) => a[0] - b[0])[0]
+    let larger = enough()
+    if (!larger) {
+      this.#join()
+      larger = enough()
+    }
+    if (!larger) return undefined
+    const [size, list] = larger
+    const address = list.pop()!
+    if (size > bytes) this.#add(address + bytes, size - bytes)
+    return address
+  }
+
+  #add(address: number, bytes: number): void {
+    const list = this.#free.get(bytes)
+    if (list) list.push(address)
+    else this.#free.set(bytes, [address])
+  }
+
+  /** Make one range of free ones that touch. */
+  #join(): void {
+    const ranges = [...this.#free].flatMap(([bytes, list]) => list.map(address => ({ address, bytes }))).sort((a, b) => a.address - b.address)
+    this.#free.clear()
+    let last: { address: number; bytes: number } | null = null
+    for (const range of ranges) {
+      if (last && last.address + last.bytes === range.address) last.bytes += range.bytes
+      else {
+        if (last) this.#add(last.address, last.bytes)
+        last = range
+      }
+    }
+    if (last) this.#add(last.address, last.bytes)
+  }
+
+  /** Where there is no room for `bytes` more: take what is left, in halves, to be joined with free ranges. */
+  #takeRest(bytes: number): void {
+    for (let part = sizeClass(bytes / 2); part > PART; part = sizeClass(part / 2)) {
+      try {
+        this.#add(this.backend.reserve(part), part)
+        this.reserved += part
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error
+      }
+    }
+  }
+
+  /** A new range, or, where memory ends, part of free ones. */
+  #reserve(bytes: number): number {
+    const lent = this.lender?.lend(bytes, false)
+    if (lent !== undefined) {
+      this.reserved += bytes
+      return lent
+    }
+    try {
+      const address = this.backend.reserve(bytes)
+      this.reserved += bytes
+      return address
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      const own = this.#cut(bytes)
+      if (own !== undefined) return own
+      const cut = this.lender?.lend(bytes, true)
+      if (cut !== undefined) {
+        this.reserved += bytes
+        return cut
+      }
+      this.#takeRest(bytes)
+      const rest = this.#cut(bytes)
+      if (rest !== undefined) return rest
+      throw new MemoryError(
+        `memory: ${megabytes(bytes)} more wanted, ${megabytes(this.backend.bytes)} reserved of which ${megabytes(this.liveBytes)} are in use, ` +
+          `and ${error.message} is reached: use smaller batches, run loops over a loader or steps(n), or raise configure({ memory: { limit } })`,
+      )
+    }
+  }
+}
+
+/** A range of linear memory, freed when its last owner lets go. Owners are tensors, views of them and captured steps. */
+export class Buffer {
+  readonly address: number
+  readonly bytes: number
+  owners = 1
+  constructor(readonly arena: Arena, bytes: number) {
+    this.bytes = sizeClass(bytes)
+    this.address = arena.take(this.bytes)
+  }
+  retain(): this {
+    this.owners++
+    return this
+  }
+  release(): void {
+    if (--this.owners === 0) this.arena.give(this.address, this.bytes)
+  }
+}
