@@ -6,7 +6,7 @@
 import { Activation, Unary } from './codes'
 import { unary } from './elementwise'
 import { FEW, rowProducts } from './gemv'
-import { EDGE, FREE, MR, NR, clearZeros, panelRow, scratchAt, tileRows } from './microkernel'
+import { EDGE, FREE, MR, NR, clearZeros, scratchAt, tileRows } from './microkernel'
 import { packA, packB } from './pack'
 import { shareEnd, shareStart } from './share'
 
@@ -147,19 +147,23 @@ export function block(
 ): void {
   const stepA = <usize>k << 4
   const stepB = <usize>k << 5
+  // panelRow's heights without its divisions, which cost as much as two turns of a tile
+  const least = m / panels
+  const taller = m % panels
   for (let j = 0; j < n; j += NR) {
     const columns = min(NR, n - j)
     let ap = a
+    let cp = c
+    let from = start
     for (let p = 0; p < panels; p++) {
-      const i = panelRow(m, panels, p)
-      const rows = panelRow(m, panels, p + 1) - i
-      const cp = c + <usize>i * rowStep
-      const from = start + <usize>i * startRow
+      const rows = least + <i32>(p < taller)
       const ae = ap + stepA
       if (columns < NR || columnStep != 4) edge(rows, columns, ap, ae, b, start ? from : 0, startRow, cp, rowStep, columnStep, low)
       else if (start) tileRows(rows, ap, ae, b, from, from + 16, startRow, cp, cp + 16, rowStep, low)
       else tileRows(rows, ap, ae, b, cp, cp + 16, rowStep, cp, cp + 16, rowStep, low)
       ap = ae
+      cp += <usize>rows * rowStep
+      from += <usize>rows * startRow
     }
     b += stepB
     c += <usize>NR * columnStep

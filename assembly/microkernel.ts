@@ -267,9 +267,9 @@ export function panelRow(m: i32, q: i32, p: i32): i32 {
   return p * (m / q) + min(p, m % q)
 }
 
-/** Stores the transpose of the 4 x 4 block with rows at r0, r1, r2, r3, times scale: its columns go to y, y + step, ... */
+/** Stores the transpose of the 4 x 4 block with rows at r0, r1, r2, r3: its columns go to y, y + step, ... */
 @inline
-export function transpose(r0: usize, r1: usize, r2: usize, r3: usize, scale: v128, y: usize, step: usize): void {
+export function transpose(r0: usize, r1: usize, r2: usize, r3: usize, y: usize, step: usize): void {
   const x0 = v128.load(r0)
   const x1 = v128.load(r1)
   const x2 = v128.load(r2)
@@ -278,11 +278,11 @@ export function transpose(r0: usize, r1: usize, r2: usize, r3: usize, scale: v12
   const low23 = v128.shuffle<f32>(x2, x3, 0, 4, 1, 5)
   const high01 = v128.shuffle<f32>(x0, x1, 2, 6, 3, 7)
   const high23 = v128.shuffle<f32>(x2, x3, 2, 6, 3, 7)
-  v128.store(y, f32x4.mul(v128.shuffle<f32>(low01, low23, 0, 1, 4, 5), scale))
+  v128.store(y, v128.shuffle<f32>(low01, low23, 0, 1, 4, 5))
   y += step
-  v128.store(y, f32x4.mul(v128.shuffle<f32>(low01, low23, 2, 3, 6, 7), scale))
+  v128.store(y, v128.shuffle<f32>(low01, low23, 2, 3, 6, 7))
   y += step
-  v128.store(y, f32x4.mul(v128.shuffle<f32>(high01, high23, 0, 1, 4, 5), scale))
+  v128.store(y, v128.shuffle<f32>(high01, high23, 0, 1, 4, 5))
   y += step
-  v128.store(y, f32x4.mul(v128.shuffle<f32>(high01, high23, 2, 3, 6, 7), scale))
+  v128.store(y, v128.shuffle<f32>(high01, high23, 2, 3, 6, 7))
 }

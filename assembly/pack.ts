@@ -7,15 +7,15 @@ import { NR, panelRow, transpose } from './microkernel'
  * beyond a panel's height hold anything. May write 48 bytes too many: the next panel overwrites them.
  */
 export function packA(transA: i32, m: i32, q: i32, k: i32, alpha: f32, a: usize, lda: i32, y: usize): void {
-  const scale = f32x4.splat(alpha)
   const step = <usize>lda << 2
+  const first = y
   for (let p = 0; p < q; p++) {
     const i = panelRow(m, q, p)
     if (transA) {
       let r = a + (<usize>i << 2)
       const end = y + (<usize>k << 4)
       for (; y < end; y += 16) {
-        v128.store(y, f32x4.mul(v128.load(r), scale))
+        v128.store(y, v128.load(r))
         r += step
       }
     } else {
@@ -25,7 +25,7 @@ export function packA(transA: i32, m: i32, q: i32, k: i32, alpha: f32, a: usize,
       let r2 = h > 2 ? r1 + step : r1
       let r3 = h > 3 ? r2 + step : r2
       for (let j = 0; j < k; j += 4) {
-        transpose(r0, r1, r2, r3, scale, y + (<usize>j << 4), 16)
+        transpose(r0, r1, r2, r3, y + (<usize>j << 4), 16)
         r0 += 16
         r1 += 16
         r2 += 16
@@ -34,11 +34,13 @@ export function packA(transA: i32, m: i32, q: i32, k: i32, alpha: f32, a: usize,
       y += <usize>k << 4
     }
   }
+  if (alpha == 1) return
+  const scale = f32x4.splat(alpha)
+  for (let x = first; x < y; x += 16) v128.store(x, f32x4.mul(v128.load(x), scale))
 }
 
 /** Rows 0..k-1 of op(b), columns 0..n-1, as panels [k][8] at y. Columns beyond n hold anything. May write 96 bytes too many. */
 export function packB(transB: i32, n: i32, k: i32, b: usize, ldb: i32, y: usize): void {
-  const one = f32x4.splat(1)
   const step = <usize>ldb << 2
   for (let j = 0; j < n; j += NR) {
     if (transB) {
@@ -53,8 +55,8 @@ export function packB(transB: i32, n: i32, k: i32, b: usize, ldb: i32, y: usize)
       let r7 = min(r6 + step, last)
       for (let i = 0; i < k; i += 4) {
         const z = y + (<usize>i << 5)
-        transpose(r0, r1, r2, r3, one, z, 32)
-        transpose(r4, r5, r6, r7, one, z + 16, 32)
+        transpose(r0, r1, r2, r3, z, 32)
+        transpose(r4, r5, r6, r7, z + 16, 32)
         r0 += 16
         r1 += 16
         r2 += 16

@@ -82,7 +82,6 @@ export function addWeights(w: Window, x: usize, g: usize, fresh: i32, gw: usize)
 
 /** Rows of dL/dy as panels of A: for every column the 4 rows. Columns that don't exist are zeros. */
 function gatherRows(halvesAt: usize, halves: i32, rows: i32, panels: i32, places: i32, g: usize, to: usize): void {
-  const one = f32x4.splat(1)
   const step = <usize>places << 2
   for (let p = 0; p < panels; p++) {
     const i = panelRow(rows, panels, p)
@@ -96,7 +95,7 @@ function gatherRows(halvesAt: usize, halves: i32, rows: i32, panels: i32, places
       const half = changetype<Half>(at)
       if (half.whole) {
         const o = <usize>half.lane(0).out << 2
-        transpose(r0 + o, r1 + o, r2 + o, r3 + o, one, to, 16)
+        transpose(r0 + o, r1 + o, r2 + o, r3 + o, to, 16)
         to += 64
       } else {
         for (let l = 0; l < 4; l++) {
@@ -119,7 +118,6 @@ function gatherRows(halvesAt: usize, halves: i32, rows: i32, panels: i32, places
 
 /** The matrix of columns turned: panels of B hold for every column 8 taps. */
 function gatherTurned(w: Window, halvesAt: usize, halves: i32, taps: usize, count: i32, shift: usize, to: usize): void {
-  const one = f32x4.splat(1)
   const panel = scratchAt(PANEL_AT)
   const panelStep = <usize>halves << 7
   for (let i = 0; i < halves; i++) {
@@ -127,8 +125,8 @@ function gatherTurned(w: Window, halvesAt: usize, halves: i32, taps: usize, coun
     let from = panel
     let z = to
     for (let t = 0; t < count; t += NR) {
-      transpose(from, from + 16, from + 32, from + 48, one, z, 32)
-      transpose(from + 64, from + 80, from + 96, from + 112, one, z + 16, 32)
+      transpose(from, from + 16, from + 32, from + 48, z, 32)
+      transpose(from + 64, from + 80, from + 96, from + 112, z + 16, 32)
       from += 128
       z += panelStep
     }

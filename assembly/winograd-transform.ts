@@ -326,9 +326,8 @@ export function pointsToFilters(x: usize, step: usize, y: usize): void {
     z += 48
     t += ROW
   } while (t < end)
-  const one = f32x4.splat(1)
-  transpose(taps, taps + 16, taps + 32, taps + 48, one, y, 48)
-  transpose(taps + 64, taps + 80, taps + 96, taps + 112, one, y + 16, 48)
+  transpose(taps, taps + 16, taps + 32, taps + 48, y, 48)
+  transpose(taps + 64, taps + 80, taps + 96, taps + 112, y + 16, 48)
   const last = v128.load(taps, 128)
   v128.store32_lane(y, last, 0, 32)
   v128.store32_lane(y, last, 1, 80)
