@@ -2,7 +2,7 @@
 // (inner > 1) over vectors of neighbouring columns. Sums are float32 within a block, float64 from block to block.
 import { Reduce } from './codes'
 import {
-  add, choose, exp4, firstLanes, joined, lane, log4, lowerHalf, maxLanes, maxNaN, minLanes, minNaN, mul, splat,
+  add, choose, expDown, firstLanes, joined, lane, log4, lowerHalf, maxLanes, maxNaN, minLanes, minNaN, mul, splat,
   storeUpTo, sub, sumLanes, upperHalf,
 } from './simd'
 
@@ -131,21 +131,23 @@ export function sumOfDeviations(n: i32, mean: f32, error: f64, x: usize): f64 {
   return max(sum, 0)
 }
 
-/** Sum of e^(x - shift) */
+/** Sum of e^(x - shift) for a shift that no x exceeds */
 export function sumOfExp(n: i32, shift: f32, x: usize): f64 {
   const m = splat(shift)
   let sum: f64 = 0
   while (n > 0) {
     let k = min(n, BLOCK >> 2), s0 = splat(0), s1 = s0
     n -= k
-    if (k >= 8) do {
-      s0 = add(s0, exp4(sub(v128.load(x), m)))
-      s1 = add(s1, exp4(sub(v128.load(x, 16), m)))
-      x += 32
-      k -= 8
-    } while (k >= 8)
+    if (k >= 16) do {
+      const v0 = expDown(sub(v128.load(x), m)), v1 = expDown(sub(v128.load(x, 16), m))
+      const v2 = expDown(sub(v128.load(x, 32), m)), v3 = expDown(sub(v128.load(x, 48), m))
+      s0 = add(s0, add(v0, v2))
+      s1 = add(s1, add(v1, v3))
+      x += 64
+      k -= 16
+    } while (k >= 16)
     if (k > 0) do {
-      s0 = add(s0, v128.and(exp4(sub(v128.load(x), m)), firstLanes(k)))
+      s0 = add(s0, v128.and(expDown(sub(v128.load(x), m)), firstLanes(k)))
       x += 16
       k -= 4
     } while (k > 0)
@@ -375,13 +377,13 @@ export function logSumExp(outer: i32, n: i32, inner: i32, x: usize, y: usize): v
   return largest
 }
 
-/** Sums of e^(x - shift) */
+/** The same for four neighbouring columns */
 @inline export function sumOfExpColumns(n: i32, step: usize, shift: v128, x: usize): v128 {
   let low = f64x2.splat(0), high = low
   for (; n > 0; n -= BLOCK_ROWS) {
     let s = splat(0), k = min(n, BLOCK_ROWS)
     do {
-      s = add(s, exp4(sub(v128.load(x), shift)))
+      s = add(s, expDown(sub(v128.load(x), shift)))
       x += step
     } while (--k > 0)
     low = f64x2.add(low, lowerHalf(s))

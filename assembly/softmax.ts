@@ -1,31 +1,34 @@
 // Softmax, log-softmax and cross-entropy along the middle dimension of [outer, n, inner]: rows (inner = 1) and, four at a time,
 // columns. Differences from the largest element are taken first, so that nothing overflows and large logits keep their digits.
 import {
-  add, div, exp4, firstLanes, joined, log4, lowerHalf, mul, splat, storeUpTo, sub, sumLanes, upperHalf,
+  add, div, expDown, firstLanes, joined, log4, lowerHalf, mul, splat, storeUpTo, sub, sumLanes, upperHalf,
 } from './simd'
 import { exactSum, log, maxOf, maxOfColumns, sumOfExp, sumOfExpColumns } from './reduce'
 
 const BLOCK: i32 = 1024
 
-/** y = e^(x - shift); returns the sum */
+/** y = e^(x - shift) for a shift that no x exceeds; returns the sum */
 function expRow(n: i32, shift: f32, x: usize, y: usize): f64 {
   const m = splat(shift)
   let sum: f64 = 0
   while (n > 0) {
     let k = min(n, BLOCK), s0 = splat(0), s1 = s0
     n -= k
-    if (k >= 8) do {
-      const v0 = exp4(sub(v128.load(x), m)), v1 = exp4(sub(v128.load(x, 16), m))
-      s0 = add(s0, v0)
-      s1 = add(s1, v1)
+    if (k >= 16) do {
+      const v0 = expDown(sub(v128.load(x), m)), v1 = expDown(sub(v128.load(x, 16), m))
+      const v2 = expDown(sub(v128.load(x, 32), m)), v3 = expDown(sub(v128.load(x, 48), m))
+      s0 = add(s0, add(v0, v2))
+      s1 = add(s1, add(v1, v3))
       v128.store(y, v0)
       v128.store(y, v1, 16)
-      x += 32
-      y += 32
-      k -= 8
-    } while (k >= 8)
+      v128.store(y, v2, 32)
+      v128.store(y, v3, 48)
+      x += 64
+      y += 64
+      k -= 16
+    } while (k >= 16)
     if (k > 0) do {
-      const v = exp4(sub(v128.load(x), m))
+      const v = expDown(sub(v128.load(x), m))
       s0 = add(s0, v128.and(v, firstLanes(k)))
       storeUpTo(y, v, k)
       x += 16
@@ -41,7 +44,7 @@ function expRow(n: i32, shift: f32, x: usize, y: usize): f64 {
 @inline function expColumns(n: i32, step: usize, shift: v128, count: i32, x: usize, y: usize): v128 {
   let low = f64x2.splat(0), high = low
   if (n > 0) do {
-    const v = exp4(sub(v128.load(x), shift))
+    const v = expDown(sub(v128.load(x), shift))
     low = f64x2.add(low, lowerHalf(v))
     high = f64x2.add(high, upperHalf(v))
     storeUpTo(y, v, count)
@@ -53,6 +56,14 @@ function expRow(n: i32, shift: f32, x: usize, y: usize): f64 {
 
 function scaleRow(n: i32, factor: f32, y: usize): void {
   const f = splat(factor)
+  for (; n >= 16; n -= 16) {
+    const v0 = mul(v128.load(y), f), v1 = mul(v128.load(y, 16), f), v2 = mul(v128.load(y, 32), f), v3 = mul(v128.load(y, 48), f)
+    v128.store(y, v0)
+    v128.store(y, v1, 16)
+    v128.store(y, v2, 32)
+    v128.store(y, v3, 48)
+    y += 64
+  }
   if (n > 0) do {
     storeUpTo(y, mul(v128.load(y), f), n)
     y += 16
@@ -161,7 +172,7 @@ export function logSoftmax(outer: i32, n: i32, inner: i32, x: usize, y: usize): 
   return joined(low, high)
 }
 
-@inline function logSoftmaxSlope(y: usize, g: usize, sum: v128): v128 { return sub(v128.load(g), mul(exp4(v128.load(y)), sum)) }
+@inline function logSoftmaxSlope(y: usize, g: usize, sum: v128): v128 { return sub(v128.load(g), mul(expDown(v128.load(y)), sum)) }
 
 export function logSoftmaxGrad(outer: i32, n: i32, inner: i32, y: usize, g: usize, out: usize): void {
   const step = <usize>inner << 2, size = <usize>n * step
