@@ -103,15 +103,14 @@ function packTaps(w: Window, weight: usize, turned: i32, uw: i32, to: usize): vo
 
 /** `count` neighbouring cells of the c planes of eight images, as [cell][c][8]. May write 3 cells too many. */
 function toLanes(x: usize, c: i32, plane: i32, count: i32, to: usize): void {
-  const one = f32x4.splat(1)
   const step = <usize>c << 5
   const size = <usize>(c * plane) << 2
   for (let i = 0; i < c; i++) {
     let y = to + (<usize>i << 5)
     const end = x + (<usize>count << 2)
     for (let r = x; r < end; r += 16) {
-      transpose(r, r + size, r + 2 * size, r + 3 * size, one, y, step)
-      transpose(r + 4 * size, r + 5 * size, r + 6 * size, r + 7 * size, one, y + 16, step)
+      transpose(r, r + size, r + 2 * size, r + 3 * size, y, step)
+      transpose(r + 4 * size, r + 5 * size, r + 6 * size, r + 7 * size, y + 16, step)
       y += step << 2
     }
     x += <usize>plane << 2
@@ -120,7 +119,6 @@ function toLanes(x: usize, c: i32, plane: i32, count: i32, to: usize): void {
 
 /** The way back of toLanes; nothing beyond the cells is written. */
 function fromLanes(from: usize, o: i32, places: i32, count: i32, y: usize): void {
-  const one = f32x4.splat(1)
   const step = <usize>o << 5
   const size = <usize>(o * places) << 2
   for (let i = 0; i < o; i++) {
@@ -129,8 +127,8 @@ function fromLanes(from: usize, o: i32, places: i32, count: i32, y: usize): void
       const r = from + <usize>at * step
       const z = y + (<usize>at << 2)
       if (count >= 4) {
-        transpose(r, r + step, r + 2 * step, r + 3 * step, one, z, size)
-        transpose(r + 16, r + step + 16, r + 2 * step + 16, r + 3 * step + 16, one, z + 4 * size, size)
+        transpose(r, r + step, r + 2 * step, r + 3 * step, z, size)
+        transpose(r + 16, r + step + 16, r + 2 * step + 16, r + 3 * step + 16, z + 4 * size, size)
       } else {
         for (let q: usize = 0; q < <usize>count; q++) {
           for (let l: usize = 0; l < 8; l++) store<f32>(z + l * size + (q << 2), load<f32>(r + q * step + (l << 2)))
