@@ -2,7 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { buildKernels, buildLibrary, buildPrograms, root, wasmFiles } from './build.js'
+import { KERNELS, buildKernels, buildLibrary, buildPrograms, root } from './build.js'
 
 /** Newest change below the paths, in ms; 0 where nothing is */
 function changed(...paths) {
@@ -27,8 +27,8 @@ function buildPeak() {
 
 /** Builds kernels, library and benchmarks where a source is newer. */
 async function buildBench() {
-  if (wasmFiles.some(file => outdated(file, 'assembly', 'asconfig.json'))) await buildKernels()
-  if (outdated('build/dist/hebb.js', 'ts', 'assembly/codes.ts', ...wasmFiles)) await buildLibrary()
+  if (outdated(KERNELS, 'assembly', 'asconfig.json')) await buildKernels()
+  if (outdated('build/dist/hebb.js', 'ts', 'assembly/codes.ts', KERNELS)) await buildLibrary()
   if (outdated('build/bench/peak.wasm', 'bench/peak.as.ts')) buildPeak()
   if (outdated('build/bench/index.js', 'bench')) await buildPrograms(['bench/index.ts', 'bench/first.ts'], 'build/bench')
 }

@@ -1,13 +1,15 @@
 // npm run build: kernels by asc, ES modules by esbuild, declarations by tsc, everything into build/.
 import { execFileSync, spawn } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
+import { packBytes, textOf } from './lzma.js'
 import { importedKernels, inlinedKernels, namedClasses, withSharedMemory } from './plugins.js'
+import { root } from './root.js'
 
-export const root = dirname(dirname(fileURLToPath(import.meta.url)))
+export { root }
 const bin = (...parts) => join(root, 'node_modules', ...parts)
 const run = (...args) => execFileSync(process.execPath, args, { cwd: root, stdio: 'inherit' })
 
@@ -23,17 +25,33 @@ const shared = {
   legalComments: 'none',
 }
 
-/** The compiled forms of the kernels: targets of asconfig.json */
-const BINARIES = ['simd', 'relaxed']
+/** The compiled forms of the kernels: targets of asconfig.json. The one that most runtimes take comes first: others are unpacked after it. */
+const BINARIES = ['relaxed', 'simd']
 const sharedFile = name => `build/wasm/${name}.shared.wasm`
-export const wasmFiles = BINARIES.map(name => `build/wasm/${name}.wasm`)
+const plainFile = name => `build/wasm/${name}.wasm`
+/** What buildKernels() writes last */
+export const KERNELS = 'build/wasm/shared.json'
+/** What unpacks them from their text */
+const UNPACKER = 'build/wasm/unpack.wasm'
 
 export async function buildKernels() {
   mkdirSync(join(root, 'build/wasm'), { recursive: true })
-  await Promise.all(BINARIES.map(async name => {
-    await compile('--target', name)
-    writeFileSync(join(root, sharedFile(name)), withSharedMemory(readFileSync(join(root, `build/wasm/${name}.wasm`))))
-  }))
+  const unpacker = ['assembly/unpack.ts', '--config', 'none', '--runtime', 'stub', '--noAssert', '-O3', '--shrinkLevel', '1', '--use', 'abort=']
+  await Promise.all([...BINARIES.map(name => compile('--target', name)), compile(...unpacker, '-o', UNPACKER)])
+  for (const name of BINARIES) writeFileSync(join(root, sharedFile(name)), withSharedMemory(readFileSync(join(root, plainFile(name)))))
+  packKernels(BINARIES.map(plainFile), 'build/wasm/kernels.json')
+  packKernels(BINARIES.map(sharedFile), KERNELS)
+}
+
+/** Packs binaries into one text. To get one of them those before it are unpacked too. */
+function packKernels(files, packed) {
+  const binaries = files.map(file => readFileSync(join(root, file)))
+  const places = {}
+  let end = 0
+  files.forEach((file, i) => (places[basename(file)] = [end, (end += binaries[i].length)]))
+  const text = textOf(packBytes(Buffer.concat(binaries)))
+  const unpacker = readFileSync(join(root, UNPACKER)).toString('hex')
+  writeFileSync(join(root, packed), JSON.stringify({ places, unpacker, text }))
 }
 
 /** Runs AssemblyScript's compiler; several may run at a time. */
@@ -58,13 +76,13 @@ async function buildFile(file, options) {
 export async function buildLibrary() {
   const engine = (file, kernels) => buildFile(file, { entryPoints: ['ts/index.ts'], plugins: [kernels, namedClasses] })
   await Promise.all([
-    engine('hebb.js', inlinedKernels(root)),
+    engine('hebb.js', inlinedKernels),
     engine('hebb.workerd.js', importedKernels('', ['simd.wasm', 'relaxed.wasm'])),
     // the bundlers that know ?module compile with the Node.js they run on, and Node 20 knows no relaxed SIMD
     engine('hebb.edge.js', importedKernels('?module', ['simd.wasm'])),
-    ...PARTS.map(part => buildFile(`${part}.js`, { entryPoints: [`ts/${part}/index.ts`], external: ['hebb', 'hebb/*'], plugins: [inlinedKernels(root), namedClasses] })),
+    ...PARTS.map(part => buildFile(`${part}.js`, { entryPoints: [`ts/${part}/index.ts`], external: ['hebb', 'hebb/*'], plugins: [inlinedKernels, namedClasses] })),
   ])
-  for (const file of wasmFiles) copyFileSync(join(root, file), join(root, 'build/dist', basename(file)))
+  for (const name of BINARIES) copyFileSync(join(root, plainFile(name)), join(root, 'build/dist', `${name}.wasm`))
 }
 
 /** Programs and tests for Node; they import the library as its users do. */
@@ -74,7 +92,7 @@ export async function buildPrograms(entryPoints, outdir) {
     platform: 'node',
     entryPoints,
     outdir,
-    plugins: [inlinedKernels(root)],
+    plugins: [inlinedKernels],
     external: ['hebb', 'hebb/*', 'uvu', 'uvu/*', 'benchmark', 'esbuild'],
   })
 }
@@ -99,7 +117,7 @@ async function main() {
     const bytes = readFileSync(join(root, file))
     return `${file} ${(bytes.length / 1024).toFixed(1)} KB, ${(gzipSync(bytes, { level: 9 }).length / 1024).toFixed(1)} KB gzip`
   }
-  console.log([...wasmFiles, 'build/dist/hebb.js'].map(size).join('\n'))
+  console.log([...BINARIES.map(plainFile), 'build/dist/hebb.js'].map(size).join('\n'))
   console.log(`built in ${((performance.now() - start) / 1000).toFixed(1)} s`)
 }
 

@@ -1,37 +1,29 @@
 // esbuild plugins of the library's build: compiled kernels as text or as modules, and names of classes that survive minification.
 import { readFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
+import { root } from './root.js'
 
-const ALPHABET = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i)).filter(c => !'"$\\`'.includes(c)).join('')
-
-/** The text that ts/backends/inlined.ts unpacks, and the order of bytes in it */
-function packed(bytes) {
-  const counts = new Uint32Array(256)
-  for (const byte of bytes) counts[byte]++
-  const singles = ALPHABET.length - 2
-  const byCount = [...counts.keys()].sort((a, b) => counts[b] - counts[a])
-  // neighbours stay neighbours: gzip likes it
-  const order = [byCount.slice(0, singles), byCount.slice(singles)].flatMap(list => list.sort((a, b) => a - b))
-  const texts = []
-  order.forEach((byte, i) => {
-    const rest = i - singles
-    texts[byte] = rest < 0 ? ALPHABET[i] : ALPHABET[singles + (rest < ALPHABET.length ? 0 : 1)] + ALPHABET[rest % ALPHABET.length]
-  })
-  return { text: Array.from(bytes, byte => texts[byte]).join(''), order: Buffer.from(order).toString('hex') }
-}
-
-/** A .wasm import is a function that compiles the binary from text inlined in the file. */
-export const inlinedKernels = root => ({
+/** A .wasm import is a function that compiles the binary from text inlined in the file, which build.js has packed with its twin. */
+export const inlinedKernels = {
   name: 'inlined kernels',
   setup(build) {
+    const inside = { resolveDir: join(root, 'ts/backends') }
+    build.onResolve({ filter: /^packed:/ }, ({ path }) => ({ path: path.slice('packed:'.length), namespace: 'packed' }))
+    build.onLoad({ filter: /.*/, namespace: 'packed' }, ({ path }) => {
+      const { text, unpacker } = JSON.parse(readFileSync(path, 'utf8'))
+      return { contents: `export const text = "${text}"\nexport const unpacker = "${unpacker}"`, watchFiles: [path] }
+    })
     build.onLoad({ filter: /\.wasm$/ }, ({ path }) => {
-      const { text, order } = packed(readFileSync(path))
-      const contents = `import { compileText } from './inlined.ts'
-export default () => compileText("${text}", "${order}", ${basename(path).startsWith('relaxed')})`
-      return { contents, resolveDir: join(root, 'ts/backends'), watchFiles: [path] }
+      const file = basename(path)
+      const packed = join(dirname(path), file.includes('.shared.') ? 'shared.json' : 'kernels.json')
+      const [start, end] = JSON.parse(readFileSync(packed, 'utf8')).places[file]
+      const contents = `import { text, unpacker } from ${JSON.stringify(`packed:${packed}`)}
+import { compileInlined } from './inlined.ts'
+export default () => compileInlined(text, unpacker, ${start}, ${end}, ${file.startsWith('relaxed')})`
+      return { contents, ...inside, watchFiles: [packed] }
     })
   },
-})
+}
 
 /**
  * A .wasm import is a function that returns the module that the runtime or the bundler has made of the file beside the library.

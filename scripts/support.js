@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, posix } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { buildKernels, buildLibrary, root, wasmFiles } from './build.js'
+import { KERNELS, buildKernels, buildLibrary, root } from './build.js'
 
 const BACKENDS = ['wasm', 'reference', 'reference64']
 const FILE = 'docs/support.md'
@@ -159,7 +159,7 @@ async function main() {
     process.stdout.write(await supportPage())
     return
   }
-  if (!wasmFiles.every(file => existsSync(join(root, file)))) await buildKernels()
+  if (!existsSync(join(root, KERNELS))) await buildKernels()
   await buildLibrary()
   const page = await supportPage()
   writeFileSync(join(root, FILE), page)

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
-import { buildKernels, buildLibrary, buildPrograms, buildTypes, root, sources, typeChecker, wasmFiles } from './build.js'
+import { KERNELS, buildKernels, buildLibrary, buildPrograms, buildTypes, root, sources, typeChecker } from './build.js'
 
 const MINUTES = 10
 const AT_ONCE = 2
@@ -19,13 +19,13 @@ function changed(...paths) {
   }
   return newest
 }
-const outdated = (result, ...paths) => !existsSync(join(root, result)) || changed(result) < changed('scripts/build.js', 'scripts/plugins.js', ...paths)
+const outdated = (result, ...paths) => !existsSync(join(root, result)) || changed(result) < changed('scripts/build.js', 'scripts/plugins.js', 'scripts/lzma.js', ...paths)
 
 const typesOutdated = () => outdated('build/types/ts/index.d.ts', 'ts', 'assembly/codes.ts')
 
 async function buildWhatIsOutdated() {
-  if (wasmFiles.some(file => outdated(file, 'assembly', 'asconfig.json'))) await buildKernels()
-  if (outdated('build/dist/hebb.js', 'ts', 'assembly/codes.ts', ...wasmFiles)) await buildLibrary()
+  if (outdated(KERNELS, 'assembly', 'asconfig.json')) await buildKernels()
+  if (outdated('build/dist/hebb.js', 'ts', 'assembly/codes.ts', KERNELS)) await buildLibrary()
   if (outdated('build/examples/train.js', 'examples')) await buildPrograms(['examples/train.ts'], 'build/examples')
 }
 

@@ -3,7 +3,14 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { pathToFileURL } from 'node:url'
 import { compiledBinary, createWasm } from '../ts/backends/wasm.js'
+
+const { packBytes, textOf } = (await import(pathToFileURL('scripts/lzma.js').href)) as {
+  packBytes(bytes: Uint8Array): Uint8Array
+  textOf(bytes: Uint8Array): string
+}
 
 /** f32x4.relaxed_madd in a module of its own, as in ts/backends/inlined.ts */
 const MADD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 1, 123, 0, 3, 2, 1, 0, 10, 14, 1, 12, 0, 32, 0, 32, 0, 32, 0, 253, 133, 2, 26, 11]
@@ -48,6 +55,44 @@ test('a binary runs in a memory that it is given', () => {
   const address = backend.reserve(64)
   backend.kernels.fill(16, 2.5, address)
   assert.equal([...new Float32Array(memory.buffer, address, 16)], Array(16).fill(2.5))
+})
+
+// ---- how binaries get into the one file ----------------------------------------------------------------------------------
+
+/** What the unpacker makes of a packed text, and the byte after it */
+function unpacked(packed: Uint8Array, size: number): Uint8Array {
+  const text = textOf(packed)
+  const { memory, TEXT, unpack } = new WebAssembly.Instance(new WebAssembly.Module(readFileSync('build/wasm/unpack.wasm'))).exports as unknown as {
+    memory: WebAssembly.Memory
+    TEXT: WebAssembly.Global
+    unpack(size: number, out: number): void
+  }
+  const out = (TEXT.value as number) + text.length + 1
+  memory.grow(Math.ceil((out + size + 272) / 65536))
+  new TextEncoder().encodeInto(text, new Uint8Array(memory.buffer, TEXT.value as number))
+  unpack(size, out)
+  return new Uint8Array(memory.buffer.slice(out, out + size))
+}
+
+test('what is packed comes out again: noise, runs, text, far and long repeats, nothing at all', () => {
+  let seed = 1
+  const noise = (n: number, mask = 255) => Uint8Array.from({ length: n }, () => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) >>> 24 & mask)
+  const source = readFileSync('ts/kernels.ts')
+  const joined = (...parts: Uint8Array[]) => new Uint8Array(Buffer.concat(parts))
+  const far = noise(3000)
+  const cases = {
+    nothing: new Uint8Array(0), 'one byte': Uint8Array.of(255), zeros: new Uint8Array(5000), noise: noise(9000), 'two values': noise(9000, 1),
+    text: source, 'far repeats': joined(far, noise(70000, 7), far.slice(100), noise(200000, 3), far), 'a period of three': Uint8Array.from({ length: 4000 }, (_, i) => i % 3),
+  }
+  for (const [name, bytes] of Object.entries(cases)) assert.equal(Buffer.from(unpacked(packBytes(bytes), bytes.length)).equals(bytes), true, name)
+  // a beginning alone, as for the first of several binaries
+  assert.equal(Buffer.from(unpacked(packBytes(source), 1000)).equals(source.subarray(0, 1000)), true)
+})
+
+test('text needs no escape and loses nothing', () => {
+  for (let n = 0; n < 20; n++) assert.match(textOf(Uint8Array.from({ length: n }, (_, i) => 255 - 37 * i)), /^[#-[\]-c]*$/)
+  assert.is(textOf(Uint8Array.of(0, 16, 131)), '#$%&')
+  assert.is(textOf(Uint8Array.of(255)), 'cS')
 })
 
 test.run()

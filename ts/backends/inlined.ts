@@ -1,41 +1,36 @@
-// Compiled kernels as text in the library's one file: what the modules that the build generates for .wasm imports call.
+// Compiled kernels as text in the library's one file: what the modules that the build makes of .wasm imports call. The text is
+// LZMA in all but its header (scripts/lzma.js), and a WebAssembly module of one kilobyte unpacks it.
 
-/** Characters that need no escape in a string. The last two begin a pair. */
-export const ALPHABET = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i)).filter(c => !'"$\\`'.includes(c)).join('')
-const SINGLES = ALPHABET.length - 2
-
-/**
- * The bytes of a text made by scripts/inline.js: the commonest 89 bytes are one character each, the others two. Text that gzip makes
- * as small as the bytes themselves (base64: 1.5 times that, hexadecimal 1.13), and that no server or bundler can spoil.
- * @param order all 256 byte values, as 512 hexadecimal digits: those of one character first
- */
-export function unpack(text: string, order: string): Uint8Array<ArrayBuffer> {
-  const table = new Uint8Array(384)
-  for (let i = 0; i < 256; i++) {
-    const rest = i - SINGLES
-    const at = rest < 0 ? ALPHABET.charCodeAt(i) : ALPHABET.charCodeAt(rest % ALPHABET.length) + (rest < ALPHABET.length ? 128 : 256)
-    table[at] = Number.parseInt(order.slice(2 * i, 2 * i + 2), 16)
-  }
-  const pair = ALPHABET.charCodeAt(SINGLES)
-  const bytes = new Uint8Array(text.length)
-  let n = 0
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    bytes[n++] = code < pair ? table[code]! : table[text.charCodeAt(++i) + ((code - pair + 1) << 7)]!
-  }
-  return bytes.subarray(0, n)
+interface Unpacker {
+  memory: WebAssembly.Memory
+  /** Where the text goes */
+  TEXT: WebAssembly.Global
+  unpack(size: number, out: number): void
 }
 
 /** (module (func (param v128) (drop (f32x4.relaxed_madd …)))): tells whether the relaxed binary is worth unpacking */
 const RELAXED = [
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 1, 123, 0, 3, 2, 1, 0, 10, 14, 1, 12, 0, 32, 0, 32, 0, 32, 0, 253, 133, 2, 26, 11,
 ]
+const PAGE = 65536
+/** What the unpacker writes beyond the end, at most */
+const SLACK = 272
 
 /**
- * The module of an inlined binary.
+ * The module of bytes start..end-1 of a packed text.
+ * @param unpacker the module of assembly/unpack.ts in hexadecimal
  * @throws Error where there is no WebAssembly, no SIMD of that kind, or compiling is forbidden
  */
-export function compileText(text: string, order: string, relaxed: boolean): WebAssembly.Module {
+export function compileInlined(text: string, unpacker: string, start: number, end: number, relaxed: boolean): WebAssembly.Module {
   if (relaxed && !WebAssembly.validate(new Uint8Array(RELAXED))) throw new Error('no relaxed SIMD here')
-  return new WebAssembly.Module(unpack(text, order))
+  const code = new Uint8Array(unpacker.length / 2)
+  for (let i = 0; i < code.length; i++) code[i] = Number.parseInt(unpacker.slice(2 * i, 2 * i + 2), 16)
+  const { memory, TEXT, unpack } = new WebAssembly.Instance(new WebAssembly.Module(code)).exports as unknown as Unpacker
+  const from = TEXT.value as number
+  // a zero between them: the byte before the first
+  const out = from + text.length + 1
+  memory.grow(Math.ceil((out + end + SLACK - memory.buffer.byteLength) / PAGE))
+  new TextEncoder().encodeInto(text, new Uint8Array(memory.buffer, from))
+  unpack(end, out)
+  return new WebAssembly.Module(new Uint8Array(memory.buffer, out + start, end - start))
 }
