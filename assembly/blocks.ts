@@ -39,3 +39,6 @@ export const POINTS_AT: usize = GRAD_STRIPS_AT + (<usize>TILES + 2) * 16 + 32
 
 /** Eight images at once: starting values, weights, cells, sums. */
 export const LANES_AT: usize = FRAME + 128
+
+/** A depthwise convolution: windows, weights or sums, a padded plane. */
+export const PLANE_AT: usize = FRAME + 128

@@ -4,6 +4,7 @@ import { Activation, Unary } from './codes'
 import { spreadBack } from './back'
 import { A_AT, FRAME, FRAMES_AT, HALVES_AT, PANEL_AT, ROWS, STARTS_AT, TAPS, TAPS_AT, WINDOW } from './blocks'
 import { COLUMNS, HALF, Half, TAP, Window, gatherPanel, imagesAtOnce, layHalves, layTaps } from './columns'
+import { correlatePlanes, planeWeights, suitsPlanes } from './depthwise'
 import { unary } from './elementwise'
 import { copyFrames, layFrame } from './frame'
 import { part } from './gemm'
@@ -116,7 +117,7 @@ export function convGradInput(
     gx += <usize>(images * c * id * ih * iw) << 2
     back.n = n
   }
-  if (plain && (tiles || inputs * og * (cg + gathering) <= outputs * cg * (og + 18))) {
+  if (plain && (tiles || suitsPlanes(back) || inputs * og * (cg + gathering) <= outputs * cg * (og + 18))) {
     correlate(back, tiles, g, weight, 1, 0, -Infinity, gx)
   } else {
     const w = layWindow(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw)
@@ -138,6 +139,10 @@ export function convGradWeight(
     weightTiles(w, x, g, gw)
     return
   }
+  if (suitsPlanes(w)) {
+    planeWeights(w, x, g, gw)
+    return
+  }
   const f = changetype<Window>(scratchAt(FRAME))
   const some = layFrame(w, f)
   if (some == 0) addWeights(w, x, g, 1, gw)
@@ -156,6 +161,10 @@ export function convGradWeight(
 function correlate(w: Window, tiles: bool, x: usize, weight: usize, turned: i32, bias: usize, low: f32, y: usize): void {
   if (tiles) {
     correlateTiles(w, x, weight, turned, bias, low, y)
+    return
+  }
+  if (suitsPlanes(w)) {
+    correlatePlanes(w, x, weight, turned, bias, low, y)
     return
   }
   const images = imagesInLanes(w, 1, 1)

@@ -4,6 +4,7 @@
 import { LANES_AT } from './blocks'
 import { Window } from './columns'
 import { MR, panelRow, scratchAt, transpose } from './microkernel'
+import { madd } from './simd'
 
 /** Images worked on at a time */
 export const LANES: i32 = 8
@@ -210,11 +211,6 @@ function panelTiles(
     else tile3(a, run, nextA, b, nextB, runs, start + at, half, y + at, low)
     a += panel
   }
-}
-
-@inline
-function madd(x: v128, y: v128, sum: v128): v128 {
-  return f32x4.add(f32x4.mul(x, y), sum)
 }
 
 /**

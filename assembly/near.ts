@@ -3,6 +3,7 @@
 
 import { HALF, Half, How, TAP } from './columns'
 import { panelRow } from './microkernel'
+import { madd } from './simd'
 
 /** Most outputs of a group that are worked out so. */
 export const FEW: i32 = 8
@@ -81,17 +82,17 @@ function pairTile(
     u = v128.load32_splat(a)
     v = v128.load32_splat(b)
     x = v128.load(p0 + offset)
-    s0 = f32x4.add(f32x4.mul(u, x), s0)
-    t0 = f32x4.add(f32x4.mul(v, x), t0)
+    s0 = madd(u, x, s0)
+    t0 = madd(v, x, t0)
     x = v128.load(p1 + offset)
-    s1 = f32x4.add(f32x4.mul(u, x), s1)
-    t1 = f32x4.add(f32x4.mul(v, x), t1)
+    s1 = madd(u, x, s1)
+    t1 = madd(v, x, t1)
     x = v128.load(p2 + offset)
-    s2 = f32x4.add(f32x4.mul(u, x), s2)
-    t2 = f32x4.add(f32x4.mul(v, x), t2)
+    s2 = madd(u, x, s2)
+    t2 = madd(v, x, t2)
     x = v128.load(p3 + offset)
-    s3 = f32x4.add(f32x4.mul(u, x), s3)
-    t3 = f32x4.add(f32x4.mul(v, x), t3)
+    s3 = madd(u, x, s3)
+    t3 = madd(v, x, t3)
     a += 16
     b += 16
     taps += TAP
@@ -102,35 +103,35 @@ function pairTile(
     u = v128.load32_splat(a)
     v = v128.load32_splat(b)
     x = v128.load(p0 + offset)
-    s0 = f32x4.add(f32x4.mul(u, x), s0)
-    t0 = f32x4.add(f32x4.mul(v, x), t0)
+    s0 = madd(u, x, s0)
+    t0 = madd(v, x, t0)
     x = v128.load(p1 + offset)
-    s1 = f32x4.add(f32x4.mul(u, x), s1)
-    t1 = f32x4.add(f32x4.mul(v, x), t1)
+    s1 = madd(u, x, s1)
+    t1 = madd(v, x, t1)
     if (taps == 1) break
     x = v128.load(p2 + offset)
-    s2 = f32x4.add(f32x4.mul(u, x), s2)
-    t2 = f32x4.add(f32x4.mul(v, x), t2)
+    s2 = madd(u, x, s2)
+    t2 = madd(v, x, t2)
     x = v128.load(p3 + offset)
-    s3 = f32x4.add(f32x4.mul(u, x), s3)
-    t3 = f32x4.add(f32x4.mul(v, x), t3)
+    s3 = madd(u, x, s3)
+    t3 = madd(v, x, t3)
     if (taps == 2) break
     offset = load<usize>(taps, 16)
     u = v128.load32_splat(a, 16)
     v = v128.load32_splat(b, 16)
     x = v128.load(p0 + offset)
-    s0 = f32x4.add(f32x4.mul(u, x), s0)
-    t0 = f32x4.add(f32x4.mul(v, x), t0)
+    s0 = madd(u, x, s0)
+    t0 = madd(v, x, t0)
     x = v128.load(p1 + offset)
-    s1 = f32x4.add(f32x4.mul(u, x), s1)
-    t1 = f32x4.add(f32x4.mul(v, x), t1)
+    s1 = madd(u, x, s1)
+    t1 = madd(v, x, t1)
     if (taps == 3) break
     x = v128.load(p2 + offset)
-    s2 = f32x4.add(f32x4.mul(u, x), s2)
-    t2 = f32x4.add(f32x4.mul(v, x), t2)
+    s2 = madd(u, x, s2)
+    t2 = madd(v, x, t2)
     x = v128.load(p3 + offset)
-    s3 = f32x4.add(f32x4.mul(u, x), s3)
-    t3 = f32x4.add(f32x4.mul(v, x), t3)
+    s3 = madd(u, x, s3)
+    t3 = madd(v, x, t3)
     a += 32
     b += 32
     taps += 2 * TAP

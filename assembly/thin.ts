@@ -4,6 +4,7 @@
 import { HALF, Half, How, TAP, Tap, Window, gatherHalf } from './columns'
 import { EDGE, scratchAt } from './microkernel'
 import { inRows } from './near'
+import { madd } from './simd'
 
 /** Most outputs of a group that are worked out here. */
 export const THIN: i32 = 2
@@ -57,10 +58,10 @@ function thinFour(at: usize, taps: usize, end: usize, shift: usize, a: usize, st
   for (; taps < end; taps += TAP) {
     const offset = changetype<Tap>(taps).offset
     const x = v128.load32_splat(a)
-    s0 = f32x4.add(f32x4.mul(x, v128.load(p0 + offset)), s0)
-    s1 = f32x4.add(f32x4.mul(x, v128.load(p1 + offset)), s1)
-    s2 = f32x4.add(f32x4.mul(x, v128.load(p2 + offset)), s2)
-    s3 = f32x4.add(f32x4.mul(x, v128.load(p3 + offset)), s3)
+    s0 = madd(x, v128.load(p0 + offset), s0)
+    s1 = madd(x, v128.load(p1 + offset), s1)
+    s2 = madd(x, v128.load(p2 + offset), s2)
+    s3 = madd(x, v128.load(p3 + offset), s3)
     a += 16
   }
   const floor = f32x4.splat(low)
@@ -185,19 +186,19 @@ function dotTile(
     const u = v128.load(g + out)
     const v = v128.load(h + out)
     let x = v128.load(p + o0)
-    s0 = f32x4.add(s0, f32x4.mul(u, x))
-    t0 = f32x4.add(t0, f32x4.mul(v, x))
+    s0 = madd(u, x, s0)
+    t0 = madd(v, x, t0)
     x = v128.load(p + o1)
-    s1 = f32x4.add(s1, f32x4.mul(u, x))
-    t1 = f32x4.add(t1, f32x4.mul(v, x))
+    s1 = madd(u, x, s1)
+    t1 = madd(v, x, t1)
     // never: ends the basic block, as in microkernel.ts
     if (at == 1) break
     x = v128.load(p + o2)
-    s2 = f32x4.add(s2, f32x4.mul(u, x))
-    t2 = f32x4.add(t2, f32x4.mul(v, x))
+    s2 = madd(u, x, s2)
+    t2 = madd(v, x, t2)
     x = v128.load(p + o3)
-    s3 = f32x4.add(s3, f32x4.mul(u, x))
-    t3 = f32x4.add(t3, f32x4.mul(v, x))
+    s3 = madd(u, x, s3)
+    t3 = madd(v, x, t3)
   }
   v128.store(y, s0)
   v128.store(y, s1, 16)
@@ -225,10 +226,10 @@ function dotFour(at: usize, halves: i32, taps: usize, count: i32, shift: usize, 
       const lane = changetype<Half>(at).lane(0)
       const p = lane.at
       const v = v128.load(g + (<usize>lane.out << 2))
-      s0 = f32x4.add(s0, f32x4.mul(v, v128.load(p + o0)))
-      s1 = f32x4.add(s1, f32x4.mul(v, v128.load(p + o1)))
-      s2 = f32x4.add(s2, f32x4.mul(v, v128.load(p + o2)))
-      s3 = f32x4.add(s3, f32x4.mul(v, v128.load(p + o3)))
+      s0 = madd(v, v128.load(p + o0), s0)
+      s1 = madd(v, v128.load(p + o1), s1)
+      s2 = madd(v, v128.load(p + o2), s2)
+      s3 = madd(v, v128.load(p + o3), s3)
     }
     at += HALF
   }

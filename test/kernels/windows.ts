@@ -78,6 +78,12 @@ const CONVOLUTIONS: Shape[] = [
   { n: 2, c: 5, o: 5, groups: 5, size: [9, 9], kernel: [3, 3], before: [1, 1] },
   { n: 2, c: 8, o: 8, groups: 8, size: [16, 16], kernel: [3, 3], before: [1, 1], stride: [2, 2] },
   { n: 1, c: 4, o: 12, groups: 4, size: [8, 12], kernel: [5, 3], before: [2, 1], dilation: [1, 2] },
+  // depthwise, several outputs of a channel, padding cut off, a map of 4 and of 66 columns
+  { n: 3, c: 3, o: 6, groups: 3, size: [5, 6], kernel: [3, 3], before: [1, 1] },
+  { n: 2, c: 6, o: 3, groups: 3, size: [9, 6], kernel: [3, 3], before: [1, 0] },
+  { n: 2, c: 4, o: 8, groups: 4, size: [7, 10], kernel: [3, 3], stride: [3, 2], before: [0, 2], after: [1, -1] },
+  { n: 1, c: 2, o: 2, groups: 2, size: [6, 66], kernel: [3, 3] },
+  { n: 2, c: 3, o: 3, groups: 3, size: [8, 7], kernel: [3, 3], stride: [2, 1], before: [-1, 1], after: [1, 2] },
   // one dimension
   { n: 3, c: 4, o: 5, size: [33], kernel: [3], before: [1] },
   { n: 2, c: 1, o: 1, size: [17], kernel: [5], stride: [2] },
