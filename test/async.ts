@@ -3,24 +3,12 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { setImmediate as task, setTimeout as wait } from 'node:timers/promises'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { Adam, ArrayDataset, capture, DataLoader, info, Linear, manualSeed, rand, scope, SGD, steps, tensor, type Tensor } from 'hebb'
 import { fit } from 'hebb/train'
+import { settle as collect } from './collector/settle.js'
 
 const live = () => info().memory.buffers
-const gc = (() => {
-  setFlagsFromString('--expose-gc')
-  return runInNewContext('gc') as () => void
-})()
-/** Let the collector free what nobody owns. */
-async function settle(): Promise<void> {
-  for (let last = -1; last !== live(); ) {
-    last = live()
-    gc()
-    await wait(2)
-  }
-}
+const settle = () => collect(live)
 test.before.each(settle)
 
 const data = (n: number) => new ArrayDataset({ values: Float32Array.from({ length: 2 * n }, (_, i) => i), shape: [2] }, { values: new Float32Array(n).fill(1), shape: [1] })

@@ -6,9 +6,11 @@ import {
   Adam, ArrayDataset, BatchNorm2d, capture, Conv2d, crossEntropy, DataLoader, engine, Flatten, info, Linear, manualSeed, noGrad, onBackend, parameter, rand,
   randn, ReLU, scope, Sequential, SGD, steps, tensor, type BackendName, type Captured, type Tensor,
 } from 'hebb'
+import { settle as collect } from './collector/settle.js'
 
 const BACKENDS: BackendName[] = info().backend === 'wasm' ? ['wasm', 'reference'] : ['reference']
 const live = () => engine.heapOf(engine.currentBackend()).live
+const settle = () => collect(() => engine.heapOf(engine.currentBackend()).reserved + live())
 
 /** A small captured step and what it is made of, in a scope */
 function small(f: (step: Captured<[Tensor], Tensor>, w: Tensor, optimizer: SGD) => void): void {
@@ -372,6 +374,65 @@ test('what the program uses lives as long as the program', () => {
     assert.equal(step(x).array(), [11, 21])
     for (const t of [...others, x]) t.dispose()
     step.dispose()
+    assert.is(live(), before)
+  })
+})
+
+test('a program that nobody can call any more gives its memory back; whoever has an output keeps it', async () => {
+  const heap = engine.heapOf(engine.currentBackend())
+  const w = parameter([1, 2])
+  const optimizer = new Adam([w])
+  const make = (): { output: Tensor; shared: Tensor; untouched: Tensor } => {
+    const step = capture((x: Tensor) => {
+      const loss = w.mul(x).square().sum()
+      optimizer.zeroGrad()
+      loss.backward()
+      optimizer.step()
+      return [loss, loss.reshape([1]), w] as const
+    })
+    let last!: readonly [Tensor, Tensor, Tensor]
+    for (let i = 0; i < 3; i++) for (const _ of steps(1)) last = step(tensor([i, 1])) as typeof last
+    const [output, , untouched] = last
+    return { output, shared: output.detach(), untouched }
+  }
+  await settle()
+  let all: ReturnType<typeof make> | null = make()
+  const value = all.output.item()
+  await settle()
+  // whatever is made now must not lie where the output lies
+  for (let i = 0; i < 20; i++) tensor([i, i])
+  assert.equal([all.output.item(), all.shared.item(), all.untouched === w], [value, value, true])
+  let shared: Tensor | null = all.shared
+  all = null
+  await settle()
+  for (let i = 0; i < 20; i++) tensor([i, i])
+  assert.is(shared.item(), value)
+  shared = null
+  await settle()
+  const { live, reserved } = heap
+  for (let i = 0; i < 3; i++) make()
+  await settle()
+  assert.equal([heap.live, heap.reserved], [live, reserved])
+  assert.ok(!w.freed)
+  w.dispose()
+})
+
+test('dispose() leaves what the step returned but did not make', () => {
+  scope(() => {
+    const w = parameter([1, 2])
+    const step = capture((x: Tensor) => ({ w, x, y: w.mul(x) }))
+    let made!: { w: Tensor; x: Tensor; y: Tensor }
+    for (let i = 0; i < 3; i++) for (const _ of steps(1)) made = step(tensor([i, i]))
+    assert.equal([made.x.array(), made.y.array()], [[2, 2], [2, 4]])
+    step.dispose()
+    assert.equal([made.w.freed, made.x.freed, made.y.freed], [false, true, true])
+    const wrong = capture((_: Tensor) => [1] as unknown as Tensor)
+    const x = tensor([1])
+    for (const _ of steps(1)) wrong(x)
+    const before = live()
+    assert.throws(() => {
+      for (const _ of steps(1)) wrong(x)
+    }, /^capture: a step returns a tensor, or an array or record/)
     assert.is(live(), before)
   })
 })

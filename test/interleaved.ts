@@ -3,9 +3,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { spawnSync } from 'node:child_process'
-import { setImmediate as task, setTimeout as wait } from 'node:timers/promises'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { setImmediate as task } from 'node:timers/promises'
+import { settle as collect } from './collector/settle.js'
 
 /** Run with `without`: on a runtime that has no FinalizationRegistry */
 const without = process.argv[2] === 'without'
@@ -16,19 +15,7 @@ const {
 type Tensor = import('hebb').Tensor
 
 const live = () => info().memory.buffers
-const gc = (() => {
-  setFlagsFromString('--expose-gc')
-  return runInNewContext('gc') as () => void
-})()
-/** Let the collector free what nobody owns; its callbacks come in tasks of their own. */
-async function settle(): Promise<void> {
-  for (let last = -1, still = 0; still < 2; ) {
-    still = last === live() ? still + 1 : 0
-    last = live()
-    gc()
-    await wait(2)
-  }
-}
+const settle = () => collect(live)
 
 /** What a task does between two of its lines: nothing, a microtask, a task. `n` differs from pause to pause. */
 type Pause = (n: number) => Promise<unknown>

@@ -3,27 +3,15 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { spawnSync } from 'node:child_process'
-import { setTimeout as wait } from 'node:timers/promises'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import {
   Adam, ArrayDataset, BatchNorm2d, capture, configure, Conv2d, crossEntropy, DataLoader, dropout, Dropout, engine, Flatten, full, Generator, info, Linear, manualSeed,
   MaxPool2d, MemoryError, noGrad, ones, rand, ReLU, Sequential, steps, tensor, zeros, type Tensor,
 } from 'hebb'
 import { LeNet5 } from 'hebb/models'
+import { settle as collect } from './collector/settle.js'
 
 const live = () => info().memory.buffers
-const gc = (() => {
-  setFlagsFromString('--expose-gc')
-  return runInNewContext('gc') as () => void
-})()
-async function settle(): Promise<void> {
-  for (let last = -1; last !== live(); ) {
-    last = live()
-    gc()
-    await wait(2)
-  }
-}
+const settle = () => collect(live)
 test.before.each(settle)
 
 // ---- memory that ends at any place --------------------------------------------------------------------------------------------
@@ -147,7 +135,7 @@ const programs: Record<string, () => unknown> = {
       while (kept.length > 0 && info().memory.bytes + bytes > 6 * MB) kept.splice(Math.floor(random.uniform() * kept.length), 1)[0]!.dispose()
       const t = full([Math.ceil(bytes / 4)], i)
       kept.push(t)
-      if (i % 50 === 0) for (const [at, k] of kept.entries()) assert.ok(new Set(k.values()).size === 1, `tensor ${at} at turn ${i} holds its own number only`)
+      if (i % 300 === 0) for (const [at, k] of kept.entries()) assert.ok(new Set(k.values()).size === 1, `tensor ${at} at turn ${i} holds its own number only`)
       most = Math.max(most, info().memory.total)
     }
     for (const t of kept) t.dispose()

@@ -2,13 +2,11 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { setTimeout as wait } from 'node:timers/promises'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import {
   Adam, ArrayDataset, BatchNorm1d, crossEntropy, DataLoader, Dropout, engine, gradients, info, Linear, manualSeed, mseLoss, noGrad, parameter, rand, ReLU,
   scope, Sequential, SGD, steps, tensor, Tensor, zeros, type Module,
 } from 'hebb'
+import { settle as collect } from './collector/settle.js'
 
 const live = () => info().memory.buffers
 const state = () => {
@@ -33,18 +31,7 @@ function learn(model: Module, optimizer: SGD | Adam, x: Tensor, y: Tensor): Tens
   return loss
 }
 
-const gc = (() => {
-  setFlagsFromString('--expose-gc')
-  return runInNewContext('gc') as () => void
-})()
-/** Let the collector's callbacks run, which come between tasks, so that no count below changes by them. */
-async function settle(): Promise<void> {
-  for (let last = -1; last !== live(); ) {
-    last = live()
-    gc()
-    await wait(2)
-  }
-}
+const settle = () => collect(live)
 test.before.each(settle)
 
 /** f in a scope: how many more buffers than before are alive at its end, and none after the scope. */

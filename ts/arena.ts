@@ -41,6 +41,8 @@ export class Arena {
   liveBytes = 0
   peakBytes = 0
   reserved = 0
+  /** The arena that got the ranges of this one, which is no longer used */
+  #heir: Arena | null = null
   constructor(readonly backend: Backend, readonly lender: Arena | null = null) {}
 
   /** A range of a size class. One that is not a buffer's is never given back. */
@@ -59,13 +61,15 @@ export class Arena {
   give(address: number, bytes: number): void {
     this.live--
     this.liveBytes -= bytes
+    if (this.#heir !== null) return this.#heir.adopt(address, bytes)
     const list = this.#free.get(bytes)
     if (list) list.push(address)
     else this.#free.set(bytes, [address])
   }
 
-  /** Hand every free range over to `other`, for an arena that is no longer used. */
+  /** Hand every free range over to `other`, and those still in use as they become free, for an arena that is no longer used. */
   drainInto(other: Arena): void {
+    this.#heir = other
     for (const [bytes, list] of this.#free) for (const address of list) other.adopt(address, bytes)
     this.#free.clear()
     this.reserved = 0

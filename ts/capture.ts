@@ -4,7 +4,7 @@
 import { Arena, type Buffer } from './arena.js'
 import { currentBackend } from './backends/current.js'
 import type { Backend, DType, Kernels } from './kernels.js'
-import { closeScope, FRAME, heapOf, openScope, recorder as active, setRecorder, type Owned, type Recorder } from './memory.js'
+import { closeScope, collects, FRAME, heapOf, openScope, recorder as active, setRecorder, type Owned, type Recorder } from './memory.js'
 import { show } from './shape.js'
 import { Tensor } from './tensor.js'
 
@@ -30,27 +30,52 @@ interface LeafState {
   after: boolean
 }
 
+/** What a program has to give back. Nothing in here leads to the program or its outputs, so that the collector may find it unused. */
+interface Holdings {
+  arena: Arena
+  /** Buffers from outside */
+  held: Set<Buffer>
+  /** Of inputs and outputs */
+  inside: Buffer[]
+  owned: Owned[]
+}
+function giveBack({ arena, held, inside, owned }: Holdings): void {
+  for (const thing of owned.splice(0)) thing.release('the end of the captured step')
+  for (const buffer of [...inside.splice(0), ...held]) buffer.release()
+  held.clear()
+  // the memory goes back to the engine: nothing else knows its addresses
+  arena.drainInto(heapOf(arena.backend))
+}
+/** A program that nobody can call any more gives its memory back, where there is a collector to say so. */
+const dropped = collects ? new FinalizationRegistry<Holdings>(giveBack) : null
+/** Whoever has an input or output still needs the program. */
+const programOf = new WeakMap<Tensor, Program>()
+
 class Program implements Recorder {
   readonly arena: Arena
   readonly #functions: Call[] = []
   readonly #arguments: number[][] = []
   readonly #work: (() => void)[] = []
-  readonly #held = new Set<Buffer>()
-  readonly #owned: Owned[] = []
+  readonly #holdings: Holdings
   readonly #leaves = new Map<object, LeafState>()
+  /** The tensors of inputs, and of outputs that the step made */
+  readonly #own: Tensor[] = []
   inputs: Tensor[] = []
   outputs: Outputs = undefined
 
   constructor(readonly backend: Backend) {
     this.arena = new Arena(backend, heapOf(backend))
+    this.#holdings = { arena: this.arena, held: new Set(), inside: [], owned: [] }
+    dropped?.register(this, this.#holdings, this)
   }
 
   hold(buffer: Buffer): void {
-    if (buffer.arena !== this.arena && !this.#held.has(buffer)) this.#held.add(buffer.retain())
+    const { held } = this.#holdings
+    if (buffer.arena !== this.arena && !held.has(buffer)) held.add(buffer.retain())
   }
   own(thing: Owned): void {
     thing.kept = true
-    this.#owned.push(thing)
+    this.#holdings.owned.push(thing)
   }
   before(work: () => void): void {
     this.#work.push(work)
@@ -90,22 +115,26 @@ class Program implements Recorder {
     try {
       for (const x of inputs) {
         const copy = new Tensor(x.shape, x.dtype, backend)
-        copy.kept = true
-        copy.owner = null
         this.inputs.push(copy)
+        this.#own.push(copy)
         real.copy(x.size, x.buffer.address, copy.address)
         copy.requiresGrad = x.requiresGrad
       }
       backend.kernels = table as unknown as Kernels<number>
-      this.outputs = step(...(this.inputs as unknown as A))
-      for (const t of tensorsIn(this.outputs)) {
-        t.kept = true
-        t.owner = null
-      }
+      const outputs = step(...(this.inputs as unknown as A))
+      // what the step returns but didn't make stays its maker's
+      this.#own.push(...tensorsIn(outputs).filter(t => t.owner === frame && !this.#own.includes(t)))
+      this.outputs = outputs
       for (const state of this.#leaves.values()) state.after = state.leaf.stale
     } finally {
       backend.kernels = real
       setRecorder(null)
+      for (const t of this.#own) {
+        t.moveTo(null)
+        t.keep()
+        programOf.set(t, this)
+        this.#holdings.inside.push(t.buffer.retain())
+      }
       closeScope(frame)
     }
   }
@@ -127,11 +156,9 @@ class Program implements Recorder {
   }
 
   dispose(): void {
-    for (const thing of [...this.inputs, ...tensorsIn(this.outputs), ...this.#owned]) thing.release('dispose() of the captured step')
-    for (const buffer of this.#held) buffer.release()
-    this.#held.clear()
-    // the memory goes back to the engine: nothing else knows its addresses
-    this.arena.drainInto(heapOf(this.backend))
+    dropped?.unregister(this)
+    for (const t of this.#own) t.release('dispose() of the captured step')
+    giveBack(this.#holdings)
   }
 }
 
