@@ -3,7 +3,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  Adam, ArrayDataset, BatchNorm2d, capture, Conv2d, crossEntropy, DataLoader, engine, Flatten, info, Linear, manualSeed, noGrad, onBackend, parameter, rand,
+  Adam, ArrayDataset, BatchNorm2d, capture, Conv2d, crossEntropy, DataLoader, embedding, engine, Flatten, info, Linear, manualSeed, noGrad, onBackend, parameter, rand,
   randn, ReLU, scope, Sequential, SGD, steps, tensor, type BackendName, type Captured, type Tensor,
 } from 'hebb'
 import { settle as collect } from './collector/settle.js'
@@ -321,6 +321,37 @@ test('a throw inside the recorded step leaves the engine as it was', () => {
     step.dispose()
   })
   assert.is(live(), before)
+})
+
+test('a replay refuses labels and indices that are out of range as the eager step does, before anything has moved', () => {
+  for (const backend of BACKENDS) onBackend(backend, () => scope(() => {
+    const run = (captured: boolean): number[] => {
+      manualSeed(3)
+      const [table, model] = [parameter([...Array(12).keys()], [4, 3]), new Linear(3, 2)]
+      const optimizer = new Adam([table, ...model.parameters()])
+      const once = (indices: Tensor, y: Tensor) => {
+        const loss = crossEntropy(model.forward(embedding(indices, table)), y)
+        optimizer.zeroGrad()
+        loss.backward()
+        optimizer.step()
+        return loss
+      }
+      const step = captured ? capture(once) : once
+      for (const dtype of ['int32', 'float32'] as const) {
+        const at = (values: number[]) => tensor(values, { dtype })
+        for (let i = 0; i < 3; i++) for (const _ of steps(1)) step(at([0, 3]), at([1, 0]))
+        for (const _ of steps(1)) {
+          assert.throws(() => step(at([0, 1]), at([1, 2])), 'crossEntropy: labels 0..1 expected for logits [2,2], got 2 at position 1')
+          assert.throws(() => step(at([0, 4]), at([1, 0])), 'embedding: indices 0..3 expected, got 4 at position 1')
+          assert.throws(() => step(at([-1, 1]), at([1, 0])), 'embedding: indices 0..3 expected, got -1 at position 0')
+          if (dtype === 'float32') assert.throws(() => step(at([0, 1]), at([0, 0.5])), 'crossEntropy: whole numbers as labels expected, got 0.5 at position 1')
+          step(at([0, 1]), at([-100, 1]))
+        }
+      }
+      return [...table.values(), ...model.weight.values()]
+    }
+    assert.equal(run(true), run(false))
+  }))
 })
 
 test('dispose() gives all memory back, and the next call starts anew', () => {

@@ -56,6 +56,7 @@ class Program implements Recorder {
   readonly #functions: Call[] = []
   readonly #arguments: number[][] = []
   readonly #work: (() => void)[] = []
+  readonly #checks: (() => void)[] = []
   readonly #holdings: Holdings
   readonly #leaves = new Map<object, LeafState>()
   /** The tensors of inputs, and of outputs that the step made */
@@ -76,6 +77,9 @@ class Program implements Recorder {
   own(thing: Owned): void {
     thing.kept = true
     this.#holdings.owned.push(thing)
+  }
+  verify(buffer: Buffer, check: () => void): void {
+    if (this.inputs.some(x => x.buffer === buffer)) this.#checks.push(check)
   }
   before(work: () => void): void {
     this.#work.push(work)
@@ -148,6 +152,7 @@ class Program implements Recorder {
   replay(inputs: readonly Tensor[]): void {
     const { kernels } = this.backend
     for (let i = 0; i < inputs.length; i++) kernels.copy(inputs[i]!.size, inputs[i]!.address, this.inputs[i]!.address)
+    for (const check of this.#checks) check()
     for (const work of this.#work) work()
     const functions = this.#functions
     const args = this.#arguments
@@ -176,7 +181,8 @@ const MOST_PROGRAMS = 8
  * A step (forward, backward, optimizer) that is replayed as a plain list of kernel calls, bit for bit what it would compute
  * eagerly. The first call with a shape runs eagerly, the second records, later ones replay; shapes that differ get programs of
  * their own. What JavaScript decides inside (branches, train or eval) is frozen by the recording. Outputs are overwritten by the next call.
- * @throws Error inside the step for item(), values(), array(), keep() and loops over a loader
+ * @throws Error inside the step for item(), values(), array(), keep() and loops over a loader; RangeError as the eager step for labels and
+ * indices out of range, where they are an input of the step
  */
 export function capture<A extends readonly Tensor[], R extends Outputs>(step: (...inputs: A) => R): Captured<A, R> {
   const programs = new Map<string, Program | null>()

@@ -220,6 +220,8 @@ export interface Recorder {
   hold(buffer: Buffer): void
   /** This must live as long as the program, which then frees it. */
   own(thing: Owned): void
+  /** Values of a buffer were checked on the host. If it is an input of the step, they are to be checked before each replay. */
+  verify(buffer: Buffer, check: () => void): void
   /** The state of this leaf's gradient (empty or not) is about to be used or changed. */
   gradient(leaf: { stale: boolean }): void
   /** Host work to repeat before each replay, such as the scalars of an optimizer. */

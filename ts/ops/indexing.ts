@@ -1,6 +1,7 @@
 // Reading and adding elements by int32 index: gather, scatter, selection of rows, one-hot, embedding.
 
 import { apply, type Op } from '../autograd.js'
+import { recorder } from '../memory.js'
 import { around, dimension, show, ShapeError } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { ne, where } from './arithmetic.js'
@@ -22,15 +23,21 @@ function indexTensor(op: string, index: Indices, beside: Tensor | null): Tensor 
 }
 
 /**
- * Refuse indices outside 0..n−1, but for `except`. They are read on the host, where a mistake can be named; a captured step is
- * checked while it is recorded. @internal
+ * Refuse indices that are not whole or outside 0..n−1, but for `except`. They are read on the host, where a mistake can be named; so are those
+ * of a captured step, at every replay where they are one of its inputs, else while it is recorded. @internal
  */
 export function checkIndices(op: string, what: string, index: Tensor, n: number, except: number | null = null): void {
-  const values = index.backend.read(index.buffer.address, index.size, 'int32')
-  for (let i = 0; i < values.length; i++) {
-    const v = values[i]!
-    if (!(v >= 0 && v < n) && v !== except) throw new RangeError(`${op}: ${what} 0..${n - 1} expected, got ${v} at position ${i}`)
+  const { backend, buffer, size, dtype } = index
+  const check = () => {
+    const values = backend.read(buffer.address, size, dtype)
+    for (let i = 0; i < values.length; i++) {
+      const v = values[i]!
+      if (!Number.isInteger(v)) throw new RangeError(`${op}: whole numbers as ${what} expected, got ${v} at position ${i}`)
+      if (!(v >= 0 && v < n) && v !== except) throw new RangeError(`${op}: ${what} 0..${n - 1} expected, got ${v} at position ${i}`)
+    }
   }
+  check()
+  recorder?.verify(buffer, check)
 }
 
 interface Along {
@@ -117,13 +124,8 @@ export interface EmbeddingOptions {
 export function embedding(index: Tensor, weight: Tensor, { paddingIdx }: EmbeddingOptions = {}): Tensor {
   if (weight.rank !== 2) throw new ShapeError(`embedding: a weight [n, d] expected, got ${show(weight.shape)}`)
   const [n, d] = weight.shape as [number, number]
-  if (index.dtype === 'float32') {
-    const values = index.backend.read(index.buffer.address, index.size, 'float32')
-    const wrong = values.findIndex(v => !Number.isInteger(v))
-    if (wrong >= 0) throw new RangeError(`embedding: whole numbers as indices expected, got ${values[wrong]} at position ${wrong}`)
-  }
+  checkIndices('embedding', 'indices', index, n)
   const at = indexTensor('embedding', index, weight)
-  checkIndices('embedding', 'indices', at, n)
   const rows = indexSelect(weight, 0, reshape(at, [at.size]))
   const shape = [...at.shape, d]
   if (paddingIdx === null || paddingIdx === undefined) return reshape(rows, shape)

@@ -140,7 +140,7 @@ export function nllLoss(input: Tensor, target: Tensor, options: NllOptions = {})
   }
   if (weight && (weight.rank !== 1 || weight.size !== c)) throw new ShapeError(`nllLoss: a weight for each of ${c} classes expected, got ${show(weight.shape)}`)
   const labels = int(target)
-  checkIndices('nllLoss', 'labels', labels, c, ignoreIndex)
+  checkIndices('nllLoss', 'labels', target, c, ignoreIndex)
   const counted = ne(float(labels), ignoreIndex)
   const index = int(where(counted, float(labels), 0))
   const share = weight ? mul(reshape(indexSelect(weight, 0, reshape(index, [index.size])), shape), counted) : counted
@@ -188,7 +188,7 @@ export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMar
   }
   if (weight && (weight.rank !== 1 || weight.size !== c)) throw new ShapeError(`multiMarginLoss: a weight for each of ${c} classes expected, got ${show(weight.shape)}`)
   const labels = int(target)
-  checkIndices('multiMarginLoss', 'labels', labels, c)
+  checkIndices('multiMarginLoss', 'labels', target, c)
   const slack = relu(add(sub(input, gather(input, 1, unsqueeze(labels, 1))), margin))
   const others = affine(oneHot(labels, c), -1, 1)
   const loss = mul(sum(mul(p === 2 ? square(slack) : slack, others), 1), 1 / c)

@@ -1,6 +1,7 @@
 // Softmax, log-softmax and cross-entropy.
 
 import { apply, foreign, freeWith, type Op } from '../autograd.js'
+import { recorder } from '../memory.js'
 import { around, dimension, sameShape, show, ShapeError, sizeOf, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { add, div, mul, ne, requireFloat, sub } from './arithmetic.js'
@@ -70,6 +71,8 @@ interface CrossEntropy {
   used: Tensor
   shape: Shape
 }
+const outside = (label: number, at: number, c: number, shape: Shape): RangeError =>
+  new RangeError(`crossEntropy: labels 0..${c - 1} expected for logits ${show(shape)}, got ${label} at position ${at}`)
 const crossEntropyOp: Op<CrossEntropy> = {
   name: 'crossEntropy',
   forward([x], q, saved) {
@@ -81,10 +84,7 @@ const crossEntropyOp: Op<CrossEntropy> = {
       q.n, q.c, q.inner, q.ignoreIndex, q.labelSmoothing, x!.address, q.target.address, q.weight ? q.weight.address : 0,
       loss.address, lse.address, q.used.address,
     )
-    if (bad >= 0) {
-      const label = backend.readOne(q.target.address + bad * backend.width, 'int32')
-      throw new RangeError(`crossEntropy: labels 0..${q.c - 1} expected for logits ${show(x!.shape)}, got ${label} at position ${bad}`)
-    }
+    if (bad >= 0) throw outside(backend.readOne(q.target.address + bad * backend.width, 'int32'), bad, q.c, x!.shape)
     return loss
   },
   gradient(g, { inputs: [x], attrs: q }) {
@@ -141,11 +141,17 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
     const wanted = `class indices ${show(shape)} or probabilities ${show(logits.shape)}`
     throw new ShapeError(`crossEntropy: logits ${show(logits.shape)} need ${wanted}, got a target of ${show(target.shape)}${mend}`)
   }
-  if (target.dtype === 'float32') {
-    const values = target.backend.read(target.buffer.address, target.size, 'float32')
-    const wrong = values.findIndex(v => !Number.isInteger(v))
-    if (wrong >= 0) throw new RangeError(`crossEntropy: whole numbers as labels expected, got ${values[wrong]} at position ${wrong}`)
+  const { backend, buffer, size, dtype } = target
+  const check = () => {
+    const labels = backend.read(buffer.address, size, dtype)
+    const fraction = labels.findIndex(v => !Number.isInteger(v))
+    if (fraction >= 0) throw new RangeError(`crossEntropy: whole numbers as labels expected, got ${labels[fraction]} at position ${fraction}`)
+    const bad = labels.findIndex(v => !(v >= 0 && v < c) && v !== ignoreIndex)
+    if (bad >= 0) throw outside(labels[bad]!, bad, c, logits.shape)
   }
+  // the kernel looks at int32, but a replayed step doesn't look at what the kernel found
+  if (dtype === 'float32') check()
+  recorder?.verify(buffer, check)
   const used = new Tensor(shape, 'float32', logits.backend)
   const inner = logits.size / Math.max(1, n * c)
   const labels = int(target)
