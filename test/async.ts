@@ -5,7 +5,10 @@ import * as assert from 'uvu/assert'
 import { setImmediate as task, setTimeout as wait } from 'node:timers/promises'
 import { Adam, ArrayDataset, capture, DataLoader, info, Linear, manualSeed, rand, scope, SGD, steps, tensor, type Tensor } from 'hebb'
 import { fit } from 'hebb/train'
+import { alsoOnReference } from './collector/again.js'
 import { settle as collect } from './collector/settle.js'
+
+alsoOnReference()
 
 const live = () => info().memory.buffers
 const settle = () => collect(live)

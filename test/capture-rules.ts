@@ -6,7 +6,10 @@ import {
   Adam, ArrayDataset, BatchNorm2d, capture, Conv2d, crossEntropy, DataLoader, embedding, engine, Flatten, info, Linear, manualSeed, noGrad, onBackend, parameter, rand,
   randn, ReLU, scope, Sequential, SGD, steps, tensor, type BackendName, type Captured, type Tensor,
 } from 'hebb'
+import { alsoOnReference } from './collector/again.js'
 import { settle as collect } from './collector/settle.js'
+
+alsoOnReference()
 
 const BACKENDS: BackendName[] = info().backend === 'wasm' ? ['wasm', 'reference'] : ['reference']
 const live = () => engine.heapOf(engine.currentBackend()).live

@@ -6,7 +6,10 @@ import {
   Adam, ArrayDataset, BatchNorm1d, crossEntropy, DataLoader, Dropout, engine, gradients, info, Linear, manualSeed, mseLoss, noGrad, parameter, rand, ReLU,
   scope, Sequential, SGD, steps, tensor, Tensor, zeros, type Module,
 } from 'hebb'
+import { alsoOnReference } from './collector/again.js'
 import { settle as collect } from './collector/settle.js'
+
+alsoOnReference()
 
 const live = () => info().memory.buffers
 const state = () => {

@@ -239,7 +239,8 @@ export type DType = 'float32' | 'int32'
 
 /** What a backend is: its kernels and the linear memory that their addresses name. */
 export interface Backend {
-  readonly name: 'wasm' | 'reference' | 'reference64'
+  /** meta has shapes but computes nothing */
+  readonly name: 'wasm' | 'reference' | 'reference64' | 'meta'
   /** The variant in use, for info(): 'simd' or 'relaxed' on wasm, 'float32' or 'float64' on the references */
   readonly variant: string
   /** Bytes of one element of a tensor: 4, or 8 on reference64, which stores int32 elements as whole numbers in float64. */

@@ -2,7 +2,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import type { Backend, DType } from './kernels.js'
-import { Buffer } from './arena.js'
+import { Buffer, isReal } from './arena.js'
 import { arenaFor, collects, currentHome, currentScope, heapOf, recorder, type Kin, type Owned, type Scope } from './memory.js'
 import type { Node } from './autograd.js'
 import { format } from './format.js'
@@ -298,6 +298,7 @@ export class Tensor implements Owned {
   toString(): string {
     const about = `${this.dtype === 'int32' ? ', int32' : ''}${this.requiresGrad ? ', requiresGrad' : ''}`
     if (this.#gone !== null) return `tensor(freed by ${String(this.#gone)}, shape ${show(this.shape)})`
+    if (!isReal(this.backend)) return `tensor(on meta, without values, shape ${show(this.shape)}${about})`
     return `tensor(${format(this.backend.read(this.#buffer.address, this.size, this.dtype), this.shape)}, shape ${show(this.shape)}${about})`
   }
 

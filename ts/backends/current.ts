@@ -7,12 +7,13 @@ import { createMeta } from './meta.js'
 import { createReference } from './reference/index.js'
 import { compiledBinary, createWasm, KERNEL_BYTES, wasmAvailable, wasmRefusal, type Compiled, type WasmBackend } from './wasm.js'
 
-export type BackendName = 'wasm' | 'reference' | 'reference64'
-const NAMES: readonly BackendName[] = ['wasm', 'reference', 'reference64']
+export type BackendName = Backend['name']
+type Computing = Exclude<BackendName, 'meta'>
+const NAMES: readonly Computing[] = ['wasm', 'reference', 'reference64']
 
 export interface Settings {
   /** wasm, or the plain-TypeScript reference in float32 or float64 (default wasm where WebAssembly SIMD is available) */
-  backend?: BackendName
+  backend?: Computing
   /**
    * The plain SIMD binary, whose results are bit-equal on every runtime (default false: where there is relaxed SIMD, fused multiply-adds
    * make training a sixth faster and round otherwise, as the processor and the runtime please)
@@ -39,12 +40,13 @@ let wasm: WasmBackend | null = null
 let compiled: Compiled | undefined
 /** `wasm` comes from hebb/threads */
 let adopted = false
-let preferred: BackendName | 'meta' | null = null
+let preferred: BackendName | null = null
 let meta: Backend | null = null
 
 export function backendNamed(name: BackendName): Backend {
   const before = made.get(name)
   if (before) return before
+  if (name === 'meta') return (meta ??= createMeta())
   if (!NAMES.includes(name)) throw new Error(`backend: ${NAMES.join(', ')} expected, got ${String(name)}`)
   const backend = name === 'wasm' ? (wasm = createWasm(compiled)) : createReference(name === 'reference' ? 4 : 8)
   wasm?.setPrecise(settings.precise)
@@ -85,7 +87,7 @@ export function adoptWasm(backend: WasmBackend): void {
 /** Where tensors made now live. */
 export function currentBackend(): Backend {
   preferred ??= wasmAvailable() ? 'wasm' : 'reference'
-  return preferred === 'meta' ? (meta ??= createMeta()) : backendNamed(preferred)
+  return backendNamed(preferred)
 }
 
 /** Run `f` with new tensors on another backend, for tests and comparisons. */
@@ -101,7 +103,7 @@ export function onMeta<T>(f: () => T): T {
   return preferring('meta', f)
 }
 
-function preferring<T>(name: BackendName | 'meta', f: () => T): T {
+function preferring<T>(name: BackendName, f: () => T): T {
   const was = preferred
   preferred = name
   try {
@@ -138,6 +140,7 @@ export function configure(wanted: Settings): void {
 }
 
 export interface Info {
+  /** meta inside onMeta() */
   backend: BackendName
   /** relaxed or simd, or the element type of a reference backend */
   binary: string

@@ -20,8 +20,7 @@ export function createMeta(): Backend {
     throw new Error('meta: this tensor has a shape but no values: make it, and the model it comes from, outside onMeta() to compute')
   }
   return {
-    // the contract names the backends that compute; this one shows its name in messages only
-    name: 'meta' as string as Backend['name'],
+    name: 'meta',
     variant: SHAPES_ONLY,
     width: 4,
     kernels: {
