@@ -9,6 +9,7 @@ import { unary } from './elementwise'
 import { copyFrames, layFrame } from './frame'
 import { part } from './gemm'
 import { EDGE, MR, NR, clearZeros, panelRow, scratchAt, tileRows } from './microkernel'
+import { addLanes, suitsLaneSums } from './lanegrad'
 import { LANES, correlateLanes, imagesInLanes } from './lanes'
 import { FEW, inRows, nearRows } from './near'
 import { packA } from './pack'
@@ -141,6 +142,10 @@ export function convGradWeight(
   }
   if (suitsPlanes(w)) {
     planeWeights(w, x, g, gw)
+    return
+  }
+  if (suitsLaneSums(w)) {
+    addLanes(w, x, g, gw)
     return
   }
   const f = changetype<Window>(scratchAt(FRAME))

@@ -60,14 +60,14 @@ export function correlateLanes(
   let band = w.oh
   while (band > 1 && bandBytes(w, band, uh) > BAND) band = band + 1 >> 1
   const cells = weights + (<usize>((o + 3) * c * w.taps) << 2) + 64
-  // toLanes may write 3 cells too many
+  // toLanes may write 3 cells too many, of few
   const sums = cells + (<usize>((rowsUnder(w, band, uh) * w.iw + 3) * c) << 5)
   for (let i = 0; i < images; i += LANES) {
     for (let r = 0; r < w.oh; r += band) {
       const end = min(r + band, w.oh)
       const top = max(r * w.sh - w.ph, 0) / uh
       const bottom = min(((end - 1) * w.sh - w.ph + (w.kh - 1) * w.dh) / uh + 1, w.ih)
-      if (top < bottom) toLanes(x + (<usize>(i * c * w.plane + top * w.iw) << 2), c, w.plane, (bottom - top) * w.iw, cells)
+      if (top < bottom) toLanes(x + (<usize>(i * c * w.plane + top * w.iw) << 2), c, w.plane, (bottom - top) * w.iw, LANES, cells)
       laneRows(w, r, end, top, uh, uw, cells, weights, starts, low, sums)
       fromLanes(sums, o, w.places, (end - r) * w.ow, y + (<usize>(i * o * w.places + r * w.ow) << 2))
     }
@@ -102,19 +102,27 @@ function packTaps(w: Window, weight: usize, turned: i32, uw: i32, to: usize): vo
   }
 }
 
-/** `count` neighbouring cells of the c planes of eight images, as [cell][c][8]. May write 3 cells too many. */
-function toLanes(x: usize, c: i32, plane: i32, count: i32, to: usize): void {
+/**
+ * `count` neighbouring cells of the c planes of eight images, of which all but the first `images` are zeros, as [cell][c][8].
+ * Fewer than 4 cells write what follows them as well.
+ */
+export function toLanes(x: usize, c: i32, plane: i32, count: i32, images: i32, to: usize): void {
   const step = <usize>c << 5
   const size = <usize>(c * plane) << 2
   for (let i = 0; i < c; i++) {
-    let y = to + (<usize>i << 5)
-    const end = x + (<usize>count << 2)
-    for (let r = x; r < end; r += 16) {
-      transpose(r, r + size, r + 2 * size, r + 3 * size, y, step)
-      transpose(r + 4 * size, r + 5 * size, r + 6 * size, r + 7 * size, y + 16, step)
-      y += step << 2
+    for (let p = 0; p < count; p += images < LANES ? 1 : 4) {
+      const at = images < LANES || count < 4 ? p : min(p, count - 4)
+      const r = x + (<usize>at << 2)
+      const y = to + <usize>at * step
+      if (images < LANES) {
+        for (let l = 0; l < LANES; l++) store<f32>(y + (<usize>l << 2), l < images ? load<f32>(r + <usize>l * size) : 0)
+      } else {
+        transpose(r, r + size, r + 2 * size, r + 3 * size, y, step)
+        transpose(r + 4 * size, r + 5 * size, r + 6 * size, r + 7 * size, y + 16, step)
+      }
     }
     x += <usize>plane << 2
+    to += 32
   }
 }
 
