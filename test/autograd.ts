@@ -3,7 +3,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  cat, Conv2d, conv2d, engine, Flatten, grad, gradients, hessian, hvp, jacobian, jvp, Linear, linear, matmul, noGrad,
+  cat, Conv2d, conv2d, engine, Flatten, grad, gradients, hessian, hvp, info, jacobian, jvp, Linear, linear, matmul, noGrad,
   onBackend, parameter, ReLU, scope, Sequential, ShapeError, stack, sum, tensor, valueAndGrad, vjp, zeros, type Tensor,
 } from 'hebb'
 
@@ -145,6 +145,32 @@ test('gradients() leaves a graph that it has no business in as it was', () => {
   gradients(y.mul(h).sum(), [h])
   h.add(y).sum().backward()
   assert.equal(x.grad!.array(), [7])
+})
+
+test('an elementwise gradient goes over the one it comes from only where nobody else reads that', () => {
+  const x = tensor([1, 2], { requiresGrad: true })
+  const h = x.mul(3)
+  const squared = h.square()
+  const loss = squared.mul(5).sum()
+  const heard: Tensor[] = []
+  h.registerHook(g => void heard.push(g.keep()))
+  // asked for, heard by a hook, given, shared with the other arm of a sum
+  const all = gradients(loss, [squared, h, x], { retainGraph: true })
+  assert.equal(all.map(g => g.array()), [[5, 5], [30, 60], [90, 180]])
+  assert.equal(heard[0]!.array(), [30, 60])
+  const given = tensor([1, 10])
+  assert.equal(gradients(squared, [x], { gradOutputs: [given], retainGraph: true })[0]!.array(), [18, 360])
+  assert.equal(given.array(), [1, 10])
+  const both = squared.add(h.tanh().mul(0)).add(h.neg())
+  assert.equal(gradients(both.sum(), [x])[0]!.array(), [15, 33])
+  const bytes = scope(() => {
+    const from = zeros([1e6], { requiresGrad: true })
+    const y = from.mul(1).relu().tanh().sigmoid().sum()
+    const before = info().memory
+    gradients(y, [from])
+    return info().memory.peak - before.bytes
+  })
+  assert.ok(bytes < 3 * 4e6, `${bytes} bytes for four gradients of 4 MB`)
 })
 
 /** How often each kernel runs. */

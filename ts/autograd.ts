@@ -79,6 +79,11 @@ export class Node<A = any> {
     }
     return new Tensor(input.shape, input.dtype, input.backend)
   }
+
+  /** The same for a gradient that is computed element by element from g: g's own memory, unless somebody else reads that. */
+  over(g: Tensor, i: number): Tensor {
+    return this.inputs[i]!.node !== null && g.buffer.owners === 1 ? g.alias() : this.into(i)
+  }
 }
 
 /** Run `f` while only the gradients of these tensors are wanted. */

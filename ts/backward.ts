@@ -126,6 +126,8 @@ function walkFast(nodes: Node[], wanted: Map<Tensor, Tensor | null> | null, reta
       if (wanted?.has(node.output)) {
         wanted.set(node.output, g)
         if (!node.leads) continue
+        // a second owner, so that the gradient of the node does not go over what was asked for
+        g = held(g, frame)
       }
       const sum = node.op.addTo ? sumSoFar(node.inputs[0]!, wanted !== null) : null
       if (sum && node.needs(0)) {
@@ -141,7 +143,7 @@ function walkFast(nodes: Node[], wanted: Map<Tensor, Tensor | null> | null, reta
           send(node, input, gradient, frame, wanted || input.hooks ? leaves : null)
         }
       }
-      if (wanted?.get(node.output) !== g) g.release('backward()')
+      g.release('backward()')
       for (const t of frame.owned) if (!t.kept) t.release(frame)
       frame.owned.length = 0
       if (!retain) spend(node, unowned)

@@ -27,7 +27,7 @@ function unaryOp(name: string, code: Unary, derivative: Derivative): (x: Tensor,
     },
     fused(g, node) {
       const { inputs: [x], output, attrs: { a, b } } = node
-      const out = node.into(0)
+      const out = node.over(g, 0)
       x!.backend.kernels.unaryGrad(code, x!.size, a, b, x!.address, output.address, g.address, out.address)
       return [out]
     },
