@@ -29,6 +29,15 @@ export interface Measured extends Timing {
   bytes?: number
   /** Images, sequences or steps in one run */
   items?: number
+  memory?: Memory
+}
+
+/** Bytes of a training step's own tensors: without weights, gradients, the optimizer's state and the batch */
+export interface Memory {
+  /** After the forward pass, when all activations that the backward pass needs are alive */
+  live: number
+  /** The most at once */
+  peak: number
 }
 
 export interface Work {

@@ -1,10 +1,10 @@
 // Training steps of whole networks: forward, backward and optimizer, eager and captured.
 
-import { capture, noGrad, scope, turn } from 'hebb'
-import { gflops, measure, share, summary, WrongResult, type Measured } from './measure.js'
+import { capture, engine, noGrad, scope, turn } from 'hebb'
+import { gflops, measure, share, summary, WrongResult, type Measured, type Memory } from './measure.js'
 import { countFlops, NETWORKS, prepare, trainStep, verify, type Flops, type Network } from './nets.js'
 import type { Session, Subject } from './session.js'
-import { digits, percent, thousands, time } from './text.js'
+import { digits, megabytes, percent, thousands, time } from './text.js'
 
 /** Losses of the first four steps */
 const lossesOf = (step: () => { item(): number }): number[] => Array.from({ length: 4 }, () => turn('bench', 0, () => step().item()))
@@ -95,9 +95,29 @@ function measureInference(session: Session, network: Network, flops: number): Me
   })
 }
 
+function measureMemory(network: Network): Memory {
+  return scope(() => {
+    const trained = prepare(network)
+    // gradients and the optimizer's state are made once
+    turn('bench', 0, () => void trainStep(trained, trained.x, trained.y))
+    const heap = engine.heapOf(engine.currentBackend())
+    const before = heap.liveBytes
+    heap.peakBytes = before
+    let live = 0
+    turn('bench', 0, () => {
+      const loss = trained.model.forward(trained.x).crossEntropy(trained.y)
+      live = heap.liveBytes - before
+      trained.optimizer.zeroGrad()
+      loss.backward()
+      trained.optimizer.step()
+    })
+    return { live, peak: heap.peakBytes - before }
+  })
+}
+
 const COLUMNS = [
   ['forward', 8], ['backward', 8], ['optimizer', 9], ['step', 8], ['captured', 8], ['±', 5], ['images/s', 9], ['GFLOP/s', 7], ['of C', 5],
-  ['infer', 8],
+  ['infer', 8], ['memory', 8], ['of live', 7],
 ] as const
 
 /** Training steps of whole networks */
@@ -111,11 +131,13 @@ export const networks: Subject = {
       const { forward, backward, optimizer, step } = eager
       const captured = measureCaptured(session, network, step.flops!)
       const inference = measureInference(session, network, forward.flops!)
-      const parts = { ...eager, 'captured step': { ...captured, items: network.batch }, inference }
+      const memory = measureMemory(network)
+      const parts = { ...eager, step: { ...step, memory }, 'captured step': { ...captured, items: network.batch }, inference }
       for (const [part, m] of Object.entries(parts)) add(`${network.name}: ${part}`, m)
       return [
         ...[forward, backward, optimizer, step, captured].map(m => time(m.ms)), `±${Math.round(captured.error)} %`,
         thousands((network.batch * 1000) / captured.ms), digits(gflops(captured)), percent(share(captured)), time(inference.ms),
+        megabytes(memory.peak), digits(memory.peak / memory.live),
       ]
     })
   },

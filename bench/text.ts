@@ -17,5 +17,8 @@ export function time(ms: number): string {
   return `${digits(ms * 1e6)} ns`
 }
 
+/** A number of bytes */
+export const megabytes = (bytes: number): string => `${digits(bytes / 1e6)} MB`
+
 export const percent = (share: number): string => (share > 0 ? `${Math.round(share * 100)} %` : '')
 export const thousands = (x: number): string => Math.round(x).toString().replace(/\B(?=(\d{3})+$)/g, ',')
