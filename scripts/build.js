@@ -3,11 +3,11 @@ import { execFileSync, spawn } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
 import { packBytes, textOf } from './lzma.js'
-import { importedKernels, inlinedKernels, namedClasses, withSharedMemory } from './plugins.js'
+import { importedKernels, inlinedKernels, namedClasses } from './plugins.js'
 import { root } from './root.js'
+import { withSharedMemory } from './wasm.js'
 
 export { root }
 const bin = (...parts) => join(root, 'node_modules', ...parts)
@@ -55,7 +55,7 @@ function packKernels(files, packed) {
 }
 
 /** Runs AssemblyScript's compiler; several may run at a time. */
-function compile(...args) {
+export function compile(...args) {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [bin('assemblyscript', 'bin', 'asc.js'), ...args], { cwd: root, stdio: 'inherit' })
     child.on('error', reject)
@@ -68,8 +68,12 @@ const breakLines = text => text.replace(/(?<=[;){}]|else )throw /g, '\nthrow ').
 
 /** One minified file of the package */
 async function buildFile(file, options) {
-  const { outputFiles } = await build({ ...shared, platform: 'neutral', sourcemap: false, minify: true, write: false, outfile: file, ...options })
+  const { outputFiles, metafile } = await build({
+    ...shared, platform: 'neutral', sourcemap: false, minify: true, write: false, metafile: true, outfile: file, ...options,
+  })
   mkdirSync(join(root, 'build/dist'), { recursive: true })
+  mkdirSync(join(root, 'build/meta'), { recursive: true })
+  writeFileSync(join(root, 'build/meta', `${file}.json`), JSON.stringify(metafile))
   writeFileSync(join(root, 'build/dist', file), breakLines(outputFiles[0].text))
 }
 
@@ -113,11 +117,6 @@ async function main() {
   await buildLibrary()
   await buildPrograms(['examples/train.ts'], 'build/examples')
   buildTypes()
-  const size = file => {
-    const bytes = readFileSync(join(root, file))
-    return `${file} ${(bytes.length / 1024).toFixed(1)} KB, ${(gzipSync(bytes, { level: 9 }).length / 1024).toFixed(1)} KB gzip`
-  }
-  console.log([...BINARIES.map(plainFile), 'build/dist/hebb.js'].map(size).join('\n'))
   console.log(`built in ${((performance.now() - start) / 1000).toFixed(1)} s`)
 }
 

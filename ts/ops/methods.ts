@@ -2,52 +2,35 @@
 
 import { backward } from '../backward.js'
 import { Tensor } from '../tensor.js'
-import * as arithmetic from './arithmetic.js'
-import * as arrange from './arrange.js'
-import * as attention from './attention.js'
-import * as conv from './conv.js'
-import * as indexing from './indexing.js'
+import { add, sub, mul, div, pow, maximum, minimum, eq, ne, lt, le, gt, ge, where, maskedFill } from './arithmetic.js'
+import { roll, repeat, repeatInterleave, movedim, unbind, diagonal, diag } from './arrange.js'
+import { scaledDotProductAttention, multiHeadAttention } from './attention.js'
+import { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose3d } from './conv.js'
+import { gather, indexSelect, embedding, oneHot } from './indexing.js'
 import { interpolate } from './interpolate.js'
-import * as layout from './layout.js'
-import * as loss from './loss.js'
-import * as matmul from './matmul.js'
-import * as norm from './norm.js'
-import * as pool from './pool.js'
-import * as predicates from './predicates.js'
-import * as products from './products.js'
-import * as random from './random.js'
-import * as reduce from './reduce.js'
+import {
+  reshape, flatten, unsqueeze, squeeze, permute, transpose, slice, narrow, select, flip, expand, pad, tril, triu, split, chunk,
+} from './layout.js'
+import {
+  mseLoss, l1Loss, smoothL1Loss, huberLoss, bceLoss, bceWithLogits, nllLoss, hingeEmbeddingLoss, hingeLoss, multiMarginLoss, klDiv,
+} from './loss.js'
+import { matmul, linear } from './matmul.js'
+import { batchNorm, layerNorm, groupNorm, localResponseNorm } from './norm.js'
+import { maxPool1d, maxPool2d, maxPool3d, avgPool1d, avgPool2d, avgPool3d, adaptiveAvgPool1d, adaptiveAvgPool2d } from './pool.js'
+import { isnan, isinf, isfinite, any, all, countNonzero, allclose } from './predicates.js'
+import { mm, mv, dot, bmm, outer, trace, cumprod, diff } from './products.js'
+import { dropout } from './random.js'
+import { sum, mean, amax, amin, argmax, argmin, max, min, logsumexp, variance, std, norm, prod, cumsum } from './reduce.js'
 import { rmsNorm } from './rms-norm.js'
-import * as rounding from './rounding.js'
+import { ceil, round, trunc, lerp, addcmul, addcdiv } from './rounding.js'
 import { indexAdd, scatterAdd } from './scatter.js'
 import { index, indexPut, maskedSelect } from './selection.js'
-import * as softmax from './softmax.js'
-import * as sorting from './sorting.js'
-import * as unary from './unary.js'
-
-const { add, sub, mul, div, pow, maximum, minimum, eq, ne, lt, le, gt, ge, where, maskedFill } = arithmetic
-const { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose3d } = conv
-const { scaledDotProductAttention, multiHeadAttention } = attention
-const { gather, indexSelect, embedding, oneHot } = indexing
-const { reshape, flatten, unsqueeze, squeeze, permute, transpose, slice, narrow, select, flip, expand, pad, tril, triu, split, chunk } = layout
-const {
-  mseLoss, l1Loss, smoothL1Loss, huberLoss, bceLoss, bceWithLogits, nllLoss, hingeEmbeddingLoss, hingeLoss, multiMarginLoss, klDiv,
-} = loss
-const { matmul: matmulOf, linear } = matmul
-const { batchNorm, layerNorm, groupNorm, localResponseNorm } = norm
-const { maxPool1d, maxPool2d, maxPool3d, avgPool1d, avgPool2d, avgPool3d, adaptiveAvgPool1d, adaptiveAvgPool2d } = pool
-const { dropout } = random
-const { sum, mean, amax, amin, argmax, argmin, max, min, logsumexp, variance, std, norm: normOf, prod, cumsum } = reduce
-const { softmax: softmaxOf, logSoftmax, crossEntropy } = softmax
-const {
+import { softmax, logSoftmax, crossEntropy } from './softmax.js'
+import { sort, argsort, topk, median, unique, nonzero } from './sorting.js'
+import {
   neg, abs, exp, log, log1p, sqrt, rsqrt, square, sin, cos, tanh, sigmoid, relu, leakyRelu, elu, erf, gelu, silu, softplus, sign, floor,
   reciprocal, clamp, powScalar, float, int,
-} = unary
-const { roll, repeat, repeatInterleave, movedim, unbind, diagonal, diag } = arrange
-const { isnan, isinf, isfinite, any, all, countNonzero, allclose } = predicates
-const { mm, mv, dot, bmm, outer, trace, cumprod, diff } = products
-const { ceil, round, trunc, lerp, addcmul, addcdiv } = rounding
-const { sort, argsort, topk, median, unique, nonzero } = sorting
+} from './unary.js'
 
 /** Marks a tensor made outside the graph as a leaf whose gradient is wanted. Returns it. */
 function requiresGradient(x: Tensor, on = true): Tensor {
@@ -76,10 +59,10 @@ export const methods = {
   gather, indexSelect, embedding, oneHot,
   reshape, flatten, unsqueeze, squeeze, permute, transpose, slice, narrow, select, flip, expand, pad, tril, triu, split, chunk,
   mseLoss, l1Loss, smoothL1Loss, huberLoss, bceLoss, bceWithLogits, nllLoss, hingeEmbeddingLoss, hingeLoss, multiMarginLoss, klDiv, crossEntropy,
-  matmul: matmulOf, linear, batchNorm, layerNorm, groupNorm, localResponseNorm, rmsNorm, interpolate, scaledDotProductAttention, multiHeadAttention,
+  matmul, linear, batchNorm, layerNorm, groupNorm, localResponseNorm, rmsNorm, interpolate, scaledDotProductAttention, multiHeadAttention,
   maxPool1d, maxPool2d, maxPool3d, avgPool1d, avgPool2d, avgPool3d, adaptiveAvgPool1d, adaptiveAvgPool2d,
-  dropout, softmax: softmaxOf, logSoftmax,
-  sum, mean, amax, amin, argmax, argmin, max, min, logsumexp, variance, std, norm: normOf, prod, cumsum,
+  dropout, softmax, logSoftmax,
+  sum, mean, amax, amin, argmax, argmin, max, min, logsumexp, variance, std, norm, prod, cumsum,
   neg, abs, exp, log, log1p, sqrt, rsqrt, square, sin, cos, tanh, sigmoid, relu, leakyRelu, elu, erf, gelu, silu, softplus, sign, floor,
   reciprocal, clamp, powScalar, float, int,
   roll, repeat, repeatInterleave, movedim, unbind, diagonal, diag,
