@@ -9,6 +9,7 @@ import {
 import {
   confusionMatrix, evaluate, fit, loadCheckpoint, newProgress, readStateDict, saveCheckpoint, weightsHash, type Evaluation, type FitResult, type Training,
 } from 'hebb/train'
+import { useThreads } from 'hebb/threads'
 import { loadDataset } from './cli/datasets.js'
 import { buildModel, firstFilters } from './cli/models.js'
 import { helpText, OptionError, parseOptions, type Recipe } from './cli/options.js'
@@ -111,6 +112,7 @@ async function main(argv: readonly string[]): Promise<void> {
   if (recipe === 'help') return void process.stdout.write(helpText())
   const began = performance.now()
   for (const file of [recipe.save, recipe.report]) if (file !== undefined) checkWritable(file)
+  if (recipe.threads > 1) await useThreads(recipe.threads)
 
   const parts = await prepare(recipe)
   manualSeed(recipe.seed)

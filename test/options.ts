@@ -100,8 +100,8 @@ test('wrong values', () => {
   refused('--seed -3', '--seed: expected a whole number from 0 to 4294967295, got "-3"')
   refused('--epochs -1', '--epochs: expected a whole number from 0 to 1000000, got "-1"')
   refused('--epochs 0', '--epochs: expected 1 or more, got 0, which only tests and needs --load FILE')
-  refused('--threads 2', '--threads: expected 1, got 2: this build runs on one thread')
-  refused('--threads 0', '--threads: expected a whole number from 1 to 1000000, got "0"')
+  refused('--threads 17', '--threads: expected a whole number from 1 to 16, got "17"')
+  refused('--threads 0', '--threads: expected a whole number from 1 to 16, got "0"')
 })
 
 test('options at odds', () => {

@@ -10,8 +10,9 @@ import { processors, sharingRefusal, startThread, type Thread } from './start.js
 type WasmBackend = ReturnType<typeof engine.createWasm>
 type Kernel = (...args: number[]) => number | void
 
-/** µs of work on one thread below which a kernel is not worth a fork */
+/** µs of work on one thread below which a kernel is not worth a fork, and not worth waking workers up (some 25 µs) */
 const WORTH_IT = 20
+const WORTH_WAKING = 60
 /** ms that workers may take to be ready */
 const PATIENCE = 30_000
 
@@ -64,7 +65,7 @@ function splitKernels({ plain, names, pool }: Team, threads: number): Kernels {
     const number = names.indexOf(name)
     return (...args) => {
       const time = rule.time(args)
-      if (time < WORTH_IT || pool.alone) return kernel(...args)
+      if (time < WORTH_IT || (time < WORTH_WAKING && pool.asleep) || pool.alone) return kernel(...args)
       // small parts even out what threads are late by, but each packs or gathers some operand anew
       const count = Math.min(rule.most(args), threads * (time > 1000 * threads ? 4 : time > 100 * threads ? 2 : 1))
       if (count < 2) return kernel(...args)
@@ -158,4 +159,9 @@ export function stopThreads(): void {
   stopWorkers(team)
   team.backend.kernels = team.plain
   team.backend.threads = 1
+}
+
+/** How many parts of kernels the caller's thread and the workers have done since useThreads(): whether the other cores are of use. */
+export function threadStatistics(): { caller: number; workers: number } {
+  return team ? { ...team.pool.parts } : { caller: 0, workers: 0 }
 }

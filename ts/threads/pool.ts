@@ -18,8 +18,8 @@ export const LAYOUT: Layout = {
 }
 const BYTES = 8 * (LAYOUT.parts + MOST_PARTS * PART)
 
-/** ms that workers look for work before they sleep, and that the caller looks for results */
-const SPIN = 0.08
+/** ms that workers look for work before they sleep (the gaps of a LeNet-5 step are shorter), and that the caller looks for results */
+const SPIN = 0.2
 const CALLER_SPIN = 0.2
 /** ms of waiting for one part that mean that a worker hangs */
 const HANGS = 30_000
@@ -74,6 +74,10 @@ export class Pool {
     Atomics.notify(this.#words, LAYOUT.work)
   }
 
+  /** Have workers to be woken first? */
+  get asleep(): boolean {
+    return Atomics.load(this.#words, LAYOUT.parked) > 0
+  }
   /** Is it better not to fork now? */
   get alone(): boolean {
     this.#calls++
