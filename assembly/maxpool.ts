@@ -23,7 +23,15 @@ export function maxPool(
   const skips = scratchAt(SKIPS)
   const copies = scratchAt(COPIES)
   const barren = wide && !inside && laySkips(ow, sw, pw, dw, kw, iw, skips)
+  const flat = id == 1 && od == 1 && kd == 1 && pd == 0 && ph == 0 && pw == 0
+  const pairs = flat && inside && 2 * oh <= ih && ow >= 4 && kh == 2 && kw == 2 && sh == 2 && sw == 2 && dh == 1 && dw == 1
   for (let p = 0; p < planes; p++) {
+    if (pairs && maxPairs(oh, ow, iw, x, y, winners)) {
+      x += size
+      y += <usize>(oh * ow) << 2
+      winners += <usize>(oh * ow) << 2
+      continue
+    }
     for (let oz = 0; oz < od; oz++) {
       const z = oz * sd - pd
       const z0 = firstInside(z, dd)
@@ -40,8 +48,6 @@ export function maxPool(
           if (!inside) {
             copyRows(x + (<usize>(cell + pw) << 2), layers, dd * ih * iw, rows, dh * iw, iw, pw, width, copies)
             maxWide(ow, cell, layers, dd * ih * iw, rows, dh * iw, kw, dw, sw, copies, rows * width, width, skips, y, winners)
-          } else if (layers == 1 && rows == 2 && kw == 2 && sw == 2 && dw == 1 && ow >= 4) {
-            maxPairs(ow, cell, dh * iw, x, y, winners)
           } else maxWide(ow, cell, layers, dd * ih * iw, rows, dh * iw, kw, dw, sw, from, dd * ih * iw, dh * iw, 0, y, winners)
         } else maxSpan(0, ow, ih, iw, kw, sw, pw, dd, dh, dw, z, z0, z1, row, y0, y1, x, y, winners)
         y += <usize>ow << 2
@@ -182,34 +188,53 @@ function maxWide(
   }
 }
 
-/** The same for windows of two rows with two neighbours each, two apart. */
-function maxPairs(n: i32, cell: i32, rowStep: i32, x: usize, y: usize, winners: usize): void {
-  const below = <usize>rowStep << 2
-  const one = i32x4.splat(1)
-  const down = i32x4.splat(rowStep)
-  const lanes = i32x4(0, 2, 4, 6)
-  for (let ox = 0; ox < n; ox += 4) {
-    const at = min(ox, n - 4)
-    const corner = cell + 2 * at
-    const p = x + (<usize>corner << 2)
-    const u0 = v128.load(p)
-    const u1 = v128.load(p, 16)
-    const v0 = v128.load(p + below)
-    const v1 = v128.load(p + below, 16)
-    let best = v128.shuffle<f32>(u0, u1, 0, 2, 4, 6)
-    let other = v128.shuffle<f32>(u0, u1, 1, 3, 5, 7)
-    const right = wins(other, best)
-    best = v128.bitselect(other, best, right)
-    let low = v128.shuffle<f32>(v0, v1, 0, 2, 4, 6)
-    other = v128.shuffle<f32>(v0, v1, 1, 3, 5, 7)
-    const lowRight = wins(other, low)
-    low = v128.bitselect(other, low, lowRight)
-    const lower = wins(low, best)
-    best = v128.bitselect(low, best, lower)
-    const step = v128.bitselect(i32x4.add(down, v128.and(lowRight, one)), v128.and(right, one), lower)
-    v128.store(y + (<usize>at << 2), best)
-    v128.store(winners + (<usize>at << 2), i32x4.add(i32x4.add(i32x4.splat(corner), lanes), step))
+/**
+ * A plane in windows of 2 x 2 cells, two apart. False if there may be a NaN, of which these comparisons know nothing: then the
+ * plane has to be done anew.
+ */
+function maxPairs(oh: i32, ow: i32, iw: i32, x: usize, y: usize, winners: usize): bool {
+  const below = <usize>iw << 2
+  const down = i32x4.splat(iw)
+  const across = i32x4.splat(8)
+  const last = ow - 4
+  // cells under the first of the four windows
+  let row = i32x4(0, 2, 4, 6)
+  let strange = i32x4.splat(0)
+  for (; oh > 0; oh--) {
+    let cells = row
+    for (let ox = 0; ;) {
+      const p = x + (<usize>ox << 3)
+      const u0 = v128.load(p)
+      const u1 = v128.load(p, 16)
+      const v0 = v128.load(p + below)
+      const v1 = v128.load(p + below, 16)
+      const a = v128.shuffle<f32>(u0, u1, 0, 2, 4, 6)
+      const b = v128.shuffle<f32>(u0, u1, 1, 3, 5, 7)
+      const c = v128.shuffle<f32>(v0, v1, 0, 2, 4, 6)
+      const d = v128.shuffle<f32>(v0, v1, 1, 3, 5, 7)
+      const upper = f32x4.pmax(a, b)
+      const lower = f32x4.pmax(c, d)
+      const under = f32x4.lt(upper, lower)
+      const right = v128.bitselect(f32x4.lt(c, d), f32x4.lt(a, b), under)
+      const sum = f32x4.add(f32x4.add(a, b), f32x4.add(c, d))
+      strange = v128.or(strange, f32x4.ne(sum, sum))
+      v128.store(y + (<usize>ox << 2), f32x4.pmax(upper, lower))
+      // a mask that holds is -1
+      v128.store(winners + (<usize>ox << 2), i32x4.sub(i32x4.add(cells, v128.and(under, down)), right))
+      if (ox == last) break
+      ox += 4
+      if (ox <= last) cells = i32x4.add(cells, across)
+      else {
+        cells = i32x4.sub(cells, i32x4.splat(2 * (ox - last) - 8))
+        ox = last
+      }
+    }
+    row = i32x4.add(row, i32x4.add(down, down))
+    x += below << 1
+    y += <usize>ow << 2
+    winners += <usize>ow << 2
   }
+  return !v128.any_true(strange)
 }
 
 export function maxPoolGrad(planes: i32, inSize: i32, outSize: i32, g: usize, winners: usize, out: usize): void {
