@@ -33,7 +33,7 @@ function wholePackage() {
   return { size, unpackedSize }
 }
 
-/** Budgets hold what is reached (docs/adr/010 says what bounds it); `aim`, where there is one, is what hebb shall weigh one day. */
+/** Budgets hold what is reached (docs/adr/007 says what bounds it); `aim`, where there is one, is what hebb shall weigh one day. */
 async function measured() {
   const { size, unpackedSize } = wholePackage()
   return [

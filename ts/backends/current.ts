@@ -15,8 +15,8 @@ export interface Settings {
   /** wasm, or the plain-TypeScript reference in float32 or float64 (default wasm where WebAssembly SIMD is available) */
   backend?: Computing
   /**
-   * The plain SIMD binary, whose results are bit-equal on every runtime (default false: where there is relaxed SIMD, fused multiply-adds
-   * make training a sixth faster and round otherwise, as the processor and the runtime please)
+   * The plain SIMD binary, whose results are bit-equal on every runtime (default false: where there is relaxed SIMD, multiply-adds are
+   * fused, which is faster by a tenth and rounds as the processor and the runtime please)
    */
   strict?: boolean
   /**
