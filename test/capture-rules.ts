@@ -460,6 +460,16 @@ test('dispose() leaves what the step returned but did not make', () => {
     assert.equal([made.x.array(), made.y.array()], [[2, 2], [2, 4]])
     step.dispose()
     assert.equal([made.w.freed, made.x.freed, made.y.freed], [false, true, true])
+    const early = capture((x: Tensor) => {
+      const y = x.mul(w)
+      y.dispose()
+      x.dispose()
+      return y
+    })
+    let gone!: Tensor
+    for (let i = 0; i < 2; i++) for (const _ of steps(1)) gone = early(tensor([1, 2]))
+    assert.throws(() => gone.values(), /^mul \[2\] was freed by dispose\(\)/)
+    early.dispose()
     const wrong = capture((_: Tensor) => [1] as unknown as Tensor)
     const x = tensor([1])
     for (const _ of steps(1)) wrong(x)

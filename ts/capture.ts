@@ -134,6 +134,7 @@ class Program implements Recorder {
       backend.kernels = real
       setRecorder(null)
       for (const t of this.#own) {
+        if (t.freed) continue
         t.moveTo(null)
         t.keep()
         programOf.set(t, this)
