@@ -1,0 +1,5 @@
+// The build puts a safetensors file into the bundle as its bytes.
+declare module '*.safetensors' {
+  const bytes: Uint8Array
+  export default bytes
+}
