@@ -3,6 +3,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { readSafetensors, SafetensorsError, writeSafetensors, type SafeTensor } from '../ts/io/safetensors.js'
+import { decodeUtf8, encodeUtf8 } from '../ts/io/utf8.js'
+import { Generator } from '../ts/random.js'
 
 const sample: Record<string, SafeTensor> = {
   'mask': { shape: [3], dtype: 'U8', data: Uint8Array.of(1, 0, 255) },
@@ -168,6 +170,35 @@ test('names with quotes, colons and braces are no trouble', () => {
   const names = ['a":{', '\\', 'constructor', 'ключ', '{"a":1}', '']
   const bytes = writeSafetensors(new Map(names.map(name => [name, sample.steps!])))
   assert.equal([...readSafetensors(bytes).tensors.keys()], names)
+})
+
+test('UTF-8 is what TextEncoder writes, and what TextDecoder refuses is refused', () => {
+  for (const text of ['', 'weight', '100 % %41', 'größe', '重み', 'λ₀ 𝛌', '\u0000\u007f\u0080\u07ff\u0800\uffff\u{10000}\u{10ffff}', '\ufeffmark']) {
+    const bytes = new TextEncoder().encode(text)
+    assert.equal(encodeUtf8(text), bytes)
+    assert.is(decodeUtf8(bytes), text)
+  }
+  const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+  const random = new Generator(3)
+  const leads = [0x25, 0x41, 0x7f, 0x80, 0xbf, 0xc0, 0xc1, 0xc2, 0xe0, 0xed, 0xef, 0xf0, 0xf4, 0xf5, 0xff]
+  let wrong = 0
+  for (let i = 0; i < 5000; i++) {
+    const bytes = Uint8Array.from({ length: 1 + random.integer(5) }, () => (random.integer(2) ? leads[random.integer(leads.length)]! : 0x80 + random.integer(64)))
+    let expected: string | null = null
+    let got: string | null = null
+    try {
+      expected = strict.decode(bytes)
+    } catch {
+      wrong++
+    }
+    try {
+      got = decodeUtf8(bytes)
+    } catch (error) {
+      assert.instance(error, URIError)
+    }
+    assert.is(got, expected, String(bytes))
+  }
+  assert.ok(wrong > 1000 && wrong < 5000)
 })
 
 test('10,000 damaged files either give consistent tensors or a SafetensorsError', () => {

@@ -1,6 +1,8 @@
 // The safetensors format: a JSON header of names, types, shapes and byte ranges, then raw little-endian numbers.
 // Layout and limits as in github.com/huggingface/safetensors; files may come from anywhere, so nothing in them is believed.
 
+import { decodeUtf8, encodeUtf8 } from './utf8.js'
+
 export type SafeData = Float32Array | Int32Array | Uint8Array
 
 export interface SafeTensor {
@@ -154,7 +156,7 @@ export function writeSafetensors(
     }
     fields.unshift(`"__metadata__":${JSON.stringify(metadata)}`)
   }
-  const header = new TextEncoder().encode(`{${fields.join(',')}}`)
+  const header = encodeUtf8(`{${fields.join(',')}}`)
   const padded = Math.ceil(header.length / 8) * 8
   const file = new Uint8Array(8 + padded + end)
   const view = new DataView(file.buffer)
@@ -252,7 +254,7 @@ function readHeader(bytes: Uint8Array, fail: Fail): Record<string, unknown> {
   let text: string
   let header: unknown
   try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    text = decodeUtf8(bytes)
     header = JSON.parse(text)
   } catch (cause) {
     throw fail('expected a header in JSON, got something else: the file is damaged or no safetensors file', cause)
