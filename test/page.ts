@@ -3,12 +3,12 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { readFileSync } from 'node:fs'
-import { gunzip, parseIdx, pixelStatistics, scope } from 'hebb'
-import { LeNet5 } from 'hebb/models'
-import { predict, readStateDict } from 'hebb/train'
+import { gunzip, parseIdx, pixelStatistics } from 'hebb'
 import { DigitImages, enlarge, inputOf } from '../examples/page/images.js'
 import { bitmapOf, BITMAP, countBlocks, imageOf, SIDE, type Stroke } from '../examples/page/strokes.js'
-import program, { trainingCount, type Report } from '../examples/page/train.js'
+import { trainingCount } from '../examples/page/parts.js'
+import { read } from '../examples/page/read.js'
+import { train, type Report } from '../examples/page/train.js'
 import { glyphs } from './digit-strokes.js'
 
 const FOLDER = 'examples/data/digits'
@@ -87,11 +87,30 @@ test('batches of images are the images, and those with a seed come differently p
   assert.equal(new DigitImages(images, labels, 1).batch([5])[0]!.values(), first)
 })
 
-const right = (weights: Uint8Array, drawings: { digit: number; strokes: Stroke[] }[]): number => {
-  const model = new LeNet5({ size: BITMAP })
-  model.loadStateDict(readStateDict(weights))
-  return drawings.filter(({ digit, strokes }) => scope(() => predict(model, inputOf(imageOf(strokes))).argmax(1).item()) === digit).length
-}
+const right = (weights: Uint8Array, drawings: { digit: number; strokes: Stroke[] }[]): number =>
+  drawings.filter(({ digit, strokes }, i) => {
+    const { probabilities } = read({ strokes, ...(i === 0 && { weights }) })
+    return probabilities!.indexOf(Math.max(...probabilities!)) === digit
+  }).length
+
+test('a reading shows the image, what each filter answers, and probabilities', () => {
+  const blank = read({})
+  assert.equal([blank.probabilities, blank.maps, blank.filters.length, total(blank.image)], [null, null, 6 * 5 * 5, 0])
+  const image = images.subarray(0, 64)
+  const { probabilities, maps, filters } = read({ image })
+  assert.ok(Math.abs(total(probabilities!) - 1) < 1e-5 && probabilities!.length === 10)
+  assert.equal([maps!.length, filters], [6 * 28 * 28, blank.filters])
+  // one answer of one filter, by hand
+  const x = inputOf(image).values()
+  const of = read({ image }).maps!
+  const at = (f: number, r: number, c: number) => {
+    let sum = 0
+    for (let i = 0; i < 25; i++) sum += filters[f * 25 + i]! * x[(r + Math.floor(i / 5)) * BITMAP + c + (i % 5)]!
+    return sum
+  }
+  const differences = [[0, 4, 9], [0, 12, 3], [0, 20, 14]].map(([f, r, c]) => of[f! * 784 + r! * 28 + c!]! - at(f!, r!, c!)).filter((_, i) => of[[121, 339, 574][i]!]! > 0)
+  assert.ok(differences.every(d => Math.abs(d - differences[0]!) < 1e-4), 'all differ by the bias alone')
+})
 
 test('the network that the page trains reads drawings of all ten digits', async () => {
   const reports: Report[] = []
@@ -99,7 +118,7 @@ test('the network that the page trains reads drawings of all ten digits', async 
     if (reports.length === 0 && typeof report === 'function') reports.push(structuredClone(report()))
   }
   const epochs = 12
-  const outcome = await program({ images, labels, epochs, seed: 2 }, { signal: new AbortController().signal, progress, modules: {} as never })
+  const outcome = await train({ images, labels, epochs, seed: 2 }, { signal: new AbortController().signal, progress, modules: {} as never })
   const { ended, accuracy, loss, weights } = outcome
   assert.equal([ended, accuracy.length, loss.length, outcome.epoch], ['done', epochs, epochs * Math.ceil(trainingCount(labels.length) / 32), epochs])
   assert.ok(accuracy.at(-1)![1] > 0.93, `${accuracy.at(-1)![1]} of the images held back`)

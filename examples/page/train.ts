@@ -3,14 +3,13 @@
 import { Adam, CosineAnnealingLR, DataLoader, manualSeed } from 'hebb'
 import { LeNet5 } from 'hebb/models'
 import { fit, writeStateDict } from 'hebb/train'
-import { workerTraining, type TrainingContext } from 'hebb/worker'
+import type { TrainingContext } from 'hebb/worker'
 import { DigitImages } from './images.js'
+import { trainingCount } from './parts.js'
 import { SIDE } from './strokes.js'
 
 const BATCH = 32
 const LR = 0.002
-/** Share of the images that the network never learns from: the last ones, by other writers than most */
-export const HELD_BACK = 1 / 6
 /** Batches over which the curve of the loss is smoothed, as a weight of the newest */
 const NEWEST = 0.08
 
@@ -37,10 +36,8 @@ export interface Outcome extends Report {
   seconds: number
 }
 
-/** Images that are learnt from; the others judge. */
-export const trainingCount = (n: number): number => n - Math.round(n * HELD_BACK)
-
-export default workerTraining(async ({ images, labels, epochs, seed }: Order, { signal, progress }: TrainingContext<Report>): Promise<Outcome> => {
+/** Trains until the epochs are done or the signal comes. */
+export async function train({ images, labels, epochs, seed }: Order, { signal, progress }: TrainingContext<Report>): Promise<Outcome> {
   manualSeed(seed)
   const model = new LeNet5({ size: 32 })
   const n = trainingCount(labels.length)
@@ -73,4 +70,4 @@ export default workerTraining(async ({ images, labels, epochs, seed }: Order, { 
     },
   })
   return { ...report(), ended, seconds: (performance.now() - start) / 1000 }
-})
+}

@@ -25,6 +25,8 @@ export interface TrainInWorkerOptions<F extends TrainingFunction = TrainingFunct
   grace?: number
   /** Milliseconds until a worker that hasn't come to life is given up (default 30000) */
   patience?: number
+  /** What the script at a URL is, for workers of the web (default module). A page opened from a file can start classic scripts only. */
+  type?: 'module' | 'classic'
   /** For a training handed over as a function: addresses of modules by name, { hebb: import.meta.resolve('hebb') }, which it finds in its context */
   modules?: Record<string, string | URL>
 }
@@ -88,7 +90,7 @@ function listen(worker: WorkerLike, ears: Ears, what: string): () => void {
   }
 }
 
-function open(program: TrainingFunction | string | URL | WorkerLike, modules: Record<string, string | URL>, ears: Ears): Line {
+function open(program: TrainingFunction | string | URL | WorkerLike, { modules = {}, type = 'module' }: TrainInWorkerOptions, ears: Ears): Line {
   if (typeof program === 'object' && !(program instanceof URL)) {
     if (typeof program?.postMessage !== 'function') {
       throw new TypeError(`trainInWorker: a function, the URL of a module or a Worker expected, got ${program === null ? 'null' : 'another object'}`)
@@ -105,8 +107,9 @@ function open(program: TrainingFunction | string | URL | WorkerLike, modules: Re
     return { worker, what, close }
   }
   if (typeof Worker === 'function') {
-    const address = typeof program === 'function' ? URL.createObjectURL(new Blob([programOf(program, modules, 'self')], { type: 'text/javascript' })) : undefined
-    return started(new Worker(address ?? (program as string | URL), { type: 'module' }), address)
+    if (typeof program !== 'function') return started(new Worker(program as string | URL, { type }))
+    const address = URL.createObjectURL(new Blob([programOf(program, modules, 'self')], { type: 'text/javascript' }))
+    return started(new Worker(address, { type: 'classic' }), address)
   }
   const threads = workerThreads()
   if (!threads) throw new Error('trainInWorker: a runtime with workers expected, got one without: call the training itself')
@@ -144,7 +147,7 @@ let calls = 0
 export function trainInWorker<F extends TrainingFunction = TrainingFunction>(
   program: F | string | URL | WorkerLike, options: TrainInWorkerOptions<F> = {},
 ): Promise<Awaited<ReturnType<F>>> {
-  const { input, transfer = [], signal, onProgress, every = 50, grace = 2000, patience = 30000, modules = {} } = options
+  const { input, transfer = [], signal, onProgress, every = 50, grace = 2000, patience = 30000 } = options
   const id = ++calls
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason)
@@ -192,7 +195,7 @@ export function trainInWorker<F extends TrainingFunction = TrainingFunction>(
     }
     const failure = (why: string) => end(() => reject(ready ? new Error(`trainInWorker: the worker failed: ${why}`) : notStarted(why)))
     try {
-      line = open(program, modules, { message, failure })
+      line = open(program, options, { message, failure })
     } catch (error) {
       return reject(error instanceof TypeError ? error : notStarted(error instanceof Error ? error.message : String(error), error))
     }
