@@ -13,7 +13,7 @@ export interface ChartOptions {
 
 const WIDTH = 300
 const HEIGHT = 168
-const [LEFT, RIGHT, TOP, BOTTOM] = [34, 10, 12, 22]
+const [LEFT, RIGHT, TOP, BOTTOM] = [40, 8, 12, 22]
 
 /** Draws the points [epochs done, value] and says the last one in the chart's label. */
 export function drawChart(svg: SVGElement, { name, most, ticks, guessing, format }: ChartOptions, points: readonly (readonly [number, number])[], epochs: number): void {
@@ -22,8 +22,9 @@ export function drawChart(svg: SVGElement, { name, most, ticks, guessing, format
   const at = (n: number) => n.toFixed(1)
   const across = (y: number, kind: string) => `<line class="${kind}" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${at(toY(y))}" y2="${at(toY(y))}"/>`
   const out = ticks.map(y => `${across(y, 'rule')}<text x="${LEFT - 7}" y="${at(toY(y) + 4)}" text-anchor="end">${format(y)}</text>`)
-  const step = Math.ceil(epochs / 5)
-  for (let x = 0; x <= epochs; x += step) out.push(`<text x="${at(toX(x))}" y="${HEIGHT - 5}" text-anchor="middle">${x}</text>`)
+  const step = Math.ceil(epochs / 3)
+  for (let x = 0; x < epochs; x += step) out.push(`<text x="${at(toX(x))}" y="${HEIGHT - 5}" text-anchor="middle">${x}</text>`)
+  out.push(`<text x="${WIDTH - RIGHT}" y="${HEIGHT - 5}" text-anchor="end">${epochs} epochs</text>`)
   out.push(across(guessing, 'guess'), `<text x="${WIDTH - RIGHT}" y="${at(toY(guessing) - 5)}" text-anchor="end">guessing</text>`)
   const last = points.at(-1)
   if (last) {
