@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { accessSync, constants, existsSync, mkdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { delimiter, join } from 'node:path'
-import { root } from './build.js'
+import { root } from './root.js'
 
 const DRIVER = 'playwright-core@1.64.1'
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']

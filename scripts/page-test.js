@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { root } from './build.js'
+import { root } from './root.js'
 import { launchChromium } from './chromium.js'
 import { workerChecks } from './page-worker.js'
 

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
-import { root } from './build.js'
+import { root } from './root.js'
 
 const JS = 'text/javascript'
 const html = '<!doctype html><script type="importmap">{ "imports": { "hebb": "/hebb.js", "hebb/worker": "/worker.js" } }</script>'
