@@ -77,7 +77,7 @@ function thinOne(half: Half, taps: i32, cells: usize, a: usize, start: usize, y:
   if (!half.whole && !start) loadLanes(half, y, at)
   let sum = v128.load(start ? start : at)
   for (; taps > 0; taps--) {
-    sum = f32x4.add(f32x4.mul(v128.load32_splat(a), v128.load(cells)), sum)
+    sum = madd(v128.load32_splat(a), v128.load(cells), sum)
     a += 16
     cells += 16
   }
@@ -130,7 +130,7 @@ export function nearWeights(
       if (!half.whole) loadLanes(half, row, lanes)
       const v = v128.load(lanes)
       for (let t: usize = 0; t < <usize>count << 4; t += 16) {
-        v128.store(to + t, f32x4.add(v128.load(to + t), f32x4.mul(v, v128.load(cells + t))))
+        v128.store(to + t, madd(v, v128.load(cells + t), v128.load(to + t)))
       }
     }
   }

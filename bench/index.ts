@@ -13,9 +13,10 @@ import { loadPeak } from './peak.js'
 import { ratio } from './ratio.js'
 import { Session, type Output, type Subject } from './session.js'
 import { start } from './start.js'
+import { threads } from './threads.js'
 import { digits, time } from './text.js'
 
-const SUBJECTS: readonly Subject[] = [kernels, networks, ratio, overhead, start]
+const SUBJECTS: readonly Subject[] = [kernels, networks, ratio, overhead, start, threads]
 
 function describeMachine(): Machine {
   const { backend, binary, threads } = info()
