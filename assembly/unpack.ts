@@ -19,19 +19,13 @@ const ALIGN: i32 = LOW_BITS + 10 * 32
 const LITERALS: i32 = ALIGN + 16
 
 let text: usize = 0
-let held: u32 = 0
-let bits: i32 = 0
 let range: u32 = 0
 let code: u32 = 0
 
-function nextByte(): u32 {
-  while (bits < 8) {
-    const c: u32 = load<u8>(text++)
-    held = held << 6 | (c - 35 - u32(c > 92))
-    bits += 6
-  }
-  bits -= 8
-  return held >> bits & 255
+/** Six bits: what scripts/lzma.js wrote as one of # to c without the backslash */
+@inline function digit(): u32 {
+  const c: u32 = load<u8>(text++)
+  return c - 35 - u32(c > 92)
 }
 
 /** `count` bits, the highest first, each by the probability that those before it choose */
@@ -43,7 +37,7 @@ function tree(base: i32, count: i32): i32 {
   do {
     const at: usize = base + m << 1
     const p: u32 = load<u16>(at)
-    const bound = (r >> 16) * p
+    const bound = (r >> 14) * (p >> 2)
     if (c < bound) {
       r = bound
       store<u16>(at, p + (65536 - p >> 4))
@@ -55,8 +49,8 @@ function tree(base: i32, count: i32): i32 {
       m = m << 1 | 1
     }
     while (r < 0x1000000) {
-      r <<= 8
-      c = c << 8 | nextByte()
+      r <<= 6
+      c = c << 6 | digit()
     }
   } while (m < end)
   range = r
@@ -110,8 +104,8 @@ function distance(length: i32): usize {
       d |= 1 << i
     }
     while (range < 0x1000000) {
-      range <<= 8
-      code = code << 8 | nextByte()
+      range <<= 6
+      code = code << 6 | digit()
     }
   }
   return d + treeFromBelow(ALIGN, 4) + 1
@@ -121,8 +115,8 @@ function distance(length: i32): usize {
 export function unpack(size: i32, out: usize): void {
   memory.fill(0, 0x80, TEXT)
   text = TEXT
-  range = 0xffffffff
-  for (let i = 0; i < 4; i++) code = code << 8 | nextByte()
+  range = 0x3fffffff
+  for (let i = 0; i < 5; i++) code = code << 6 | digit()
   const end = out + size
   let d0: usize = 1, d1: usize = 1, d2: usize = 1, d3: usize = 1
   let state = 0

@@ -4,7 +4,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync,
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
-import { packBytes, textOf } from './lzma.js'
+import { packedText } from './lzma.js'
 import { importedKernels, inlinedKernels, namedClasses } from './plugins.js'
 import { root } from './root.js'
 import { withSharedMemory } from './wasm.js'
@@ -49,7 +49,7 @@ function packKernels(files, packed) {
   const places = {}
   let end = 0
   files.forEach((file, i) => (places[basename(file)] = [end, (end += binaries[i].length)]))
-  const text = textOf(packBytes(Buffer.concat(binaries)))
+  const text = packedText(Buffer.concat(binaries))
   const unpacker = readFileSync(join(root, UNPACKER)).toString('hex')
   writeFileSync(join(root, packed), JSON.stringify({ places, unpacker, text }))
 }

@@ -24,6 +24,9 @@ const afterMatch = s => (s < 7 ? 7 : 10)
 const afterOld = s => (s < 7 ? 8 : 11)
 const afterByte = s => (s < 7 ? 9 : 11)
 
+/** 64 characters that need no escape in a string, in the order of their codes */
+const DIGITS = Array.from({ length: 65 }, (_, i) => String.fromCharCode(35 + i)).filter(c => c !== '\\').join('')
+
 const LONGEST = 273
 /** A match of this length is taken without a look at others. */
 const ENOUGH = 120
@@ -128,52 +131,52 @@ function grammar(data, bit, even) {
   }
 }
 
-/** Codes bits by adaptive probabilities into bytes. */
+/** Codes bits by adaptive probabilities into digits of 6 bits, one a character of text. */
 class RangeEncoder {
   probabilities = new Uint16Array(PLACES).fill(HALF)
-  bytes = []
+  digits = []
   #low = 0
-  #range = 0xffffffff
+  #range = 0x3fffffff
 
   #add(width, taken) {
     this.#low += taken
     this.#range = width
-    for (let i = this.bytes.length - 1; this.#low > 0xffffffff; i--) {
+    for (let i = this.digits.length - 1; this.#low > 0x3fffffff; i--) {
       // the carry
-      this.bytes[i] = (this.bytes[i] + 1) & 255
-      if (this.bytes[i] > 0) this.#low -= 0x100000000
+      this.digits[i] = (this.digits[i] + 1) & 63
+      if (this.digits[i] > 0) this.#low -= 0x40000000
     }
     while (this.#range < 0x1000000) {
-      this.bytes.push(this.#low >>> 24)
-      this.#low = (this.#low << 8) >>> 0
-      this.#range = (this.#range << 8) >>> 0
+      this.#shift()
+      this.#range <<= 6
     }
+  }
+  #shift() {
+    this.digits.push(this.#low >> 24)
+    this.#low = (this.#low & 0xffffff) << 6
   }
   bit(place, bit) {
     const p = this.probabilities[place]
-    const bound = (this.#range >>> 16) * p
+    const bound = (this.#range >> 14) * (p >> 2)
     if (bit) this.#add(this.#range - bound, bound)
     else this.#add(bound, 0)
     this.probabilities[place] = bit ? p - (p >> RATE) : p + ((65536 - p) >> RATE)
   }
   even(bit) {
-    const half = this.#range >>> 1
+    const half = this.#range >> 1
     this.#add(half, bit ? half : 0)
   }
   finish() {
-    for (let i = 0; i < 4; i++) {
-      this.bytes.push(this.#low >>> 24)
-      this.#low = (this.#low << 8) >>> 0
-    }
-    return Uint8Array.from(this.bytes)
+    for (let i = 0; i < 5; i++) this.#shift()
+    return this.digits
   }
 }
 
 const PRICES = Float64Array.from({ length: 4096 }, (_, i) => -Math.log2((i + 0.5) / 4096))
 const toFront = (distances, which) => [distances[which], ...distances.filter((_, i) => i !== which)]
 
-/** The bytes in as few as this scheme allows, nearly: the cheapest of all codings of a block is found by dynamic programming. */
-export function packBytes(data) {
+/** Bytes as a text, nearly the shortest of this scheme: the cheapest of all codings of a block is found by dynamic programming. */
+export function packedText(data) {
   const matches = findMatches(data)
   const coder = new RangeEncoder()
   const code = grammar(data, (place, bit) => coder.bit(place, bit), bit => coder.even(bit))
@@ -259,26 +262,5 @@ export function packBytes(data) {
     }
     start += end
   }
-  return coder.finish()
-}
-
-/** 64 characters that need no escape in a string, in the order of their codes */
-const DIGITS = Array.from({ length: 65 }, (_, i) => String.fromCharCode(35 + i)).filter(c => c !== '\\').join('')
-
-/** Six bits a character, which gzip makes six bits again */
-export function textOf(bytes) {
-  let text = ''
-  for (let i = 0, held = 0, bits = 0; i < bytes.length || bits > 0; ) {
-    if (bits < 6) {
-      held = ((held & 63) << 8) | (bytes[i++] ?? 0)
-      bits += 8
-    }
-    bits -= 6
-    text += DIGITS[(held >> bits) & 63]
-    if (i >= bytes.length && bits < 6 && bits > 0) {
-      text += DIGITS[(held << (6 - bits)) & 63]
-      bits = 0
-    }
-  }
-  return text
+  return coder.finish().map(digit => DIGITS[digit]).join('')
 }
