@@ -1,0 +1,147 @@
+// Cells of edge runtimes: workerd, wrangler, edge-runtime; and QuickJS.
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+import { run, serving } from './processes.js'
+import { cache, modules, versionOf } from './runtimes.js'
+
+const host = name => join(dirname(fileURLToPath(import.meta.url)), 'hosts', name)
+
+/** Before a runtime had FinalizationRegistry, or would compile bytes */
+const OLD = '2023-01-01'
+/** 1.20261117.1 is of 2026-11-17. */
+const newest = () => /^1\.(\d{4})(\d\d)(\d\d)\./.exec(versionOf('workerd')).slice(1).join('-')
+
+// ---- workerd -------------------------------------------------------------------------------------------------------------------
+
+/** What workerd answers when it serves the modules of a folder; `main` is the one that has fetch(). */
+async function ask({ programs }, folder, main, date) {
+  const files = readdirSync(folder).filter(file => /\.(js|wasm)$/.test(file)).sort((a, b) => (b === main) - (a === main))
+  const list = files.map(file => `(name = "${file}", ${file.endsWith('.wasm') ? 'wasm' : 'esModule'} = embed "${file}")`)
+  const config = `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [(name = "main", worker = .main)],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")]
+);
+const main :Workerd.Worker = (modules = [${list.join(', ')}], compatibilityDate = "${date}");
+`
+  writeFileSync(join(folder, 'config.capnp'), config)
+  const ready = /"event":"listen","socket":"http","port":(\d+)/
+  return serving(programs.workerd, ['serve', 'config.capnp', '--control-fd=1'], { cwd: folder, ready }, async ([, port]) => {
+    const response = await fetch(`http://127.0.0.1:${port}/`)
+    return response.text()
+  })
+}
+
+const workerd = (what, { program, conditions, date, ...more }) => ({
+  name: `workerd ${what}`,
+  needs: ['workerd'],
+  run: async (context, mode) => {
+    const outdir = join(context.folder, 'out', `workerd-${what}-${mode}`)
+    const entryPoints = [join(context.folder, `${mode}.${program}.js`)]
+    await build({ entryPoints, outdir, bundle: true, format: 'esm', conditions, loader: { '.wasm': 'copy' }, assetNames: '[name]', logLevel: 'silent' })
+    return ask(context, outdir, `${mode}.${program}.js`, date())
+  },
+  ...more,
+})
+
+// ---- wrangler ------------------------------------------------------------------------------------------------------------------
+
+const OFFLINE = { WRANGLER_SEND_METRICS: 'false', CLOUDFLARE_CF_FETCH_ENABLED: 'false', CI: '1', NO_COLOR: '1', FORCE_COLOR: '0' }
+
+/** Command and options to start wrangler with a configuration of its own */
+function wrangler({ programs, folder, scratch }, mode, ...args) {
+  const config = join(folder, `wrangler.${mode}.json`)
+  writeFileSync(config, JSON.stringify({ name: 'consumer', main: `${mode}.worker.js`, compatibility_date: newest(), send_metrics: false }))
+  const env = { ...OFFLINE, XDG_CONFIG_HOME: join(scratch, 'wrangler'), WRANGLER_LOG_PATH: join(scratch, 'wrangler') }
+  return [programs.node24, [join(modules, 'wrangler/bin/wrangler.js'), ...args, '--config', config], { cwd: folder, env }]
+}
+
+const wranglerCells = [
+  {
+    name: 'wrangler dev',
+    needs: ['node24', 'workerd'],
+    binary: 'relaxed',
+    run: (context, mode) => {
+      const state = join(context.scratch, `wrangler-${mode}`)
+      const [command, args, options] = wrangler(context, mode, 'dev', '--ip', '127.0.0.1', '--port', '0', '--inspector-port', '0', '--persist-to', state)
+      return serving(command, args, { ...options, ready: /Ready on (http:\/\/[\d.]+:\d+)/ }, async ([, url]) => (await fetch(url)).text())
+    },
+  },
+  {
+    // what would be uploaded, served by workerd
+    name: 'wrangler deploy',
+    needs: ['node24', 'workerd'],
+    binary: 'relaxed',
+    run: async (context, mode) => {
+      const outdir = join(context.folder, 'out', `wrangler-${mode}`)
+      await run(...wrangler(context, mode, 'deploy', '--dry-run', '--outdir', outdir))
+      return ask(context, outdir, `${mode}.worker.js`, newest())
+    },
+  },
+]
+
+// ---- scripts in a sandbox -----------------------------------------------------------------------------------------------------
+
+/** One script that defines answer() */
+async function script(folder, name, mode, options = {}) {
+  mkdirSync(join(folder, 'out'), { recursive: true })
+  const outfile = join(folder, 'out', `${name}-${mode}.js`)
+  await build({ entryPoints: [join(folder, `${mode}.global.js`)], outfile, bundle: true, format: 'iife', logLevel: 'silent', ...options })
+  return outfile
+}
+
+/** Takes `import kernels from './simd.wasm?module'` from a global, and notes which file it was. */
+const compiledOutside = found => ({
+  name: 'compiled outside',
+  setup(build) {
+    build.onResolve({ filter: /\.wasm\?module$/ }, ({ path, resolveDir }) => {
+      found.push(join(resolveDir, basename(path, '?module')))
+      return { path, namespace: 'outside' }
+    })
+    build.onLoad({ filter: /.*/, namespace: 'outside' }, () => ({ contents: 'export default globalThis.kernels' }))
+  },
+})
+
+const sandboxCells = [
+  {
+    name: 'edge-runtime',
+    row: 'edge-runtime (Vercel)',
+    package: 'edge-runtime',
+    engine: 'V8 of Node.js',
+    needs: ['node24'],
+    binary: 'relaxed',
+    run: async ({ programs, folder }, mode) => run(programs.node24, [host('edge-runtime.js'), cache, await script(folder, 'edge', mode)]),
+  },
+  {
+    name: 'edge-runtime edge-light',
+    needs: ['node24'],
+    binary: 'simd',
+    run: async ({ programs, folder }, mode) => {
+      const found = []
+      const file = await script(folder, 'edge-light', mode, { conditions: ['edge-light'], plugins: [compiledOutside(found)] })
+      if (found.length !== 1) throw new Error(`one import of a .wasm?module expected, got ${found}`)
+      return run(programs.node24, [host('edge-runtime.js'), cache, file, found[0]])
+    },
+  },
+  {
+    name: 'quickjs',
+    row: 'QuickJS',
+    package: 'quickjs-emscripten',
+    engine: 'QuickJS',
+    needs: ['node24'],
+    binary: 'float32',
+    registry: true,
+    run: async ({ programs, folder }, mode) => run(programs.node24, [host('quickjs.js'), cache, await script(folder, 'quickjs', mode)]),
+  },
+]
+
+export const edgeCells = [
+  workerd('new', { program: 'worker', conditions: ['workerd'], date: newest, binary: 'relaxed', row: 'workerd', package: 'workerd', engine: 'V8' }),
+  workerd('old', { program: 'worker', conditions: ['workerd'], date: () => OLD, binary: 'relaxed', registry: false, row: `workerd, compatibility date ${OLD}`, package: 'workerd', engine: 'V8' }),
+  workerd('new-inline', { program: 'inline', date: newest, binary: 'relaxed', parts: false }),
+  workerd('old-inline', { program: 'inline', date: () => OLD, binary: 'float32', parts: false, registry: false }),
+  ...wranglerCells,
+  ...sandboxCells,
+]

@@ -1,0 +1,86 @@
+// npm run everywhere: a cell fails when anything in its answer is wrong, and docs/runtimes.md has the table that the command writes.
+
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+
+/** Runs a program in the repository, outside of this bundle, and reads what it prints. */
+const evaluate = <T>(program: string): T => JSON.parse(execFileSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' })) as T
+
+interface Answer {
+  [key: string]: unknown
+  losses: number[]
+  lost: Record<string, number>
+}
+const good: Answer = {
+  mode: 'strict', version: '1.2.3', backend: 'wasm', binary: 'simd', refused: null, losses: [2, 1.5, 1], digit: 4, recognised: 4, right: 80, of: 100, saved: true,
+  lost: { end: 0, throw: 0 }, facts: { registry: true },
+}
+
+/** What is said about answers of cells; null of one that passes. Each cell has the binary of its fast mode. */
+function verdicts(cases: { binary?: string; fast?: Partial<Answer>; strict?: Partial<Answer>; registry?: boolean }[]): (string | null)[] {
+  return evaluate(`
+    import { runCell } from './scripts/everywhere/cells.js'
+    const good = ${JSON.stringify(good)}
+    const context = { version: '1.2.3', standard: good }
+    const verdicts = []
+    for (const { binary = 'relaxed', fast, strict, registry } of ${JSON.stringify(cases)}) {
+      const answer = mode => 'noise\\nHEBB ' + JSON.stringify({ ...good, mode, ...(mode === 'fast' ? { binary, ...fast } : strict) }) + '\\n'
+      verdicts.push(await runCell({ binary, registry, run: async (_, mode) => answer(mode) }, context).then(() => null, error => error.message))
+    }
+    console.log(JSON.stringify(verdicts))`)
+}
+
+test('a cell passes with the same bits in strict mode, and nearly the same losses otherwise', () => {
+  assert.equal(verdicts([
+    {},
+    { binary: 'simd' },
+    { fast: { losses: [2.00001, 1.5, 0.999995], right: 81 } },
+    { binary: 'float32', strict: { backend: 'reference', binary: 'float32', refused: 'not here', losses: [2.00001, 1.5, 1] } },
+    { registry: true },
+  ]), [null, null, null, null, null])
+})
+
+test('a cell fails for each thing that can be wrong', () => {
+  const wrong = verdicts([
+    { strict: { losses: [2, 1.5, 1 + 2 ** -23] } },
+    { fast: { losses: [2, 1.5, 1.0001] } },
+    { fast: { losses: [2, 1.5, NaN] } },
+    { strict: { losses: [2, 1.5] } },
+    { strict: { right: 79 } },
+    { fast: { recognised: 9 } },
+    { fast: { saved: false } },
+    { fast: { lost: { end: 0, throw: 1 } } },
+    { fast: { binary: 'simd' } },
+    { strict: { binary: 'relaxed' } },
+    { fast: { backend: 'reference' } },
+    { fast: { refused: 'by policy' } },
+    { fast: { version: '1.2.2' } },
+    { fast: { mode: 'strict' } },
+    { registry: false },
+  ])
+  const said = [
+    'strict: loss of step 3: 1 expected, got 1.0000001', 'fast: loss of step 3', 'fast: loss of step 3', 'strict: number of losses', 'strict: digits right: 80 expected, got 79',
+    'fast: digit recognised', 'fast: weights from a file', 'fast: buffers lost by a loop that ends by throw: 0 expected, got 1', 'fast: binary: relaxed expected, got simd', 'strict: binary',
+    'fast: backend', 'fast: refused: by policy', 'fast: version', 'fast: mode', 'strict: FinalizationRegistry',
+  ]
+  wrong.forEach((text, i) => assert.ok(text?.startsWith(said[i]!), `${said[i]} expected, got ${text}`))
+})
+
+test('docs/runtimes.md has a row for each runtime and the columns that the command writes', () => {
+  const { headings, rows, names } = evaluate<{ headings: string[]; rows: string[]; names: string[] }>(`
+    import { cells } from './scripts/everywhere/cells.js'
+    import { headings } from './scripts/everywhere/table.js'
+    console.log(JSON.stringify({ headings, rows: cells.filter(cell => cell.row).map(cell => cell.row), names: cells.map(cell => cell.name) }))`)
+  const table = readFileSync('docs/runtimes.md', 'utf8').split('\n').filter(line => line.startsWith('|')).map(line => line.split('|').slice(1, -1).map(text => text.trim()))
+  assert.equal(table[0], headings)
+  assert.equal(table.slice(2).map(([name]) => name), rows)
+  for (const row of table.slice(2)) assert.ok(row.length === headings.length && row.every(text => text !== ''), row.join(' | '))
+  assert.is(new Set(names).size, names.length)
+  for (const runtime of ['node20', 'node26', 'deno', 'bun', 'workerd', 'wrangler', 'edge-runtime', 'quickjs', 'bundle', 'chromium', 'firefox', 'types']) {
+    assert.ok(names.some(name => name.startsWith(runtime)), runtime)
+  }
+})
+
+test.run()
