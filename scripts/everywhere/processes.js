@@ -44,7 +44,7 @@ export function run(command, args, { cwd, env, seconds = 300 } = {}) {
 }
 
 /**
- * Starts a server, waits until its output matches `ready`, and gives the match to `use`; then ends it.
+ * Starts a server, waits until its output matches `ready`, and gives the match and the process to `use`; then ends it.
  * @throws Error if it doesn't get ready, or `use` isn't done, within `seconds`
  */
 export async function serving(command, args, { cwd, env, ready, seconds = 90 }, use) {
@@ -64,7 +64,7 @@ export async function serving(command, args, { cwd, env, ready, seconds = 90 }, 
     })
     clearTimeout(timer)
     return await Promise.race([
-      use(match),
+      use(match, child),
       new Promise((_, reject) => {
         child.on('close', code => reject(new Error(`exit code ${code}`)))
         timer = setTimeout(() => reject(new Error(`no answer after ${seconds} s`)), seconds * 1000)

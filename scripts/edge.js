@@ -1,0 +1,96 @@
+// npm run edge: the service of examples/edge on its hosts. --help lists what there is to run.
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { execFileSync } from 'node:child_process'
+import { parseArgs } from 'node:util'
+import { buildPrograms, root } from './build.js'
+import { endAll, serving } from './everywhere/processes.js'
+import { installRuntimes } from './everywhere/runtimes.js'
+import { DATES, HOSTS } from './edge/hosts.js'
+import { load, LOAD } from './edge/load.js'
+import { BAD, checkBad, checkGood, GOOD, imageAt, labelAt, send } from './edge/requests.js'
+
+const HELP = `npm run edge -- COMMAND [--port N]
+
+  ${Object.keys(HOSTS).join(', ')}
+          serve on http://localhost:8787 (or --port N) until Ctrl-C
+  train   train the model again and write examples/edge/digits.safetensors
+  test    every host: good and malformed requests; then ${LOAD.requests} requests, ${LOAD.atOnce} at once, on workerd
+
+The hosts' programs are installed once, in exact versions, into a cache folder.
+`
+const say = text => console.log(text)
+
+/** Starts a host and calls `use` with its address. */
+async function onHost(name, options, use) {
+  const { command, args, cwd = root, env, ready } = await HOSTS[name](options)
+  if (!command) throw new Error(`${name}: there is no program of this host for ${process.platform} ${process.arch}`)
+  return serving(command, args, { cwd, env, ready, seconds: 600 }, ([, port], child) => use(`http://127.0.0.1:${port}/`, child))
+}
+
+async function serve(name, port) {
+  await onHost(name, { port }, async url => {
+    say(`${name}: ${url}, Ctrl-C ends it. Try:\n  curl -H 'content-type: application/json' -d '{"image": [${[...imageAt(0)]}]}' ${url}classify`)
+    await new Promise(resolve => process.once('SIGINT', resolve))
+  })
+}
+
+/** Every good and bad request once, and two trainings side by side */
+async function conform(url) {
+  let right = 0
+  for (const kind of ['bytes', 'json', 'png']) for (let i = 0; i < 20; i++) if (checkGood(kind, i, await send(url, GOOD[kind](i)))) right++
+  if (right < 57) throw new Error(`57 of 60 digits read right expected, got ${right}`)
+  for (const [name, [status, request]] of Object.entries(BAD)) checkBad(name, status, await send(url, request))
+  const alone = []
+  for (const i of [3, 8]) alone.push(await send(url, GOOD.adapt(i)))
+  const together = await Promise.all([3, 8].map(i => send(url, GOOD.adapt(i))))
+  for (const [k, i] of [3, 8].entries()) {
+    if (!checkGood('adapt', i, alone[k])) throw new Error(`adapt ${i}: label ${(labelAt(i) + i) % 10} expected after training, got ${alone[k].text}`)
+    if (together[k].text !== alone[k].text) throw new Error(`adapt ${i}: the same answer alone and beside another request expected`)
+  }
+}
+
+async function test() {
+  const cells = [
+    ...Object.keys(HOSTS).map(name => [name, () => onHost(name, { port: 0 }, conform)]),
+    ['worker, an old compatibility date', () => onHost('worker', { port: 0, date: DATES.old }, conform)],
+    ...Object.entries(DATES).map(([age, date]) => [`worker under load, ${age} date`, () => onHost('worker', { port: 0, date, heap: 32 }, (url, child) => load(url, child.pid, say))]),
+  ]
+  let failed = 0
+  for (const [name, cell] of cells) {
+    try {
+      await cell()
+      say(`ok      ${name}`)
+    } catch (error) {
+      failed++
+      say(`FAILED  ${name}\n${error.message}`)
+    }
+  }
+  say(`${cells.length - failed} passed, ${failed} failed`)
+  if (failed > 0) process.exitCode = 1
+}
+
+async function main() {
+  const { values, positionals } = parseArgs({ allowPositionals: true, options: { port: { type: 'string', default: '8787' }, help: { type: 'boolean', short: 'h' } } })
+  const [command] = positionals
+  if (values.help || !command) return void process.stdout.write(HELP)
+  const port = Number(values.port)
+  if (!(Number.isInteger(port) && port >= 0 && port < 65536)) throw new Error(`--port: a number from 0 to 65535 expected, got ${values.port}`)
+  if (positionals.length > 1 || !(command in HOSTS || command === 'train' || command === 'test')) {
+    throw new Error(`${positionals.join(' ')}: one of ${Object.keys(HOSTS).join(', ')}, train, test expected (--help)`)
+  }
+  if (!existsSync(join(root, 'build/dist/hebb.js'))) throw new Error('edge: the library is not built: npm run build')
+  if (command === 'train') {
+    await buildPrograms(['examples/edge/train.ts'], 'build/edge')
+    execFileSync(process.execPath, [join(root, 'build/edge/train.js')], { stdio: 'inherit' })
+    return
+  }
+  installRuntimes(say)
+  await (command === 'test' ? test() : serve(command, port))
+}
+
+process.on('exit', endAll)
+main().catch(error => {
+  console.error(error.message)
+  process.exitCode = 1
+})
