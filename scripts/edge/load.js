@@ -1,10 +1,12 @@
 // A load on the service: many requests at once, some of them malformed, every answer checked.
 import { readFileSync } from 'node:fs'
-import { BAD, checkBad, checkGood, COUNT, GOOD, send } from './requests.js'
+import { BAD, checkBad, checkGood, GOOD, send } from './requests.js'
 
 export const LOAD = { requests: 5000, atOnce: 32, warmUp: 2500 }
 /** Of the good requests that don't train; one request in ten is malformed, one in twenty trains */
 const KINDS = ['bytes', 'json', 'png']
+/** Digits asked about (prime to the kinds, so that each kind meets them all), and digits that trainings begin with */
+const DIGITS = { classify: 299, adapt: 20 }
 
 /** Resident memory of a process in MB, where /proc tells it */
 function memoryOf(pid) {
@@ -32,14 +34,14 @@ async function round(url, { requests, atOnce }, alone) {
         seen.bad++
       } else {
         const adapting = n % 20 === 4
-        const i = adapting ? n % alone.length : (n * 7) % COUNT
         const kind = adapting ? 'adapt' : KINDS[n % KINDS.length]
+        const i = adapting ? Math.floor(n / 20) % DIGITS.adapt : n % DIGITS.classify
         const answer = await send(url, GOOD[kind](i))
         const right = checkGood(kind, i, answer)
-        if (adapting) {
-          if (answer.text !== alone[i]) throw new Error(`adapt ${i}: another answer among other requests than alone:\n${answer.text}\n${alone[i]}`)
-          seen.adapted++
-        } else if (right) seen.read++
+        const wanted = alone.get(`${kind} ${i}`)
+        if (answer.text !== wanted) throw new Error(`${kind} ${i}: another answer among other requests than alone:\n${answer.text}\n${wanted}`)
+        if (adapting) seen.adapted++
+        else if (right) seen.read++
         seen.good++
       }
       times.push(performance.now() - began)
@@ -54,9 +56,10 @@ async function round(url, { requests, atOnce }, alone) {
  * @throws Error for a wrong answer, or for memory that grows
  */
 export async function load(url, pid, say, { requests, atOnce, warmUp } = LOAD) {
-  // what each training answers when nothing else runs
-  const alone = []
-  for (let i = 0; i < 20; i++) alone.push((await send(url, GOOD.adapt(i))).text)
+  // what each request is answered when nothing else runs
+  const alone = new Map()
+  for (const kind of KINDS) for (let i = 0; i < DIGITS.classify; i++) alone.set(`${kind} ${i}`, (await send(url, GOOD[kind](i))).text)
+  for (let i = 0; i < DIGITS.adapt; i++) alone.set(`adapt ${i}`, (await send(url, GOOD.adapt(i))).text)
   await round(url, { requests: warmUp, atOnce }, alone)
   const before = memoryOf(pid)
   const began = performance.now()
