@@ -1,5 +1,5 @@
 // The build turns a .wasm import into a function that returns the compiled module, or throws where the runtime refuses it: from text
-// inlined in the one file, or from a module that the runtime has imported (scripts/inline.js).
+// inlined in the one file, or from a module that the runtime has imported (scripts/plugins.js).
 declare module '*.wasm' {
   const compile: () => WebAssembly.Module
   export default compile
