@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { constants, deflateSync } from 'node:zlib'
+import { constants, crc32, deflateSync } from 'node:zlib'
 import { build } from 'esbuild'
 import { gunzip, info, randn, Linear, manualSeed, split, ImageDataset, readIdxImages, type Subset } from 'hebb'
 import { digitOf } from '../examples/edge/digit.js'
@@ -17,17 +17,10 @@ const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 
 // ---- PNG ------------------------------------------------------------------------------------------------------------------------
 
-const CRC = Uint32Array.from({ length: 256 }, (_, n) => {
-  let c = n
-  for (let k = 0; k < 8; k++) c = c & 1 ? 0xedb88320 ^ (c >>> 1) : c >>> 1
-  return c
-})
 function chunk(type: string, body: Uint8Array): Buffer {
   const bytes = Buffer.concat([Buffer.alloc(4), Buffer.from(type, 'latin1'), body, Buffer.alloc(4)])
   bytes.writeUInt32BE(body.length)
-  let c = 0xffffffff
-  for (const byte of bytes.subarray(4, -4)) c = CRC[(c ^ byte) & 255]! ^ (c >>> 8)
-  bytes.writeUInt32BE((c ^ 0xffffffff) >>> 0, bytes.length - 4)
+  bytes.writeUInt32BE(crc32(bytes.subarray(4, -4)), bytes.length - 4)
   return bytes
 }
 
@@ -192,12 +185,12 @@ test('8-bit weights are within half a step of each row', () => {
 
 // ---- the service ----------------------------------------------------------------------------------------------------------------
 
-const FILE = join(root, 'build/test/edge-app.js')
+const OUT = join(root, 'build/test/edge')
 await build({
-  absWorkingDir: root, entryPoints: ['examples/edge/app.ts'], outfile: FILE, bundle: true, format: 'esm', target: 'es2022',
+  absWorkingDir: root, entryPoints: ['examples/edge/app.ts', 'examples/edge/lambda.ts'], outdir: OUT, bundle: true, format: 'esm', target: 'es2022',
   loader: { '.safetensors': 'binary' }, tsconfigRaw: '{}', external: ['hebb', 'hebb/*'],
 })
-const { handle } = (await import(FILE)) as typeof import('../examples/edge/app.js')
+const { handle } = (await import(join(OUT, 'app.js'))) as typeof import('../examples/edge/app.js')
 
 async function ask(path: string, type?: string, body?: string | Uint8Array, method = 'POST') {
   const response = await handle(new Request(`http://localhost${path}`, { method, ...(type && { headers: { 'content-type': type } }), body: body as BodyInit }))
@@ -289,6 +282,16 @@ test('what is wrong with a request is said as JSON, with the status for it', asy
     assert.match(value.error ?? '', message)
     assert.is(got, status, value.error)
   }
+})
+
+test('an event of Lambda that is no request gets a 400', async () => {
+  const { handler } = (await import(join(OUT, 'lambda.js'))) as typeof import('../examples/edge/lambda.js')
+  const event = { rawPath: '/classify', headers: { 'content-type': 'application/octet-stream' }, requestContext: { http: { method: 'POST' } }, isBase64Encoded: true }
+  const good = await handler({ ...event, body: Buffer.from(digits[0]!.image).toString('base64') })
+  assert.is(good.statusCode, 200)
+  const bad = await handler({ ...event, body: '§' })
+  assert.is(bad.statusCode, 400)
+  assert.match(JSON.parse(bad.body).error, /a body of a request expected/)
 })
 
 test.run()

@@ -1,8 +1,10 @@
 // The service: one function from a web Request to a Response, the same on every host. README.md lists what it answers.
 
 import { NonFiniteError } from 'hebb'
+import { joined } from './bytes.js'
 import { CLASSES, Classifier, PIXELS, type Example } from './classifier.js'
-import { BlankImage, digitOf, SIDE, WHITE } from './digit.js'
+import { SIDE } from '../page/strokes.js'
+import { BlankImage, digitOf, WHITE } from './digit.js'
 import { PngError, readPng } from './png.js'
 import weights from './digits.safetensors'
 
@@ -41,13 +43,7 @@ async function bodyOf(request: Request): Promise<Uint8Array> {
     parts.push(value)
   }
   if (n === 0) throw new HttpError(400, 'a body expected, got none')
-  const bytes = new Uint8Array(n)
-  let at = 0
-  for (const part of parts) {
-    bytes.set(part, at)
-    at += part.length
-  }
-  return bytes
+  return joined(parts)
 }
 
 function parse(bytes: Uint8Array): Record<string, unknown> {
@@ -91,8 +87,11 @@ function checkExample(value: unknown, name: string): Example {
   return { image: checkImage(image, `${name}.image`), label: label as number }
 }
 
+/** The media type alone, without parameters */
+const typeOf = (request: Request): string => (request.headers.get('content-type') ?? '').split(';')[0]!.trim().toLowerCase()
+
 async function classify(request: Request): Promise<Response> {
-  const type = (request.headers.get('content-type') ?? '').split(';')[0]!.trim().toLowerCase()
+  const type = typeOf(request)
   if (type === 'application/json') {
     const image = checkImage(parse(await bodyOf(request)).image, 'image')
     return json(classifier.classify([image])[0])
@@ -109,7 +108,7 @@ async function classify(request: Request): Promise<Response> {
 }
 
 async function adapt(request: Request): Promise<Response> {
-  const type = (request.headers.get('content-type') ?? '').split(';')[0]!.trim().toLowerCase()
+  const type = typeOf(request)
   if (type !== 'application/json') throw new HttpError(415, `a content-type of application/json expected, got ${type || 'none'}`)
   const body = parse(await bodyOf(request))
   const { steps = DEFAULTS.steps, lr = DEFAULTS.lr, images = [] } = body

@@ -2,7 +2,8 @@
 
 import { crossEntropy, Linear, noGrad, scope, SGD, softmax, tensor, type Module, type Tensor } from 'hebb'
 import { ConvNet } from 'hebb/models'
-import { SIDE, WHITE } from './digit.js'
+import { SIDE } from '../page/strokes.js'
+import { WHITE } from './digit.js'
 import { readQuantised } from './quantise.js'
 
 export const CLASSES = 10

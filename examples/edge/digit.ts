@@ -1,19 +1,11 @@
 // From a picture of a digit to an image like those of the data set: bitmaps [32, 32], scaled and centred, whose ink was counted in blocks
 // of 4×4 pixels (Alpaydin and Kaynak, 1998).
 
+import { BITMAP, countBlocks, INK, STRETCH, WIDTH } from '../page/strokes.js'
 import type { GreyImage } from './png.js'
 
-/** Side of the images that the model takes, and the largest value of a pixel */
-export const SIDE = 8
+/** The largest value of a pixel of the images that the model takes */
 export const WHITE = 16
-const BITMAP = 32
-const BLOCK = BITMAP / SIDE
-/** Pixels of ink in the data set's bitmaps, in the mean, whatever the digit */
-const INK = 310
-/** Columns that a wide digit fills; its height fills all rows */
-const WIDTH = 22
-/** A narrow digit is stretched by at most this */
-const STRETCH = 1.2
 /** Contrast from which on a picture is taken for one of something, of 255 */
 const CONTRAST = 32
 
@@ -101,8 +93,5 @@ function evenly(bitmap: Uint8Array): Uint8Array {
  */
 export function digitOf(picture: GreyImage): Uint8Array {
   const { width, height } = picture
-  const bitmap = evenly(placed(inkOf(picture), width, height))
-  const counts = new Uint8Array(SIDE * SIDE)
-  bitmap.forEach((ink, p) => (counts[Math.floor(p / BITMAP / BLOCK) * SIDE + Math.floor((p % BITMAP) / BLOCK)]! += ink))
-  return counts
+  return countBlocks(evenly(placed(inkOf(picture), width, height)))
 }

@@ -16,12 +16,22 @@ export interface Result {
   isBase64Encoded: false
 }
 
-export async function handler(event: Event): Promise<Result> {
-  const { rawPath, rawQueryString, headers, body, isBase64Encoded, requestContext } = event
+function requestOf({ rawPath, rawQueryString, headers, body, isBase64Encoded, requestContext }: Event): Request {
   const { method } = requestContext.http
   const url = `https://${requestContext.domainName ?? 'localhost'}${rawPath}${rawQueryString ? `?${rawQueryString}` : ''}`
   const given = Object.entries(headers).filter((entry): entry is [string, string] => entry[1] !== undefined)
   const bytes = body === undefined || method === 'GET' || method === 'HEAD' ? undefined : isBase64Encoded ? Uint8Array.from(atob(body), c => c.charCodeAt(0)) : body
-  const response = await handle(new Request(url, { method, headers: given, body: bytes }))
+  return new Request(url, { method, headers: given, body: bytes })
+}
+
+export async function handler(event: Event): Promise<Result> {
+  let request: Request
+  try {
+    request = requestOf(event)
+  } catch (error) {
+    const body = JSON.stringify({ error: `an event with a method, headers and a body of a request expected: ${(error as Error).message}` })
+    return { statusCode: 400, headers: { 'content-type': 'application/json' }, body, isBase64Encoded: false }
+  }
+  const response = await handle(request)
   return { statusCode: response.status, headers: Object.fromEntries(response.headers), body: await response.text(), isBase64Encoded: false }
 }

@@ -1,5 +1,6 @@
 // Reads PNG images as grey values. Format: w3.org/TR/png-3.
 
+import { joined } from './bytes.js'
 import { inflate, InflateError } from './inflate.js'
 
 /** An image that can't be read: the message says what was expected and what came. */
@@ -88,16 +89,6 @@ function readChunks(bytes: Uint8Array, maxPixels: number): Chunks {
   }
   if (header!.colour === PALETTE && !chunks.palette) throw new PngError('png: a palette expected, got none')
   return { header: header!, ...chunks }
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((n, part) => n + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    out.set(part, at)
-    at += part.length
-  }
-  return out
 }
 
 function decompressed(parts: readonly Uint8Array[], size: number): Uint8Array {

@@ -13,11 +13,11 @@ export const BITMAP = 32
 export const SIDE = 8
 const BLOCK = BITMAP / SIDE
 /** The data set's bitmaps have about as many pixels of ink whatever the digit: from 303 (7) to 330 (8) in the mean. */
-const INK = 310
+export const INK = 310
 /** Columns that a wide digit fills; its height fills all rows */
-const WIDTH = 22
+export const WIDTH = 22
 /** A narrow digit is stretched by at most this */
-const STRETCH = 1.2
+export const STRETCH = 1.2
 /** Radius of the pen in pixels of the bitmap, for drawings too small or too long for INK */
 const THINNEST = 1.2
 const THICKEST = 4.6
