@@ -5,11 +5,11 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 import { root } from '../build.js'
 import { modules, programs } from '../everywhere/runtimes.js'
+import { LISTENING, workerdConfig } from '../everywhere/workerd.js'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const source = name => join(root, 'examples/edge', `${name}.ts`)
 const out = (...parts) => join(root, 'build/edge', ...parts)
-const HOST = '127.0.0.1'
 
 const bundle = (name, outfile, options = {}) =>
   build({
@@ -55,23 +55,10 @@ async function worker({ port, date = DATES.new, heap }) {
   mkdirSync(folder, { recursive: true })
   await bundle('worker', join(folder, 'worker.js'), { conditions: ['workerd'], plugins: [wasmBeside(folder)] })
   const config = `config-${date}.capnp`
-  writeFileSync(join(folder, config), `using Workerd = import "/workerd/workerd.capnp";
-const config :Workerd.Config = (
-  services = [(name = "main", worker = .main)],
-  sockets = [(name = "http", address = "${HOST}:${port}", http = (), service = "main")],
-  v8Flags = [${heap ? `"--max-heap-size=${heap}"` : ''}]
-);
-const main :Workerd.Worker = (
-  modules = [
-    (name = "worker.js", esModule = embed "worker.js"),
-    (name = "simd.wasm", wasm = embed "simd.wasm"),
-    (name = "relaxed.wasm", wasm = embed "relaxed.wasm")
-  ],
-  compatibilityDate = "${date}"
-);
-`)
+  const flags = heap ? [`--max-heap-size=${heap}`] : []
+  writeFileSync(join(folder, config), workerdConfig(['worker.js', 'simd.wasm', 'relaxed.wasm'], { date, port, flags }))
   const { workerd } = programs()
-  return { command: workerd, args: ['serve', config, '--control-fd=1'], cwd: folder, ready: /"event":"listen","socket":"http","port":(\d+)/ }
+  return { command: workerd, args: ['serve', config, '--control-fd=1'], cwd: folder, ready: LISTENING }
 }
 
 async function deno({ port }) {

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { run, serving } from './processes.js'
 import { cache, modules, versionOf } from './runtimes.js'
+import { LISTENING, workerdConfig } from './workerd.js'
 
 const host = name => join(dirname(fileURLToPath(import.meta.url)), 'hosts', name)
 
@@ -18,17 +19,8 @@ const newest = () => /^1\.(\d{4})(\d\d)(\d\d)\./.exec(versionOf('workerd')).slic
 /** What workerd answers when it serves the modules of a folder; `main` is the one that has fetch(). */
 async function ask({ programs }, folder, main, date) {
   const files = readdirSync(folder).filter(file => /\.(js|wasm)$/.test(file)).sort((a, b) => (b === main) - (a === main))
-  const list = files.map(file => `(name = "${file}", ${file.endsWith('.wasm') ? 'wasm' : 'esModule'} = embed "${file}")`)
-  const config = `using Workerd = import "/workerd/workerd.capnp";
-const config :Workerd.Config = (
-  services = [(name = "main", worker = .main)],
-  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")]
-);
-const main :Workerd.Worker = (modules = [${list.join(', ')}], compatibilityDate = "${date}");
-`
-  writeFileSync(join(folder, 'config.capnp'), config)
-  const ready = /"event":"listen","socket":"http","port":(\d+)/
-  return serving(programs.workerd, ['serve', 'config.capnp', '--control-fd=1'], { cwd: folder, ready }, async ([, port]) => {
+  writeFileSync(join(folder, 'config.capnp'), workerdConfig(files, { date }))
+  return serving(programs.workerd, ['serve', 'config.capnp', '--control-fd=1'], { cwd: folder, ready: LISTENING }, async ([, port]) => {
     const response = await fetch(`http://127.0.0.1:${port}/`)
     return response.text()
   })
