@@ -3,7 +3,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { spawnSync } from 'node:child_process'
-import { setImmediate as task } from 'node:timers/promises'
+import { setImmediate as task, setTimeout as timer } from 'node:timers/promises'
 import { settle as collect } from './collector/settle.js'
 
 /** Run with `without`: on a runtime that has no FinalizationRegistry */
@@ -207,6 +207,66 @@ if (!without) for (const [how, pause] of Object.entries(PAUSES)) {
       assert.is(live(), before, 'together')
     })
   }
+}
+
+/** Tasks in a loop of their own, and what they sum up. */
+const inLoop: Record<string, (pause: Pause) => Promise<number>> = {
+  async 'a loader'(pause) {
+    let sum = 0
+    for (const [x] of new DataLoader(dataset(1, 12), { batchSize: 2 })) {
+      const y = x!.mul(2)
+      await pause(0)
+      sum += y.sum().item()
+    }
+    return sum
+  },
+  async steps(pause) {
+    let sum = 0
+    for (const i of steps(6)) {
+      const y = tensor([i, 1]).mul(2)
+      await pause(0)
+      sum += y.sum().item()
+    }
+    return sum
+  },
+  async 'steps that make nothing before they wait'(pause) {
+    let sum = 0
+    for (const i of steps(6)) {
+      await pause(0)
+      sum += tensor([i, 2]).sum().item()
+    }
+    return sum
+  },
+}
+
+/** In no loop, with a tensor in hand for as long as it runs. */
+async function inNone(pause: Pause, waitsFirst: boolean): Promise<number> {
+  if (waitsFirst) await pause(0)
+  const t = tensor([1, 2, 3])
+  await pause(0)
+  const u = t.mul(2)
+  await pause(0)
+  let sum = u.sum().item()
+  for (let k = 0; k < 4; k++) {
+    const v = tensor([k, 1])
+    await pause(0)
+    sum += v.add(t.sum()).sum().item()
+  }
+  return sum
+}
+
+const WAITS: Record<string, Pause> = { 'a microtask': PAUSES['a microtask']!, 'a task': PAUSES['a task']!, 'a timer': () => timer(1) }
+if (!without) for (const [name, loop] of Object.entries(inLoop)) {
+  test(`a task in no loop beside ${name}: each way to wait beside each, begun first or second`, async () => {
+    const before = live()
+    for (const one of Object.values(WAITS)) for (const other of Object.values(WAITS)) for (const waitsFirst of [false, true]) {
+      const alone = [await loop(one), await inNone(other, waitsFirst)]
+      assert.equal(await Promise.all([loop(one), inNone(other, waitsFirst)]), alone)
+      assert.equal((await Promise.all([inNone(other, waitsFirst), loop(one)])).reverse(), alone)
+    }
+    await settle()
+    assert.is(live(), before)
+  })
 }
 
 /** Trains for `turns` turns with a microtask in each; calls `look` in each. */

@@ -13,6 +13,9 @@ export interface Owned {
   release(by: Scope | string): void
   /** Hand it to another scope (null: to the garbage collector). */
   moveTo(scope: Scope | null): void
+  /** Its turn is over, but another task may have made it: if it is used, or kept, before it is released, call `used`, which moves it. */
+  wait(used: () => void): void
+  readonly waits: boolean
 }
 
 /** A set of connected tensors: those whose chains end at the same root (union-find). */
@@ -59,8 +62,10 @@ export class Scope {
   closed = false
   /** How many of `owned` the loader made for this turn */
   batch = 0
-  /** Another task may have made tensors while this was on the stack: its loop has been seen, or (`first`) may yet begin */
-  crossed: boolean
+  /** The loop of this turn */
+  loop: Loop | null = null
+  /** Another task was seen to run while this was on the stack */
+  crossed = false
   /** Turns opened so far when this was taken off the stack by an `await` */
   parked = -1
   constructor(
@@ -69,13 +74,49 @@ export class Scope {
     readonly turn: number,
     /** The turn around a scope(f), which gets what f returns */
     readonly around: Scope | null,
-    /** The first turn of a loop, in no later turn of another: the breath in which its task began may not be over */
+    /** The first turn of a loop, in no later turn of another: the breath in which its task began may not be over, others may yet begin */
     readonly first: boolean,
-  ) {
-    this.crossed = first
-  }
+  ) {}
   toString(): string {
     return this.turn < 0 ? this.label : `turn ${this.turn} of ${this.label}`
+  }
+}
+
+/** For so many turns of a loop, what one of them may not have made itself waits for a sign that another task did. */
+const PATIENCE = 4
+
+/** A loop, and what its turns that awaited leave behind. */
+class Loop {
+  /** Something that a turn left behind was used: another task runs beside this loop. */
+  shared = false
+  /** A turn that awaited had made nothing before: so what others own may be of other tasks from the first on. */
+  bare = false
+  readonly #left: { turn: Scope; things: Owned[] }[] = []
+
+  /** Free these some turns later; but if another task uses one, it made that, and all that is connected with it. */
+  leave(turn: Scope, things: Owned[]): void {
+    if (things.length === 0) return
+    this.#left.push({ turn, things })
+    for (const thing of things) {
+      thing.wait(() => {
+        this.shared = true
+        const root = thing.kin && rootOf(thing.kin)
+        for (const other of things) if (other.waits && (other === thing || (root && other.kin && rootOf(other.kin) === root))) other.moveTo(null)
+      })
+    }
+  }
+
+  /** Turn `n` is over (Infinity: all of them). */
+  free(n: number): void {
+    while (this.#left.length > 0 && this.#left[0]!.turn.turn <= n - PATIENCE) {
+      const { turn, things } = this.#left.shift()!
+      for (let i = things.length - 1; i >= 0; i--) {
+        const thing = things[i]!
+        if (!thing.waits) continue
+        if (this.bare && turn.batch === 0) thing.moveTo(null)
+        else thing.release(turn)
+      }
+    }
   }
 }
 
@@ -126,24 +167,30 @@ export function closeScope(scope: Scope): void {
   scope.closed = true
   const owned = scope.owned
   scope.owned = []
-  let own = owned.length
-  if (current === scope) open.pop()
+  const at = current === scope ? open.length - 1 : open.lastIndexOf(scope)
+  if (at >= 0) open.splice(at, 1)
   else {
-    const at = open.lastIndexOf(scope)
-    if (at >= 0) open.splice(at, 1)
-    else {
-      // the code of a scope that has awaited runs: those on the stack have lost control too
-      for (const other of open) other.crossed = true
-      if (collects && (scope.crossed || scope.parked !== opened)) own = ownOf(scope, owned)
-    }
+    // the code of a scope that has awaited runs: those on the stack have lost control too
+    for (const other of open) other.crossed = true
+    sortOut(scope, owned)
   }
   current = open.length > 0 ? open[open.length - 1]! : null
-  for (let i = owned.length - 1; i >= 0; i--) {
-    const thing = owned[i]!
-    if (thing.kept) continue
-    if (i < own) thing.release(scope)
-    else if (!thing.freed) thing.moveTo(null)
-  }
+  for (let i = owned.length - 1; i >= 0; i--) if (!owned[i]!.kept) owned[i]!.release(scope)
+}
+
+/**
+ * A scope that has awaited ends: take away from `owned` what another task may have made. Other loops seen beside this one, or such as
+ * may yet begin, are a reason to leave it to the garbage collector; else it waits for some turns of the loop.
+ */
+function sortOut(scope: Scope, owned: Owned[]): void {
+  const { loop } = scope
+  if (loop && owned.length === 0) loop.bare = true
+  const doubt = owned.splice(ownOf(scope, owned)).filter(thing => !thing.kept && !thing.freed)
+  if (collects && (scope.first || scope.crossed || scope.parked !== opened || loop?.shared)) for (const thing of doubt) thing.moveTo(null)
+  else if (loop) loop.leave(scope, doubt)
+  else owned.push(...doubt)
+  // without a batch, the first thing too may be of another task: that of the same breath, or one known to be there
+  if (loop && scope.batch === 0 && (scope.first || loop.shared || loop.bare)) loop.leave(scope, owned.splice(0).filter(thing => !thing.kept && !thing.freed))
 }
 
 /**
@@ -171,10 +218,12 @@ function ownOf(scope: Scope, owned: readonly Owned[]): number {
 /** Every turn of a for-of loop over `values` is a scope: what it makes is freed at its end, also by break, return and throw. */
 export function* turns<T>(label: string, values: Iterable<T>): Generator<T, void, undefined> {
   const source = values[Symbol.iterator]()
+  const loop = new Loop()
   try {
     for (let turn = 0; ; turn++) {
       // opened before next(), so that the batch belongs to its turn
       const scope = openScope(label, turn)
+      scope.loop = loop
       try {
         const { value, done } = source.next()
         if (done) return
@@ -182,9 +231,11 @@ export function* turns<T>(label: string, values: Iterable<T>): Generator<T, void
         yield value
       } finally {
         closeScope(scope)
+        loop.free(turn)
       }
     }
   } finally {
+    loop.free(Infinity)
     source.return?.()
   }
 }

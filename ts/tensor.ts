@@ -83,6 +83,8 @@ export class Tensor implements Owned {
   hooks: readonly GradientHook[] | null = null
   #buffer: Values
   #gone: Scope | string | null = null
+  /** Not gone yet, though `#gone` is set so that any use comes by: this wants to know of it */
+  #used: (() => void) | null = null
   #lease: Lease | null = null
   #companions: Tensor[] | null = null
 
@@ -136,13 +138,13 @@ export class Tensor implements Owned {
 
   /** @internal */
   get buffer(): Values {
-    if (this.#gone !== null) throw new Error(this.#wasFreed())
+    if (this.#gone !== null) this.#back()
     return this.#buffer
   }
 
   /** Address for a kernel. @internal */
   get address(): number {
-    if (this.#gone !== null) throw new Error(this.#wasFreed())
+    if (this.#gone !== null) this.#back()
     if (recorder) recorder.hold(this.#buffer)
     // what the gradient itself makes and fills is younger than the node
     if (reader !== null && this.#buffer.changed! > reader.order && this.#buffer.born! <= reader.order) throw new Error(this.#wasChanged(reader))
@@ -162,16 +164,30 @@ export class Tensor implements Owned {
     this.#buffer.changedBy = by
   }
 
-  #wasFreed(): string {
-    return (
-      `${this.label} ${show(this.shape)} was freed by ${String(this.#gone)}: ` +
-      'read it before that with item() or array(), or keep() it to let it live on'
-    )
+  /** Used after its turn: an error, unless it waits for just that. */
+  #back(): void {
+    if (this.#used === null) {
+      throw new Error(
+        `${this.label} ${show(this.shape)} was freed by ${String(this.#gone)}: ` +
+          'read it before that with item() or array(), or keep() it to let it live on',
+      )
+    }
+    this.#used()
+  }
+
+  /** @internal */
+  wait(used: () => void): void {
+    this.#used = used
+    this.#gone = 'its turn'
+  }
+  /** @internal */
+  get waits(): boolean {
+    return this.#used !== null
   }
 
   /** True once its memory has been given back. */
   get freed(): boolean {
-    return this.#gone !== null
+    return this.#gone !== null && this.#used === null
   }
 
   /** The gradient that backward() accumulated, or null. */
@@ -228,6 +244,7 @@ export class Tensor implements Owned {
   moveTo(scope: Scope | null): void {
     this.kept = false
     this.owner = scope
+    if (this.#used !== null) this.#gone = this.#used = null
     // the collector must not free it a second time
     if (this.#lease) {
       this.#lease.done = true
@@ -240,8 +257,9 @@ export class Tensor implements Owned {
 
   /** Give the buffer back; `by` is named when the tensor is used afterwards. @internal */
   release(by: Scope | string): void {
-    if (this.#gone !== null) return
+    if (this.freed) return
     this.#gone = by
+    this.#used = null
     this.node = null
     if (this.#lease) {
       if (this.#lease.done) return
@@ -297,9 +315,9 @@ export class Tensor implements Owned {
 
   toString(): string {
     const about = `${this.dtype === 'int32' ? ', int32' : ''}${this.requiresGrad ? ', requiresGrad' : ''}`
-    if (this.#gone !== null) return `tensor(freed by ${String(this.#gone)}, shape ${show(this.shape)})`
+    if (this.freed) return `tensor(freed by ${String(this.#gone)}, shape ${show(this.shape)})`
     if (!isReal(this.backend)) return `tensor(on meta, without values, shape ${show(this.shape)}${about})`
-    return `tensor(${format(this.backend.read(this.#buffer.address, this.size, this.dtype), this.shape)}, shape ${show(this.shape)}${about})`
+    return `tensor(${format(this.backend.read(this.buffer.address, this.size, this.dtype), this.shape)}, shape ${show(this.shape)}${about})`
   }
 
   /** `${x}` and 'loss ' + x give the text; x * 2 would be NaN without a word. */
