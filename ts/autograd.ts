@@ -1,7 +1,7 @@
 // Reverse-mode automatic differentiation: how an op is declared, applied and recorded. Read it first: everything in ts/ops is made of
 // `apply`. backward.ts walks the graph.
 
-import { connect, recorder, usedIn } from './memory.js'
+import { connect, recorder, synchronous, usedIn } from './memory.js'
 import { clock, reader, Tensor, VERSION } from './tensor.js'
 
 export type Gradients = (Tensor | null)[]
@@ -115,8 +115,11 @@ export function recordingIf<T>(on: boolean, f: () => T): T {
   }
 }
 
-/** Run `f` without recording a graph: what it computes has no gradient. */
-export const noGrad = <T>(f: () => T): T => recordingIf(false, f)
+/**
+ * Run `f` without recording a graph: what it computes has no gradient.
+ * @throws TypeError if f returns a promise: recording goes on when f returns
+ */
+export const noGrad = <T>(f: () => T): T => recordingIf(false, () => synchronous('noGrad', f()))
 
 /** Apply an op, recording it if an input requires a gradient. */
 export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {

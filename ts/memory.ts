@@ -215,6 +215,14 @@ function ownOf(scope: Scope, owned: readonly Owned[]): number {
   return own
 }
 
+/** What holds while f runs ends when f returns: after an await it would be gone, and another task might have had it. */
+export function synchronous<T>(by: string, result: T): T {
+  if (typeof (result as { then?: unknown } | null | undefined)?.then === 'function') {
+    throw new TypeError(`${by}: a synchronous function expected, got one that returns a promise: await outside, ${by}() the parts between`)
+  }
+  return result
+}
+
 /** Every turn of a for-of loop over `values` is a scope: what it makes is freed at its end, also by break, return and throw. */
 export function* turns<T>(label: string, values: Iterable<T>): Generator<T, void, undefined> {
   const source = values[Symbol.iterator]()

@@ -1,7 +1,7 @@
 // scope(f): free everything that f made, except what it returns.
 /// <reference lib="esnext.disposable" preserve="true" />
 
-import { closeScope, currentScope, HOME, openScope } from './memory.js'
+import { closeScope, currentScope, HOME, openScope, synchronous } from './memory.js'
 import { Tensor } from './tensor.js'
 
 function tensorsIn(value: unknown, found: Set<Tensor> = new Set()): Set<Tensor> {
@@ -30,10 +30,7 @@ export function scope<T>(f?: () => T): T | { end(): void } {
   }
   let escaping: Tensor[] = []
   try {
-    const result = f()
-    if (typeof (result as { then?: unknown } | null)?.then === 'function') {
-      throw new TypeError('scope: a synchronous function expected, got one that returns a promise: await outside, scope() the parts between')
-    }
+    const result = synchronous('scope', f())
     escaping = [...tensorsIn(result)].filter(t => t.owner === own && !t.kept)
     for (const t of escaping) t.kept = true
     return result

@@ -2,7 +2,7 @@
 
 import type { Backend } from '../kernels.js'
 import { limitMemory, megabytes } from '../arena.js'
-import { heapOf, memoryInUse } from '../memory.js'
+import { heapOf, memoryInUse, synchronous } from '../memory.js'
 import { createMeta } from './meta.js'
 import { createReference } from './reference/index.js'
 import { compiledBinary, createWasm, KERNEL_BYTES, wasmAvailable, wasmRefusal, type Compiled, type WasmBackend } from './wasm.js'
@@ -90,24 +90,28 @@ export function currentBackend(): Backend {
   return backendNamed(preferred)
 }
 
-/** Run `f` with new tensors on another backend, for tests and comparisons. */
+/**
+ * Run `f` with new tensors on another backend, for tests and comparisons.
+ * @throws TypeError if f returns a promise: the backend is the old one again when f returns
+ */
 export function onBackend<T>(name: BackendName, f: () => T): T {
-  return preferring(name, f)
+  return preferring('onBackend', name, f)
 }
 
 /**
- * Run `f` (synchronous) with new tensors that have shapes but neither memory nor values, so that a model of any size can be built and run for
+ * Run `f` with new tensors that have shapes but neither memory nor values, so that a model of any size can be built and run for
  * its shapes: `onMeta(() => new VGG16())`. Reading values is an error; so is mixing such tensors with ordinary ones.
+ * @throws TypeError if f returns a promise
  */
 export function onMeta<T>(f: () => T): T {
-  return preferring('meta', f)
+  return preferring('onMeta', 'meta', f)
 }
 
-function preferring<T>(name: BackendName, f: () => T): T {
+function preferring<T>(by: string, name: BackendName, f: () => T): T {
   const was = preferred
   preferred = name
   try {
-    return f()
+    return synchronous(by, f())
   } finally {
     preferred = was
   }
