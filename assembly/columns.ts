@@ -260,6 +260,7 @@ export function gatherHalf(w: Window, half: Half, taps: usize, end: usize, shift
 }
 
 /** Four neighbours of one row of the image, zeros outside; nothing is read unless one of them is inside. */
+@inline
 function gatherRowEdge(w: Window, lane: Lane, taps: usize, end: usize, shift: usize, y: usize, step: usize): void {
   const at = lane.at + shift
   const z0 = lane.z

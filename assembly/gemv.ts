@@ -46,6 +46,7 @@ function dots(m: i32, n: i32, k: i32, a: usize, b: usize, y: usize): void {
 }
 
 /** Products of x with four rows, in two partial sums of four lanes each. */
+@inline
 function fourDots(k: i32, x: usize, r0: usize, r1: usize, r2: usize, r3: usize): v128 {
   let s0 = f32x4.splat(0)
   let s1 = s0
@@ -127,6 +128,7 @@ function combine(m: i32, n: i32, ldb: i32, k: i32, a: usize, b: usize, y: usize)
 }
 
 /** y..end += eight elements of a times eight rows of b. */
+@inline
 function addEight(a: usize, b: usize, step: usize, y: usize, end: usize): void {
   const a0 = v128.load32_splat(a)
   const a1 = v128.load32_splat(a, 4)

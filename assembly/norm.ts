@@ -3,7 +3,7 @@
 // share is some channels.
 import { exactSum, momentsOfColumns, sumOfDeviations } from './reduce'
 import { shareEnd, shareStart } from './share'
-import { add, firstLanes, joined, lowerHalf, mul, splat, storeUpTo, sub, sumLanes, upperHalf } from './simd'
+import { add, firstLanes, joined, lowerHalf, mul, splat, storeUpTo, storeUpToHere, sub, sumLanes, upperHalf } from './simd'
 
 @external('env', 'scratch') declare const scratch: usize
 
@@ -68,7 +68,7 @@ export function batchNorm(
 function normaliseRow(n: i32, mean: v128, factor: v128, offset: v128, x: usize, y: usize): void {
   if (n > 0) while (true) {
     const v = add(mul(sub(v128.load(x), mean), factor), offset)
-    if (n <= 4) return storeUpTo(y, v, n)
+    if (n <= 4) return storeUpToHere(y, v, n)
     v128.store(y, v)
     x += 16
     y += 16
@@ -79,7 +79,7 @@ function normaliseRow(n: i32, mean: v128, factor: v128, offset: v128, x: usize, 
 /** The same for four neighbouring columns, of which `count` exist */
 function normalise(n: i32, step: usize, count: i32, mean: v128, factor: v128, offset: v128, x: usize, y: usize): void {
   for (; n > 0; n--) {
-    storeUpTo(y, add(mul(sub(v128.load(x), mean), factor), offset), count)
+    storeUpToHere(y, add(mul(sub(v128.load(x), mean), factor), offset), count)
     x += step
     y += step
   }
@@ -151,7 +151,7 @@ function addProducts(n: i32, mean: f32, x: usize, g: usize): void {
 function gradRow(n: i32, mean: v128, slope: v128, centre: v128, factor: v128, x: usize, g: usize, gx: usize): void {
   if (n > 0) while (true) {
     const v = gradOf(mean, slope, centre, factor, x, g)
-    if (n <= 4) return storeUpTo(gx, v, n)
+    if (n <= 4) return storeUpToHere(gx, v, n)
     v128.store(gx, v)
     x += 16
     g += 16
@@ -184,7 +184,7 @@ function gradColumns(
       centre = joined(f64x2.div(low, count), f64x2.div(high, count))
       slope = mul(mul(joined(f64x2.div(lowProduct, count), f64x2.div(highProduct, count)), scale), scale)
     }
-    for (let p = first; p < first + size; p += step) storeUpTo(gx + p, gradOf(m, slope, centre, factor, x + p, g + p), c - j)
+    for (let p = first; p < first + size; p += step) storeUpToHere(gx + p, gradOf(m, slope, centre, factor, x + p, g + p), c - j)
   }
 }
 

@@ -32,6 +32,7 @@ export function loadCells(at: usize, stride: i32): v128 {
   return stride == 1 ? v : v128.shuffle<f32>(v, v128.load(at, 16), 0, 2, 4, 6)
 }
 
+@inline
 function loadApart(at: usize, step: usize): v128 {
   let v = v128.load32_zero(at)
   v = v128.load_lane<f32>(at + step, v, 1)
@@ -202,6 +203,7 @@ function divideShares(ow: i32, divisor: i32, cells: i32, counts: usize, g: usize
 }
 
 /** Sums of the shares that reach each of `iw` cells of a row, the same in every row of the window; returns their address. */
+@inline
 function sumShares(ow: i32, kw: i32, sw: i32, pw: i32, iw: i32, shares: usize): usize {
   const sums = scratchAt(SUMS)
   if (sw == 1) {
@@ -240,13 +242,14 @@ function sumShares(ow: i32, kw: i32, sw: i32, pw: i32, iw: i32, shares: usize): 
 }
 
 /** y += x for n cells of a row. */
+@inline
 function addShares(n: i32, x: usize, y: usize): void {
   for (; n >= 4; n -= 4) {
     v128.store(y, f32x4.add(v128.load(y), v128.load(x)))
     x += 16
     y += 16
   }
-  storePart(y, f32x4.add(v128.load(y), v128.load(x)), n)
+  if (n > 0) storePart(y, f32x4.add(v128.load(y), v128.load(x)), n)
 }
 
 /** The cells of outputs from..to - 1 of a row get their shares. */

@@ -3,7 +3,7 @@
 import { Reduce } from './codes'
 import {
   add, choose, expDown, firstLanes, joined, lane, log4, lowerHalf, maxLanes, maxNaN, minLanes, minNaN, mul, splat,
-  storeUpTo, sub, sumLanes, upperHalf,
+  storeUpTo, storeUpToHere, sub, sumLanes, upperHalf,
 } from './simd'
 
 const BLOCK: i32 = 4096 // elements of a row: 128 in each of 32 partial sums
@@ -409,7 +409,7 @@ export function cumsum(outer: i32, n: i32, inner: i32, reverse: i32, x: usize, y
         const v = v128.load(x + at)
         low = f64x2.add(low, lowerHalf(v))
         high = f64x2.add(high, upperHalf(v))
-        storeUpTo(y + at, joined(low, high), inner - i)
+        storeUpToHere(y + at, joined(low, high), inner - i)
         at += move
       }
     }

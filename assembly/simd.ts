@@ -33,17 +33,28 @@
 @inline export function lane(v: v128): f32 { return f32x4.extract_lane(v, 0) }
 
 /** Stores the first n < 4 lanes: memory after a tensor may be read, never written. */
-@inline export function storePart(y: usize, v: v128, n: i32): void {
+@inline function storeLanes(y: usize, v: v128, n: i32): void {
   if (n & 2) {
     v128.store64_lane(y, v, 0)
     if (n & 1) v128.store32_lane(y, v, 2, 8)
   } else if (n & 1) v128.store32_lane(y, v, 0)
 }
 
+function finish(y: usize, v: v128, n: i32): void { storeLanes(y, v, n) }
+
+/** Stores the first n < 4 lanes, in a function of its own. */
+@inline export function storePart(y: usize, v: v128, n: i32): void { finish(y, v, n) }
+
 /** Stores v, or its first n lanes where n < 4. */
 @inline export function storeUpTo(y: usize, v: v128, n: i32): void {
   if (n >= 4) v128.store(y, v)
   else storePart(y, v, n)
+}
+
+/** The same without a call, before which V8 would save the registers of a loop */
+@inline export function storeUpToHere(y: usize, v: v128, n: i32): void {
+  if (n >= 4) v128.store(y, v)
+  else storeLanes(y, v, n)
 }
 
 function finishPair(y: usize, v0: v128, v1: v128, n: i32): void {
@@ -212,40 +223,40 @@ function finishQuad(y: usize, v0: v128, v1: v128, v2: v128, v3: v128, n: i32): v
 // relative error 7.2e-9; the map is Schonfelder's, Math. Comp. 32, 1978). Not 1 + erf: that cancels for negative x.
 
 /** e^(-u^2/2) for u >= 0; the square of the upper 12 bits of u is exact, the rest goes to `low` */
-@inline function bell(u: v128): v128 {
+@inline export function bell4(u: v128): v128 {
   u = f32x4.pmin(u, splat(15))
   const upper = v128.and(u, i32x4.splat(0xfffff000))
   const low = mul(mul(sub(u, upper), add(u, upper)), splat(-0.5))
   return expSum(mul(mul(upper, upper), splat(-0.5)), low)
 }
 
-/** e^(-x^2/2) / sqrt(2 pi), ulp 2.1 */
-@inline export function normalDensity(x: v128): v128 { return mul(bell(f32x4.abs(x)), splat(0.39894228)) }
+/** e^(-x^2/2) / sqrt(2 pi) for bell = e^(-x^2/2), ulp 2.1 */
+@inline export function normalDensity(bell: v128): v128 { return mul(bell, splat(0.39894228)) }
 
 /** The integral of normalDensity beyond u >= 0 */
-@inline function normalTail(u: v128): v128 {
+@inline export function normalTail(u: v128, bell: v128): v128 {
   u = f32x4.pmin(u, splat(15))
   const shifted = add(u, splat(3.5))
   const t = div(sub(u, splat(3.5)), shifted), t2 = mul(t, t), t4 = mul(t2, t2)
   const low = madd(t2, madd(t, splat(-0.11605304077), splat(0.31542504875)), madd(t, splat(-0.56556174510), splat(0.74441607414)))
   const middle = madd(t, splat(0.00649311568), splat(0.0174063781)), high = madd(t, splat(-0.0004949428), splat(-0.00317530953))
   const p = madd(t4, madd(t4, madd(t, splat(0.00011068819), splat(0.00042189633)), madd(t2, high, middle)), low)
-  return div(mul(bell(u), p), shifted)
+  return div(mul(bell, p), shifted)
 }
 
-/** The integral of normalDensity from -inf to x = (1 + erf(x / sqrt 2)) / 2, ulp 2.1 for x > 0 and 5.3 for x < 0 */
-@inline export function normalCdf(x: v128): v128 {
-  const tail = normalTail(f32x4.abs(x))
-  return choose(f32x4.lt(x, splat(0)), tail, sub(splat(1), tail))
-}
+/** The integral of normalDensity from -inf to x = (1 + erf(x / sqrt 2)) / 2, for that beyond |x|; ulp 2.1 for x > 0 and 5.3 for x < 0 */
+@inline export function normalCdf(x: v128, tail: v128): v128 { return choose(f32x4.lt(x, splat(0)), tail, sub(splat(1), tail)) }
 
-/** erf x, ulp 1.5: below 0.9 an odd polynomial (Remez, relative error 2.9e-10), beyond from the normal distribution's tail */
-@inline export function erf4(x: v128): v128 {
-  const u = f32x4.abs(x), z = mul(x, x), z2 = mul(z, z)
+/**
+ * erf x, for the tail beyond sqrt(2) |x|, ulp 1.5: below 0.9 an odd polynomial (Remez, relative error 2.9e-10), beyond from the normal
+ * distribution's tail
+ */
+@inline export function erf4(x: v128, tail: v128): v128 {
+  const z = mul(x, x), z2 = mul(z, z)
   const low = madd(z, splat(0.11283715032), splat(-0.3761263498)), middle = madd(z, splat(0.00520385908), splat(-0.02686050842))
   const p = madd(z2, madd(z2, madd(z, splat(0.00008513101), splat(-0.00081756386)), middle), low)
-  const small = madd(x, madd(z, p, splat(0.12837916676)), x), tail = normalTail(mul(u, splat(1.41421356)))
-  return choose(f32x4.lt(u, splat(0.9)), small, v128.or(sub(splat(1), add(tail, tail)), v128.and(x, splat(-0.0))))
+  const small = madd(x, madd(z, p, splat(0.12837916676)), x)
+  return choose(f32x4.lt(f32x4.abs(x), splat(0.9)), small, v128.or(sub(splat(1), add(tail, tail)), v128.and(x, splat(-0.0))))
 }
 
 // ---- sin and cos -------------------------------------------------------------------------------------------------------
@@ -316,15 +327,15 @@ function largeQuarters(x: v128, n: v128): v128 {
   return i32x4(n0, n1, n2, n3)
 }
 
-/** sin(x + shift pi/2) */
-@inline function sinShifted(x: v128, shift: i32): v128 {
+/** sin(x + shift pi/2): sin x, ulp 1.5, or cos x for a shift of 1, ulp 1.6 */
+@inline export function sinShifted(x: v128, shift: i32): v128 {
   const x0 = lowerHalf(x), x1 = upperHalf(x)
   let n = v128.shuffle<i32>(turns64(x0), turns64(x1), 0, 2, 4, 6), r = joined(rest64(x0), rest64(x1))
   if (v128.any_true(f32x4.ge(f32x4.abs(x), splat(1048576)))) {
     n = largeQuarters(x, n)
     r = largeRests(x, r)
   }
-  if (shift) n = i32x4.add(n, i32x4.splat(shift))
+  n = i32x4.add(n, i32x4.splat(shift))
   const z = mul(r, r)
   const sin = madd(mul(r, z), madd(z, madd(z, splat(-0.00019514632), splat(0.00833215605)), splat(-0.16666654537)), r)
   const high = madd(z, madd(z, splat(0.00002452636), splat(-0.00138881989)), splat(0.04166666439))
@@ -332,12 +343,6 @@ function largeQuarters(x: v128, n: v128): v128 {
   const y = choose(i32x4.shr_s(i32x4.shl(n, 31), 31), cos, sin)
   return v128.xor(y, v128.and(i32x4.shl(n, 30), splat(-0.0)))
 }
-
-/** sin x, ulp 1.5 */
-@inline export function sin4(x: v128): v128 { return sinShifted(x, 0) }
-
-/** cos x, ulp 1.6 */
-@inline export function cos4(x: v128): v128 { return sinShifted(x, 1) }
 
 // ---- powers ------------------------------------------------------------------------------------------------------------
 // |x|^y = 2^(y log2 |x|) in float64, since y multiplies the error of the logarithm: log2 by s = (m - 1) / (m + 1) and an odd

@@ -1,7 +1,7 @@
 // Softmax, log-softmax and cross-entropy along the middle dimension of [outer, n, inner]: rows (inner = 1) and, four at a time,
 // columns. Differences from the largest element are taken first, so that nothing overflows and large logits keep their digits.
 import {
-  add, div, expDown, firstLanes, joined, log4, lowerHalf, mul, splat, storeUpTo, sub, sumLanes, upperHalf,
+  add, div, expDown, firstLanes, joined, log4, lowerHalf, mul, splat, storeUpToHere, sub, sumLanes, upperHalf,
 } from './simd'
 import { exactSum, log, maxOf, maxOfColumns, sumOfExp, sumOfExpColumns } from './reduce'
 
@@ -30,7 +30,7 @@ function expRow(n: i32, shift: f32, x: usize, y: usize): f64 {
     if (k > 0) do {
       const v = expDown(sub(v128.load(x), m))
       s0 = add(s0, v128.and(v, firstLanes(k)))
-      storeUpTo(y, v, k)
+      storeUpToHere(y, v, k)
       x += 16
       y += 16
       k -= 4
@@ -47,7 +47,7 @@ function expRow(n: i32, shift: f32, x: usize, y: usize): f64 {
     const v = expDown(sub(v128.load(x), shift))
     low = f64x2.add(low, lowerHalf(v))
     high = f64x2.add(high, upperHalf(v))
-    storeUpTo(y, v, count)
+    storeUpToHere(y, v, count)
     x += step
     y += step
   } while (--n > 0)
@@ -65,7 +65,7 @@ function scaleRow(n: i32, factor: f32, y: usize): void {
     y += 64
   }
   if (n > 0) do {
-    storeUpTo(y, mul(v128.load(y), f), n)
+    storeUpToHere(y, mul(v128.load(y), f), n)
     y += 16
     n -= 4
   } while (n > 0)
@@ -78,7 +78,7 @@ export function softmax(outer: i32, n: i32, inner: i32, x: usize, y: usize): voi
     else for (let i = 0; i < inner; i += 4) {
       const from = x + (<usize>i << 2), to = y + (<usize>i << 2), count = inner - i
       const factor = div(splat(1), expColumns(n, step, maxOfColumns(n, step, from), count, from, to))
-      for (let p = to; p < to + size; p += step) storeUpTo(p, mul(v128.load(p), factor), count)
+      for (let p = to; p < to + size; p += step) storeUpToHere(p, mul(v128.load(p), factor), count)
     }
     x += size
     y += size
@@ -129,11 +129,11 @@ export function softmaxGrad(outer: i32, n: i32, inner: i32, y: usize, g: usize, 
       const dot = splat(dotRow(n, y, g))
       for (let i = 0; i < n; i += 4) {
         const at = <usize>i << 2
-        storeUpTo(out + at, softmaxSlope(y + at, g + at, dot), n - i)
+        storeUpToHere(out + at, softmaxSlope(y + at, g + at, dot), n - i)
       }
     } else for (let i = 0; i < inner; i += 4) {
       const first = <usize>i << 2, dot = dotColumns(n, step, y + first, g + first)
-      for (let at = first; at < first + size; at += step) storeUpTo(out + at, softmaxSlope(y + at, g + at, dot), inner - i)
+      for (let at = first; at < first + size; at += step) storeUpToHere(out + at, softmaxSlope(y + at, g + at, dot), inner - i)
     }
     y += size
     g += size
@@ -148,13 +148,13 @@ export function logSoftmax(outer: i32, n: i32, inner: i32, x: usize, y: usize): 
       const largest = maxOf(n, x), m = splat(largest), l = splat(log(sumOfExp(n, largest, x)))
       let at: usize = 0, left = n
       if (n > 0) do {
-        storeUpTo(y + at, sub(sub(v128.load(x + at), m), l), left)
+        storeUpToHere(y + at, sub(sub(v128.load(x + at), m), l), left)
         at += 16
         left -= 4
       } while (left > 0)
     } else for (let i = 0; i < inner; i += 4) {
       const first = <usize>i << 2, m = maxOfColumns(n, step, x + first), l = log4(sumOfExpColumns(n, step, m, x + first))
-      for (let at = first; at < first + size; at += step) storeUpTo(y + at, sub(sub(v128.load(x + at), m), l), inner - i)
+      for (let at = first; at < first + size; at += step) storeUpToHere(y + at, sub(sub(v128.load(x + at), m), l), inner - i)
     }
     x += size
     y += size
@@ -187,14 +187,14 @@ export function logSoftmaxGrad(outer: i32, n: i32, inner: i32, y: usize, g: usiz
         at += 32
       } while (at + 32 <= end)
       if (at < end) do {
-        storeUpTo(out + at, logSoftmaxSlope(y + at, g + at, sum), <i32>(end - at) >> 2)
+        storeUpToHere(out + at, logSoftmaxSlope(y + at, g + at, sum), <i32>(end - at) >> 2)
         at += 16
       } while (at < end)
     } else for (let i = 0; i < inner; i += 4) {
       const first = <usize>i << 2, sum = sumOfColumns(n, step, g + first)
       let at = first
       if (n > 0) do {
-        storeUpTo(out + at, logSoftmaxSlope(y + at, g + at, sum), inner - i)
+        storeUpToHere(out + at, logSoftmaxSlope(y + at, g + at, sum), inner - i)
         at += step
       } while (at < first + size)
     }
@@ -249,9 +249,9 @@ export function crossEntropy(
       if (smoothing) store<f32>(used, weightedRow(c, largest, x, weight))
     } else for (let i = 0; i < inner; i += 4) {
       const at = <usize>i << 2, largest = maxOfColumns(c, step, x + at)
-      storeUpTo(loss + at, largest, inner - i)
-      storeUpTo(lse + at, log4(sumOfExpColumns(c, step, largest, x + at)), inner - i)
-      if (smoothing) storeUpTo(used + at, weightedSum(c, step, largest, x + at, weight), inner - i)
+      storeUpToHere(loss + at, largest, inner - i)
+      storeUpToHere(lse + at, log4(sumOfExpColumns(c, step, largest, x + at)), inner - i)
+      if (smoothing) storeUpToHere(used + at, weightedSum(c, step, largest, x + at, weight), inner - i)
     }
     for (let i = 0; i < inner; i++) {
       const t = load<i32>(target), largest = load<f32>(loss), logSum = load<f32>(lse)
@@ -298,7 +298,7 @@ function crossEntropyGradRow(
     const away = splat(g * even)
     for (let j = 0; j < c; j += 4) {
       const at = <usize>j << 2
-      storeUpTo(out + at, sub(v128.load(out + at), weight ? mul(away, v128.load(weight + at)) : away), c - j)
+      storeUpToHere(out + at, sub(v128.load(out + at), weight ? mul(away, v128.load(weight + at)) : away), c - j)
     }
   }
   if (<u32>t < <u32>c) {
@@ -329,7 +329,7 @@ function crossEntropyGradColumns(
     let v = mul(v128.load(out), factor)
     if (even) v = sub(v, mul(away, splat(weightOf(weight, j))))
     v = sub(v, v128.and(held, i32x4.eq(targets, i32x4.splat(j))))
-    storeUpTo(out, v128.and(v, counted), count)
+    storeUpToHere(out, v128.and(v, counted), count)
     out += step
   }
 }

@@ -38,6 +38,7 @@ export function thinRows(
   }
 }
 
+@inline
 function thinFour(at: usize, taps: usize, end: usize, shift: usize, a: usize, start: usize, y: usize, low: f32): void {
   const lane0 = changetype<Half>(at).lane(0)
   const lane1 = changetype<Half>(at + HALF).lane(0)
@@ -72,6 +73,7 @@ function thinFour(at: usize, taps: usize, end: usize, shift: usize, a: usize, st
 }
 
 /** One half whose cells have been gathered. */
+@inline
 function thinOne(half: Half, taps: i32, cells: usize, a: usize, start: usize, y: usize, low: f32): void {
   const at = half.whole ? y + (<usize>half.lane(0).out << 2) : scratchAt(EDGE)
   if (!half.whole && !start) loadLanes(half, y, at)
@@ -90,6 +92,7 @@ function thinOne(half: Half, taps: i32, cells: usize, a: usize, start: usize, y:
 }
 
 /** The outputs of a half that lie apart, zeros for those that don't exist, to `to`. */
+@inline
 function loadLanes(half: Half, y: usize, to: usize): void {
   for (let l = 0; l < 4; l++) {
     const out = half.lane(l).out
