@@ -8,11 +8,11 @@ import { digits, time } from './text.js'
 
 const PROGRAM = fileURLToPath(new URL('together.js', import.meta.url))
 const WORK: Case = { name: 'one thread next to all' }
-const COLUMNS = [['one', 8], ['best', 8], ['all', 8], ['best', 8], ['ratio', 6], ['of best', 8]] as const
+const COLUMNS = [['one', 8], ['best', 8], ['all', 8], ['best', 8], ['ratio', 6], ['of best', 8], ['processors', 10]] as const
 
 interface Output {
   threads: number
-  results: Record<string, { one: number[]; all: number[] }>
+  results: Record<string, { one: number[]; all: number[]; limit: number }>
 }
 
 /** One thread next to all */
@@ -31,12 +31,12 @@ export const threads: Subject = {
     }
     const { threads, results } = JSON.parse(stdout) as Output
     const title = `one thread, ${threads} threads`
-    session.print(title, COLUMNS, Object.entries(results).map(([name, { one, all }]) => {
+    session.print(title, COLUMNS, Object.entries(results).map(([name, { one, all, limit }]) => {
       const [alone, together] = [summary(one), summary(all)]
       for (const [how, timing] of [['one thread', alone], [`${threads} threads`, together]] as const) {
         session.results.push({ subject: 'threads', table: title, name: `${name}: ${how}`, ...timing })
       }
-      return [name, [time(alone.ms), time(alone.best), time(together.ms), time(together.best), `${digits(alone.ms / together.ms)}×`, `${digits(alone.best / together.best)}×`]]
+      return [name, [time(alone.ms), time(alone.best), time(together.ms), time(together.best), `${digits(alone.ms / together.ms)}×`, `${digits(alone.best / together.best)}×`, `${digits(limit)}×`]]
     }))
   },
 }

@@ -1,8 +1,9 @@
-// What threads.ts has a fresh process do, `node together.js MS`: each piece of work with one thread and with all in turns, each of about MS ms.
-// Prints one line of JSON: times in ms.
+// What threads.ts has a fresh process do, `node together.js MS`: each piece of work with one thread and with all in turns, each of about MS ms,
+// and in between what the processors can give at all. Prints one line of JSON: times in ms.
 
 import { Conv2d, engine, info, manualSeed, noGrad, randn, turn } from 'hebb'
 import { useThreads, stopThreads } from 'hebb/threads'
+import { createCompany } from './company.js'
 import { NETWORKS, prepare, trainStep } from './nets.js'
 
 const ROUNDS = 6
@@ -40,15 +41,22 @@ stopThreads()
 const one = backend.kernels
 await useThreads(threads)
 const many = backend.kernels
-const results: Record<string, { one: number[]; all: number[] }> = {}
+const company = await createCompany(threads)
+const results: Record<string, { one: number[]; all: number[]; limit: number }> = {}
 for (const [name, f] of Object.entries(works)) {
-  const times = (results[name] = { one: [] as number[], all: [] as number[] })
+  const times = (results[name] = { one: [] as number[], all: [] as number[], limit: 0 })
+  const rates = { alone: 0, together: 0 }
   for (let i = 0; i < 5; i++) turn('bench', 0, f)
   for (let round = 0; round < ROUNDS; round++) {
     backend.kernels = one
     sample(f, times.one)
     backend.kernels = many
     sample(f, times.all)
+    const { alone, together } = company.measure(slice / 4)
+    rates.alone += alone
+    rates.together += together
   }
+  times.limit = rates.together / rates.alone
 }
+company.end()
 console.log(JSON.stringify({ threads: info().threads, results }))

@@ -30,7 +30,7 @@ async function buildBench() {
   if (outdated(KERNELS, 'assembly', 'asconfig.json')) await buildKernels()
   if (outdated('build/dist/hebb.js', 'ts', 'assembly/codes.ts', KERNELS)) await buildLibrary()
   if (outdated('build/bench/peak.wasm', 'bench/peak.as.ts')) buildPeak()
-  if (outdated('build/bench/index.js', 'bench')) await buildPrograms(['bench/index.ts', 'bench/first.ts', 'bench/together.ts'], 'build/bench')
+  if (outdated('build/bench/index.js', 'bench')) await buildPrograms(['bench/index.ts', 'bench/first.ts', 'bench/together.ts', 'bench/company.ts'], 'build/bench')
 }
 
 try {

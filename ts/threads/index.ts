@@ -13,6 +13,8 @@ type Kernel = (...args: number[]) => number | void
 /** µs of work on one thread below which a kernel is not worth a fork, and not worth waking workers up (some 25 µs) */
 const WORTH_IT = 20
 const WORTH_WAKING = 60
+/** µs that a part should take at least where there are more of them than threads, and the rule of the kernel says nothing else */
+const GRAIN = 25
 /** ms that workers may take to be ready */
 const PATIENCE = 30_000
 
@@ -65,14 +67,16 @@ function splitKernels({ plain, names, pool }: Team, threads: number): Kernels {
     const number = names.indexOf(name)
     return (...args) => {
       const time = rule.time(args)
-      if (time < WORTH_IT || (time < WORTH_WAKING && pool.asleep) || pool.alone) return kernel(...args)
-      // small parts even out what threads are late by, but each packs or gathers some operand anew
-      const count = Math.min(rule.most(args), threads * (time > 1000 * threads ? 4 : time > 100 * threads ? 2 : 1))
+      if (time < WORTH_IT || (time < WORTH_WAKING && pool.asleep)) return kernel(...args)
+      if (pool.alone) return pool.solo(number, kernel, args, time)
+      // small parts even out what threads are late by
+      const each = Math.floor(time / (threads * (rule.grain ?? GRAIN)))
+      const count = Math.min(rule.most(args), threads * (each < 2 ? 1 : each < 4 ? 2 : 4))
       if (count < 2) return kernel(...args)
       if (pool.failure) throw new Error(`threads: a worker has failed (${pool.failure}); after stopThreads() one thread goes on alone`)
       const parts: Part[] = []
       for (let i = 0; i < count; i++) parts.push(rule.part(args, i, count))
-      const results = pool.run(number, kernel, parts)
+      const results = pool.run(number, kernel, parts, time)
       return rule.result?.(args, results)
     }
   }

@@ -19,16 +19,21 @@ export const LAYOUT: Layout = {
 const BYTES = 8 * (LAYOUT.parts + MOST_PARTS * PART)
 
 /** ms that workers look for work before they sleep (the gaps of a LeNet-5 step are shorter), and that the caller looks for results */
-const SPIN = 0.2
+const SPIN = 0.5
 const CALLER_SPIN = 0.2
 /** ms of waiting for one part that mean that a worker hangs */
 const HANGS = 30_000
 /** A worker that keeps the caller waiting for longer (ms) has lost its core to other work. */
 const STALL = 1
-/** Two stalls within so many calls, and the caller works alone for so long (ms); longer if that goes on, up to the third number. */
+/** Two stalls within so many calls, and the caller works alone for so long (ms); up to the third number if the forks before saved no time. */
 const CALLS = 100
 const ALONE = 100
-const MOST_ALONE = 1600
+const MOST_ALONE = 800
+/** So many forks that save no time are as bad as two stalls: workers may take the caller's own core from it, which it doesn't see. */
+const FORKS = 50
+/** Weight of the newest time in the usual time of a call, and how many kinds of calls are told apart */
+const NEWEST = 0.2
+const MOST_KINDS = 1000
 
 type Kernel = (...args: number[]) => number | void
 
@@ -44,6 +49,12 @@ export class Pool {
   #lastStall = -Infinity
   #aloneUntil = 0
   #alone = ALONE
+  /** ms that the caller alone takes, by kernel and estimate */
+  readonly #usual = new Map<number, number>()
+  /** ms that the last forks have saved, how many they were, and the ms of all since the caller was alone */
+  #saved = 0
+  #forks = 0
+  #gain = 0
   #lost: string | null = null
 
   constructor(private readonly setShare: (index: number, count: number) => void) {}
@@ -70,7 +81,7 @@ export class Pool {
   stop(): void {
     Atomics.store(this.#words, LAYOUT.stop, 1)
     // one that is about to sleep sees that something has changed
-    Atomics.add(this.#words, LAYOUT.work, 256)
+    Atomics.add(this.#words, LAYOUT.work, 1 << 16)
     Atomics.notify(this.#words, LAYOUT.work)
   }
 
@@ -84,14 +95,26 @@ export class Pool {
     if (this.#aloneUntil === 0) return false
     if (performance.now() < this.#aloneUntil) return true
     this.#aloneUntil = 0
-    // what is left of the calls counts from here
-    this.#calls = 0
     this.#lastStall = -Infinity
+    this.#saved = this.#forks = this.#gain = 0
     return false
   }
 
-  /** Does all parts, and returns their results. `number` is the kernel's for the workers, `kernel` the caller's own. */
-  run(number: number, kernel: Kernel, parts: readonly Part[]): number[] {
+  /** Does a call that isn't forked now, and notes how long that takes. */
+  solo(number: number, kernel: Kernel, args: number[], time: number): number | void {
+    const start = performance.now()
+    const result = kernel(...args)
+    const took = performance.now() - start
+    const kind = kindOf(number, time)
+    const before = this.#usual.get(kind) ?? took
+    if (this.#usual.size >= MOST_KINDS) this.#usual.clear()
+    // an interrupted call takes many times as long, which isn't usual; 0.02 ms is the step of a browser's clock
+    this.#usual.set(kind, before + NEWEST * (Math.min(took, 2 * before + 0.02) - before))
+    return result
+  }
+
+  /** Does all parts, and returns their results. `number` is the kernel's for the workers, `kernel` the caller's own; `time` the estimate for all, µs. */
+  run(number: number, kernel: Kernel, parts: readonly Part[], time: number): number[] {
     const words = this.#words
     const numbers = this.#numbers
     const n = parts.length
@@ -105,11 +128,12 @@ export class Pool {
     words[LAYOUT.kernel] = number
     words[LAYOUT.count] = parts[0]!.args.length
     Atomics.store(words, LAYOUT.done, 0)
-    this.#number = (this.#number + 1) & 0x7fffff
-    Atomics.store(words, LAYOUT.work, (this.#number << 8) | n)
+    this.#number = (this.#number + 1) & 0x7fff
+    Atomics.store(words, LAYOUT.work, (this.#number << 16) | n)
     if (Atomics.load(words, LAYOUT.parked) > 0) Atomics.notify(words, LAYOUT.work)
     const results = new Array<number>(n).fill(NaN)
     const start = performance.now()
+    let begun = start
     let own = 0
     try {
       for (let i = this.#take(); i >= 0; i = this.#take()) {
@@ -123,34 +147,33 @@ export class Pool {
       this.setShare(0, 1)
       let given = 0
       while (this.#take() >= 0) given++
-      if (own + given < n) this.#await(n - own - given, start, own)
+      begun = performance.now()
+      if (own + given < n) this.#await(n - own - given, begun)
     }
+    if (own > 0) this.#judge(this.#usual.get(kindOf(number, time)), (begun - start) / own, begun - start, performance.now() - begun)
     for (let i = 0; i < n; i++) if (results[i] !== results[i]) results[i] = numbers[LAYOUT.parts + i * PART]!
     this.parts.caller += own
     this.parts.workers += n - own
     return results
   }
 
-  /** A part that nobody has taken, or -1 */
+  /** The last of the parts that nobody has taken, or -1 */
   #take(): number {
     const words = this.#words
     for (;;) {
       const work = Atomics.load(words, LAYOUT.work)
-      const left = work & 255
-      if (left === 0) return -1
-      if (Atomics.compareExchange(words, LAYOUT.work, work, work - 1) === work) return left - 1
+      const end = work & 255
+      if (((work >> 8) & 255) === end) return -1
+      if (Atomics.compareExchange(words, LAYOUT.work, work, work - 1) === work) return end - 1
     }
   }
 
-  /** Until workers have done `parts` parts; the caller did `own` since `start`. */
-  #await(parts: number, start: number, own: number): void {
+  /** Until workers have done `parts` parts; the caller waits since `begun`. */
+  #await(parts: number, begun: number): void {
     const words = this.#words
-    if (Atomics.load(words, LAYOUT.done) >= parts) return
-    const begun = performance.now()
-    let now = begun
     for (let polls = 1; Atomics.load(words, LAYOUT.done) < parts; polls++) {
       if (polls & 31) continue
-      now = performance.now()
+      const now = performance.now()
       const failure = this.failure
       if (failure || now - begun > HANGS) {
         this.lose('it hangs')
@@ -162,20 +185,28 @@ export class Pool {
       if (done < parts) Atomics.wait(words, LAYOUT.done, done, 50)
       Atomics.store(words, LAYOUT.waiting, 0)
     }
-    now = performance.now()
-    // a long part is no stall: as long as two of the caller's own is normal
-    if (own > 0 && now - begun > STALL + (2 * (begun - start)) / own) this.#stalled(now)
   }
 
-  #stalled(now: number): void {
-    if (this.#calls - this.#lastStall > CALLS) {
-      this.#lastStall = this.#calls
-      return
+  /** Was it good to fork what takes the caller alone `usual` ms? It worked for `took` ms, `each` a part, and then waited. */
+  #judge(usual: number | undefined, each: number, took: number, waited: number): void {
+    // a long part is no stall: as long as two of the caller's own is normal
+    const stalled = waited > STALL + 2 * each
+    const again = stalled && this.#calls - this.#lastStall <= CALLS
+    if (stalled) this.#lastStall = this.#calls
+    if (usual !== undefined) {
+      this.#saved += usual - took - waited
+      this.#gain += usual - took - waited
     }
-    this.#alone = this.#calls <= CALLS && this.#alone < MOST_ALONE ? this.#alone * 2 : ALONE
-    this.#aloneUntil = now + this.#alone
+    const inVain = ++this.#forks >= FORKS && this.#saved < 0
+    if (this.#forks >= FORKS) this.#saved = this.#forks = 0
+    if (!again && !inVain) return
+    this.#alone = this.#gain < 0 ? Math.min(2 * this.#alone, MOST_ALONE) : ALONE
+    this.#aloneUntil = performance.now() + this.#alone
   }
 }
+
+/** Calls of a kernel with the same estimate are taken to be alike. */
+const kindOf = (number: number, time: number): number => number + 256 * Math.round(time)
 
 /** Browsers forbid their main thread to sleep. */
 function maySleep(): boolean {

@@ -21,6 +21,8 @@ export interface Rule {
   time(args: Arguments): number
   /** Most parts that there are */
   most(args: Arguments): number
+  /** µs that a part should take at least where there are more of them than threads: most, if each lays out the same operand anew */
+  grain?: number
   part(args: Arguments, index: number, count: number): Part
   /** What the whole call returns, from the results of its parts; kernels without it return nothing. */
   result?(args: Arguments, results: readonly number[]): number
@@ -113,14 +115,14 @@ function strided(shape: Strided, each: (a: Arguments) => number, possible: (a: A
 }
 
 /** Kernels that are split inside, by setShare. */
-function shared(time: (a: Arguments) => number, most: (a: Arguments) => number): Rule {
-  return { time, most, part: (a, index, count) => ({ args: [...a], share: index, shares: count }) }
+function shared(time: (a: Arguments) => number, most: (a: Arguments) => number, grain?: number): Rule {
+  return { time, most, grain, part: (a, index, count) => ({ args: [...a], share: index, shares: count }) }
 }
 
 /** ns an element of the slower functions; others are bound by memory */
 const SLOW = new Set([Unary.exp, Unary.log, Unary.log1p, Unary.sin, Unary.cos, Unary.tanh, Unary.sigmoid, Unary.elu, Unary.gelu, Unary.geluTanh, Unary.silu, Unary.softplus, Unary.power, Unary.erf])
 const ofUnary = (a: Arguments) => (SLOW.has(a[0]!) ? 2 : 0.3)
-const ofUpdate = (a: Arguments) => (a[0] === Update.sgd ? 0.4 : 1)
+const ofUpdate = (a: Arguments) => (a[0] === Update.sgd ? 0.6 : 1)
 
 /** [outer, n, inner] at arguments 1 … 3 or 0 … 2 */
 const whole = (first: number) => (a: Arguments) => a[first + 1]! * a[first + 2]!
@@ -198,10 +200,10 @@ export const RULES: { readonly [K in KernelName]?: Rule } = {
   crossEntropy: items(0, [[5, entropy], [6, entropyInner], [8, entropyInner], [9, entropyInner], [10, entropyInner]], a => 1.5 * entropy(a), 1, firstFound(0, entropyInner, 1)),
   crossEntropyGrad: items(0, [[5, entropy], [6, entropyInner], [8, entropyInner], [9, entropyInner], [10, entropy]], a => 2 * entropy(a)),
 
-  gemm: shared(a => (a[0]! * a[3]! * a[4]! * a[5]! * PRODUCT) / 1000, tilesOf),
+  gemm: shared(a => (a[0]! * a[3]! * a[4]! * a[5]! * PRODUCT) / 1000, tilesOf, 100),
   conv: shared(convTime, a => (a[0]! > 1 || a[3]! > 1 ? imagesOf(a) : Math.floor(a[2]! / 16))),
   convGradInput: shared(convTime, imagesOf),
-  convGradWeight: shared(convTime, a => (a[3]! > 1 ? a[3]! : Math.ceil(Math.max(a[1]! * volume(7)(a), a[2]!) / 8))),
+  convGradWeight: shared(convTime, a => (a[3]! > 1 ? a[3]! : Math.ceil(Math.max(a[1]! * volume(7)(a), a[2]!) / 8)), 1000),
 
   maxPool: items(0, [[19, volume(1)], [20, volume(7)], [21, volume(7)]], a => 0.5 * volume(7)(a) * volume(4)(a)),
   maxPoolGrad: items(0, [[3, a => a[2]!], [4, a => a[2]!], [5, a => a[1]!]], a => 0.2 * a[1]! + a[2]!),

@@ -2,7 +2,10 @@
 
 /** Positions in the control block: of its int32 words, and of its float64 numbers, in elements */
 export interface Layout {
-  /** Number of the call · 256 + parts that nobody has taken yet */
+  /**
+   * Number of the call · 65536 + first of the parts that nobody has taken · 256 + the one after the last. Workers take the first and
+   * the caller the last: kernel after kernel the same half of a batch stays in the same core's cache.
+   */
   work: number
   /** Parts that workers have finished */
   done: number
@@ -55,11 +58,11 @@ export function serve({ module, memory, scratch, control, names, at, spin }: Sta
     Atomics.add(words, at.ready, 1)
     while (true) {
       const work = Atomics.load(words, at.work)
-      const left = work & 255
-      if (left > 0) {
+      const first = (work >> 8) & 255
+      if (first < (work & 255)) {
         // what the parts say can't change as long as one that is taken isn't done
-        if (Atomics.compareExchange(words, at.work, work, work - 1) !== work) continue
-        const part = at.parts + (left - 1) * at.part
+        if (Atomics.compareExchange(words, at.work, work, work + 256) !== work) continue
+        const part = at.parts + first * at.part
         args.length = words[at.count]!
         for (let i = 0; i < args.length; i++) args[i] = numbers[part + 2 + i]!
         if (words[at.precise] !== precise) kernels['setPrecise']!((precise = words[at.precise]!))
