@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
+import { expectFreeThread, noteLongTasks } from './page-thread.js'
 import { root } from './root.js'
 
 const JS = 'text/javascript'
@@ -22,12 +23,30 @@ export default workerTraining(async (n, { progress, signal }) => {
   }
   return x.values()
 })`
+/** LeNet-5's layers on noise, all weights in every report */
+const LENET = `import { Conv2d, Flatten, Linear, MaxPool2d, randint, randn, ReLU, Sequential, SGD, steps } from '/hebb.js'
+import { workerTraining } from '/worker.js'
+export default workerTraining(async (n, { progress }) => {
+  const pooled = (cIn, cOut) => [new Conv2d(cIn, cOut, 5), new ReLU(), new MaxPool2d(2)]
+  const dense = [new Linear(400, 120), new ReLU(), new Linear(120, 84), new ReLU(), new Linear(84, 10)]
+  const model = new Sequential(...pooled(1, 6), ...pooled(6, 16), new Flatten(), ...dense)
+  const optimizer = new SGD(model.parameters(), { lr: 0.01 })
+  const [x, y] = [randn([64, 1, 32, 32]), randint(0, 10, [64])]
+  for (const i of steps(n)) {
+    const loss = model.forward(x).crossEntropy(y)
+    optimizer.zeroGrad(); loss.backward(); optimizer.step()
+    const now = loss.item()
+    await progress(() => ({ i, loss: now, weights: model.parameters().map(p => p.values()) }))
+  }
+  return n
+})`
 const FILES = {
   '/': ['text/html', html],
   '/strict': ['text/html', html],
   '/hebb.js': [JS, () => dist('hebb.js')],
   '/worker.js': [JS, () => dist('worker.js')],
   '/program.js': [JS, PROGRAM],
+  '/lenet.js': [JS, LENET],
   '/broken.js': [JS, 'this is no program'],
 }
 
@@ -118,4 +137,24 @@ export const workerChecks = {
     clearInterval(timer)
     return [result, ticks]
   }, got => expect(got[0] === 'done' && got[1] > 20, got)),
+
+  'trainInWorker: the thread of the page is never blocked for more than 50 ms': () =>
+    withServer(origin => expectFreeThread(async browser => {
+      const page = await browser.newPage()
+      await noteLongTasks(page)
+      await page.goto(origin)
+      const reports = await page.evaluate(async () => {
+        const { trainInWorker } = await import('hebb/worker')
+        let count = 0
+        const move = () => {
+          document.body.textContent = `${count} reports`
+          requestAnimationFrame(move)
+        }
+        move()
+        await trainInWorker('/lenet.js', { input: 300, onProgress: ({ weights }) => (count += weights.length === 10 ? 1 : NaN) })
+        return count
+      })
+      expect(reports > 10, reports)
+      return page
+    })),
 }

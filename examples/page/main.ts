@@ -9,6 +9,7 @@ import { trainingCount } from './parts.js'
 import type { Glance, read, Reading } from './read.js'
 import { SIDE } from './strokes.js'
 import type { Outcome, Report, train } from './train.js'
+import type { unpack } from './unpack.js'
 
 const EPOCHS = 15
 /** Below this the page says that the network is unsure. */
@@ -22,15 +23,8 @@ const percent = (share: number): string => `${Math.round(100 * share)} %`
 const LOSS: ChartOptions = { name: 'Loss', most: 2.5, ticks: [0, 1, 2], guessing: 2.303, format: value => value.toFixed(value === Math.round(value) ? 0 : 2) }
 const ACCURACY: ChartOptions = { name: 'Accuracy', most: 1, ticks: [0, 0.5, 1], guessing: 0.1, format: percent }
 
+const textIn = (id: string): string => document.getElementById(id)!.textContent!
 const find = <E extends Element = HTMLElement>(id: string): E => document.getElementById(id) as Element as E
-
-/** The bytes of a packed IDX file with `rank` sizes in its header, which stands in the page */
-async function unpack(id: string, rank: number): Promise<Uint8Array> {
-  await rest()
-  const packed = Uint8Array.from(atob(find(id).textContent!.trim()), c => c.charCodeAt(0))
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip'))
-  return new Uint8Array(await new Response(stream).arrayBuffer()).slice(4 + 4 * rank)
-}
 
 /** Resolves when the page has had a frame, so that what follows doesn't delay it */
 const rest = (): Promise<void> => new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve)))
@@ -60,15 +54,17 @@ function makeVoice(element: HTMLElement): (text: string, after?: number) => void
   }
 }
 
+// a task of its own: parsing the page has taken long enough
+await rest()
 const { dataset } = document.body
 const button = find('train')
 const course = find('course')
 const say = makeVoice(find('says'))
 const showBars = makeBars(find('bars'))
 const pictures = new FilterPictures(find('filters'))
-const data = Promise.all([unpack('images', 3), unpack('labels', 1)])
-const program = rest().then(() => URL.createObjectURL(new Blob([find('worker').textContent!], { type: 'text/javascript' })))
+const program = rest().then(() => URL.createObjectURL(new Blob([textIn('worker')], { type: 'text/javascript' })))
 const reader = program.then(address => new Worker(address))
+const digits = reader.then(worker => trainInWorker<typeof unpack>(worker, { input: { images: textIn('images'), labels: textIn('labels') } }))
 
 // ---- drawing and reading ------------------------------------------------------------------------------------------------------
 
@@ -141,7 +137,7 @@ find('clear').addEventListener('click', () => {
   say('The sheet is blank.')
 })
 find('example').addEventListener('click', async () => {
-  const [images, labels] = await data
+  const { images, labels } = await digits
   const first = trainingCount(labels.length)
   const i = first + Math.floor(Math.random() * (labels.length - first))
   const image = images.slice(i * SIDE * SIDE, (i + 1) * SIDE * SIDE)
@@ -182,7 +178,7 @@ async function run(): Promise<void> {
   draw({ loss: [], accuracy: [] })
   say('Training has begun.')
   try {
-    const [images, labels] = await data
+    const { images, labels } = await digits
     const input = { images, labels, epochs: EPOCHS, seed: 2 + runs++ }
     finish(await trainInWorker<typeof train>(await program, { input, signal: stop.signal, every: EVERY, type: 'classic', onProgress: take }))
     dataset.state = 'trained'
@@ -196,9 +192,9 @@ async function run(): Promise<void> {
 button.addEventListener('click', () => (stop ? stop.abort() : void run()))
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => void look(false).catch(fail))
 draw({ loss: [], accuracy: [] })
-// laid out at once, the page would take its first frame 60 ms, most of it for fonts
-for (const section of document.querySelectorAll('section')) {
+// laid out at once, the page would take its first frame 60 ms, most of it for fonts that the browser has to find: a part each frame
+for (const part of document.querySelectorAll<HTMLElement>('[hidden]')) {
   await rest()
-  section.hidden = false
+  part.hidden = false
 }
 put({})

@@ -7,16 +7,14 @@ import type { TrainingContext } from 'hebb/worker'
 import { DigitImages } from './images.js'
 import { trainingCount } from './parts.js'
 import { SIDE } from './strokes.js'
+import type { Digits } from './unpack.js'
 
 const BATCH = 32
 const LR = 0.002
 /** Batches over which the curve of the loss is smoothed, as a weight of the newest */
 const NEWEST = 0.08
 
-export interface Order {
-  /** [n, 8, 8], 0..16 */
-  images: Uint8Array
-  labels: Uint8Array
+export interface Order extends Digits {
   epochs: number
   seed: number
 }
