@@ -1,6 +1,7 @@
 // Products with a vector: bound by the reading of the matrix, so nothing is packed and every element is read once, in order.
 
 import { FREE, scratchAt } from './microkernel'
+import { add, madd, mul, splat, storeUpTo } from './simd'
 
 /** Most rows for which this is better than packing. */
 export const FEW: i32 = 3
@@ -18,17 +19,33 @@ export function rowProducts(
     if (transB) dots(m, columns, k, a, b + (<usize>j * <usize>k << 2), sums)
     else combine(m, columns, n, k, a, b + (<usize>j << 2), sums)
     for (let r = 0; r < m; r++) {
-      let from = sums + (<usize>(r * STRIP) << 2)
-      let to = c + (<usize>(r * n + j) << 2)
-      for (let i = 0; i < columns; i++) {
-        let sum = alpha * load<f32>(from)
-        if (beta != 0) sum += beta * load<f32>(to)
-        if (bias) sum += load<f32>(bias + (<usize>((j + i) * biasStep) << 2))
-        store<f32>(to, sum < low ? low : sum)
-        from += 4
-        to += 4
-      }
+      const from = sums + (<usize>(r * STRIP) << 2)
+      const to = c + (<usize>(r * n + j) << 2)
+      finish(columns, alpha, from, beta, bias ? bias + (<usize>(j * biasStep) << 2) : 0, biasStep, low, to)
     }
+  }
+}
+
+/** c = max(alpha x + beta c + bias, low) for n elements */
+@inline
+function finish(n: i32, alpha: f32, x: usize, beta: f32, bias: usize, biasStep: i32, low: f32, c: usize): void {
+  const scale = splat(alpha)
+  const keep = splat(beta)
+  const floor = splat(low)
+  let shift = bias ? v128.load32_splat(bias) : splat(0)
+  for (; n > 0; n -= 4) {
+    let sum = mul(scale, v128.load(x))
+    if (beta != 0) sum = madd(keep, v128.load(c), sum)
+    if (bias) {
+      if (biasStep) {
+        shift = v128.load(bias)
+        bias += 16
+      }
+      sum = add(sum, shift)
+    }
+    storeUpTo(c, f32x4.pmax(sum, floor), n)
+    x += 16
+    c += 16
   }
 }
 
@@ -105,31 +122,40 @@ function fourDots(k: i32, x: usize, r0: usize, r1: usize, r2: usize, r3: usize):
 function combine(m: i32, n: i32, ldb: i32, k: i32, a: usize, b: usize, y: usize): void {
   const step = <usize>ldb << 2
   const size = <usize>n << 2
+  const wide = size & ~127
   for (let r = 0; r < m; r++) {
     const z = y + (<usize>(r * STRIP) << 2)
     for (let j: usize = 0; j < size; j += 16) v128.store(z + j, f32x4.splat(0))
   }
-  let i = 0
-  for (; i + 8 <= k; i += 8) {
+  for (let i = 0; i < k; i += 8) {
+    const rows = min(8, k - i)
     for (let r = 0; r < m; r++) {
+      const from = a + (<usize>(r * k + i) << 2)
       const z = y + (<usize>(r * STRIP) << 2)
-      addEight(a + (<usize>(r * k + i) << 2), b, step, z, z + size)
+      if (rows < 8) addRows(rows, from, b, step, z, z + size)
+      else {
+        if (wide) addEight(from, b, step, z, z + wide)
+        if (wide < size) addNarrow(from, b + wide, step, z + wide, z + size)
+      }
     }
     b += 8 * step
   }
-  for (; i < k; i++) {
-    for (let r = 0; r < m; r++) {
-      const x = v128.load32_splat(a + (<usize>(r * k + i) << 2))
-      const z = y + (<usize>(r * STRIP) << 2)
-      for (let j: usize = 0; j < size; j += 16) v128.store(z + j, f32x4.add(v128.load(z + j), f32x4.mul(x, v128.load(b + j))))
-    }
+}
+
+/** y..end += `rows` elements of a times as many rows of b. */
+@inline
+function addRows(rows: i32, a: usize, b: usize, step: usize, y: usize, end: usize): void {
+  for (; rows; rows--) {
+    const x = v128.load32_splat(a)
+    for (let j: usize = 0; y + j < end; j += 16) v128.store(y + j, madd(x, v128.load(b + j), v128.load(y + j)))
+    a += 4
     b += step
   }
 }
 
 /** y..end += eight elements of a times eight rows of b. */
 @inline
-function addEight(a: usize, b: usize, step: usize, y: usize, end: usize): void {
+function addNarrow(a: usize, b: usize, step: usize, y: usize, end: usize): void {
   const a0 = v128.load32_splat(a)
   const a1 = v128.load32_splat(a, 4)
   const a2 = v128.load32_splat(a, 8)
@@ -138,21 +164,163 @@ function addEight(a: usize, b: usize, step: usize, y: usize, end: usize): void {
   const a5 = v128.load32_splat(a, 20)
   const a6 = v128.load32_splat(a, 24)
   const a7 = v128.load32_splat(a, 28)
-  let r0 = b
-  let r2 = b + 2 * step
-  let r4 = b + 4 * step
-  let r6 = b + 6 * step
   for (; y < end; y += 16) {
-    let sum = f32x4.add(f32x4.mul(a0, v128.load(r0)), f32x4.mul(a1, v128.load(r0 + step)))
-    let more = f32x4.add(f32x4.mul(a2, v128.load(r2)), f32x4.mul(a3, v128.load(r2 + step)))
-    // never holds; keeps V8 from loading all eight rows first (see microkernel.ts)
-    if (y == 1) break
-    sum = f32x4.add(sum, f32x4.add(f32x4.mul(a4, v128.load(r4)), f32x4.mul(a5, v128.load(r4 + step))))
-    more = f32x4.add(more, f32x4.add(f32x4.mul(a6, v128.load(r6)), f32x4.mul(a7, v128.load(r6 + step))))
-    v128.store(y, f32x4.add(v128.load(y), f32x4.add(sum, more)))
-    r0 += 16
-    r2 += 16
-    r4 += 16
-    r6 += 16
+    let row = b + step
+    let sum = madd(a1, v128.load(row), madd(a0, v128.load(b), v128.load(y)))
+    row += step
+    sum = madd(a2, v128.load(row), sum)
+    row += step
+    sum = madd(a3, v128.load(row), sum)
+    row += step
+    sum = madd(a4, v128.load(row), sum)
+    row += step
+    sum = madd(a5, v128.load(row), sum)
+    row += step
+    sum = madd(a6, v128.load(row), sum)
+    row += step
+    v128.store(y, madd(a7, v128.load(row), sum))
+    b += 16
   }
+}
+
+/**
+ * y..end += the same, 32 columns at a time. The tests never hold; they keep V8 from loading all rows
+ * first (see microkernel.ts). It would also put off the sums until they are used: hence the stores behind the loop, which serve every way out of it.
+ */
+@inline
+function addEight(a: usize, b: usize, step: usize, y: usize, end: usize): void {
+  let x = f32x4.splat(0)
+  let s0 = x
+  let s1 = x
+  let s2 = x
+  let s3 = x
+  let s4 = x
+  let s5 = x
+  let s6 = x
+  let s7 = x
+  const last = end - 128
+  while (true) {
+    s0 = v128.load(y)
+    s1 = v128.load(y, 16)
+    s2 = v128.load(y, 32)
+    s3 = v128.load(y, 48)
+    s4 = v128.load(y, 64)
+    s5 = v128.load(y, 80)
+    s6 = v128.load(y, 96)
+    s7 = v128.load(y, 112)
+    let row = b
+    x = v128.load32_splat(a)
+    s0 = madd(x, v128.load(row), s0)
+    s1 = madd(x, v128.load(row, 16), s1)
+    s2 = madd(x, v128.load(row, 32), s2)
+    s3 = madd(x, v128.load(row, 48), s3)
+    if (y == 1) break
+    s4 = madd(x, v128.load(row, 64), s4)
+    s5 = madd(x, v128.load(row, 80), s5)
+    s6 = madd(x, v128.load(row, 96), s6)
+    s7 = madd(x, v128.load(row, 112), s7)
+    if (y == 3) break
+    row += step
+    x = v128.load32_splat(a, 4)
+    s0 = madd(x, v128.load(row), s0)
+    s1 = madd(x, v128.load(row, 16), s1)
+    s2 = madd(x, v128.load(row, 32), s2)
+    s3 = madd(x, v128.load(row, 48), s3)
+    if (y == 5) break
+    s4 = madd(x, v128.load(row, 64), s4)
+    s5 = madd(x, v128.load(row, 80), s5)
+    s6 = madd(x, v128.load(row, 96), s6)
+    s7 = madd(x, v128.load(row, 112), s7)
+    if (y == 7) break
+    row += step
+    x = v128.load32_splat(a, 8)
+    s0 = madd(x, v128.load(row), s0)
+    s1 = madd(x, v128.load(row, 16), s1)
+    s2 = madd(x, v128.load(row, 32), s2)
+    s3 = madd(x, v128.load(row, 48), s3)
+    if (y == 9) break
+    s4 = madd(x, v128.load(row, 64), s4)
+    s5 = madd(x, v128.load(row, 80), s5)
+    s6 = madd(x, v128.load(row, 96), s6)
+    s7 = madd(x, v128.load(row, 112), s7)
+    if (y == 11) break
+    row += step
+    x = v128.load32_splat(a, 12)
+    s0 = madd(x, v128.load(row), s0)
+    s1 = madd(x, v128.load(row, 16), s1)
+    s2 = madd(x, v128.load(row, 32), s2)
+    s3 = madd(x, v128.load(row, 48), s3)
+    if (y == 13) break
+    s4 = madd(x, v128.load(row, 64), s4)
+    s5 = madd(x, v128.load(row, 80), s5)
+    s6 = madd(x, v128.load(row, 96), s6)
+    s7 = madd(x, v128.load(row, 112), s7)
+    if (y == 15) break
+    row += step
+    x = v128.load32_splat(a, 16)
+    s0 = madd(x, v128.load(row), s0)
+    s1 = madd(x, v128.load(row, 16), s1)
+    s2 = madd(x, v128.load(row, 32), s2)
+    s3 = madd(x, v128.load(row, 48), s3)
+    if (y == 17) break
+    s4 = madd(x, v128.load(row, 64), s4)
+    s5 = madd(x, v128.load(row, 80), s5)
+    s6 = madd(x, v128.load(row, 96), s6)
+    s7 = madd(x, v128.load(row, 112), s7)
+    if (y == 19) break
+    row += step
+    x = v128.load32_splat(a, 20)
+    s0 = madd(x, v128.load(row), s0)
+    s1 = madd(x, v128.load(row, 16), s1)
+    s2 = madd(x, v128.load(row, 32), s2)
+    s3 = madd(x, v128.load(row, 48), s3)
+    if (y == 21) break
+    s4 = madd(x, v128.load(row, 64), s4)
+    s5 = madd(x, v128.load(row, 80), s5)
+    s6 = madd(x, v128.load(row, 96), s6)
+    s7 = madd(x, v128.load(row, 112), s7)
+    if (y == 23) break
+    row += step
+    x = v128.load32_splat(a, 24)
+    s0 = madd(x, v128.load(row), s0)
+    s1 = madd(x, v128.load(row, 16), s1)
+    s2 = madd(x, v128.load(row, 32), s2)
+    s3 = madd(x, v128.load(row, 48), s3)
+    if (y == 25) break
+    s4 = madd(x, v128.load(row, 64), s4)
+    s5 = madd(x, v128.load(row, 80), s5)
+    s6 = madd(x, v128.load(row, 96), s6)
+    s7 = madd(x, v128.load(row, 112), s7)
+    if (y == 27) break
+    row += step
+    x = v128.load32_splat(a, 28)
+    s0 = madd(x, v128.load(row), s0)
+    s1 = madd(x, v128.load(row, 16), s1)
+    s2 = madd(x, v128.load(row, 32), s2)
+    s3 = madd(x, v128.load(row, 48), s3)
+    if (y == 29) break
+    s4 = madd(x, v128.load(row, 64), s4)
+    s5 = madd(x, v128.load(row, 80), s5)
+    s6 = madd(x, v128.load(row, 96), s6)
+    s7 = madd(x, v128.load(row, 112), s7)
+    if (y == last) break
+    v128.store(y, s0)
+    v128.store(y, s1, 16)
+    v128.store(y, s2, 32)
+    v128.store(y, s3, 48)
+    v128.store(y, s4, 64)
+    v128.store(y, s5, 80)
+    v128.store(y, s6, 96)
+    v128.store(y, s7, 112)
+    y += 128
+    b += 128
+  }
+  v128.store(y, s0)
+  v128.store(y, s1, 16)
+  v128.store(y, s2, 32)
+  v128.store(y, s3, 48)
+  v128.store(y, s4, 64)
+  v128.store(y, s5, 80)
+  v128.store(y, s6, 96)
+  v128.store(y, s7, 112)
 }
