@@ -16,7 +16,7 @@ import { packA } from './pack'
 import { shareEnd, shareStart } from './share'
 import { THIN, thinRows } from './thin'
 import { addWeights } from './weightgrad'
-import { correlateTiles, suitsWinograd, weightTiles } from './winograd'
+import { correlateTiles, filterCount as countFilters, keepFilters, suitsWinograd, weightTiles } from './winograd'
 
 function layWindow(
   n: i32, c: i32, o: i32, groups: i32, id: i32, ih: i32, iw: i32, kd: i32, kh: i32, kw: i32,
@@ -48,6 +48,21 @@ function layWindow(
   return w
 }
 
+export function filterCount(
+  n: i32, c: i32, o: i32, groups: i32, id: i32, ih: i32, iw: i32, kd: i32, kh: i32, kw: i32,
+  od: i32, oh: i32, ow: i32, sd: i32, sh: i32, sw: i32, pd: i32, ph: i32, pw: i32, dd: i32, dh: i32, dw: i32,
+): i32 {
+  return countFilters(layWindow(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw))
+}
+
+export function makeFilters(
+  n: i32, c: i32, o: i32, groups: i32, id: i32, ih: i32, iw: i32, kd: i32, kh: i32, kw: i32,
+  od: i32, oh: i32, ow: i32, sd: i32, sh: i32, sw: i32, pd: i32, ph: i32, pw: i32, dd: i32, dh: i32, dw: i32,
+  weight: usize, filters: usize,
+): void {
+  keepFilters(layWindow(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw), weight, filters)
+}
+
 /** Outputs that one image is shared out by. */
 const OUTPUTS: i32 = 16
 
@@ -62,24 +77,27 @@ function shareImages(w: Window): i32 {
 export function conv(
   n: i32, c: i32, o: i32, groups: i32, id: i32, ih: i32, iw: i32, kd: i32, kh: i32, kw: i32,
   od: i32, oh: i32, ow: i32, sd: i32, sh: i32, sw: i32, pd: i32, ph: i32, pw: i32, dd: i32, dh: i32, dw: i32,
-  x: usize, weight: usize, bias: usize, activation: i32, y: usize,
+  x: usize, weight: usize, filters: usize, bias: usize, activation: i32, y: usize,
 ): void {
   const w = layWindow(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw)
   const tiles = suitsWinograd(w, false)
+  let first = 0
   if (n > 1 || groups > 1) {
-    const first = shareImages(w)
-    x += <usize>(first * c * w.plane) << 2
-    y += <usize>(first * o * w.places) << 2
+    const image = shareImages(w)
+    x += <usize>(image * c * w.plane) << 2
+    y += <usize>(image * o * w.places) << 2
   } else {
     // one image: its outputs, at least so many that none of the ways for few is taken
-    const first = shareStart(o, OUTPUTS)
+    first = shareStart(o, OUTPUTS)
     w.o = shareEnd(o, OUTPUTS) - first
     weight += <usize>(first * c * w.taps) << 2
     if (bias) bias += <usize>first << 2
     y += <usize>(first * w.places) << 2
   }
   const size = w.n * w.o * w.places
-  correlate(w, tiles, x, weight, 0, bias, activation == Activation.relu ? 0 : -Infinity, y)
+  const low: f32 = activation == Activation.relu ? 0 : -Infinity
+  if (tiles) correlateTiles(w, x, weight, 0, filters, o, first, bias, low, y)
+  else correlate(w, x, weight, 0, bias, low, y)
   if (activation == Activation.tanh) unary(Unary.tanh, size, 0, 0, y, y)
   else if (activation == Activation.sigmoid) unary(Unary.sigmoid, size, 0, 0, y, y)
 }
@@ -118,8 +136,10 @@ export function convGradInput(
     gx += <usize>(images * c * id * ih * iw) << 2
     back.n = n
   }
-  if (plain && (tiles || suitsPlanes(back) || inputs * og * (cg + gathering) <= outputs * cg * (og + 18))) {
-    correlate(back, tiles, g, weight, 1, 0, -Infinity, gx)
+  if (tiles) {
+    correlateTiles(back, g, weight, 1, 0, c, 0, 0, -Infinity, gx)
+  } else if (plain && (suitsPlanes(back) || inputs * og * (cg + gathering) <= outputs * cg * (og + 18))) {
+    correlate(back, g, weight, 1, 0, -Infinity, gx)
   } else {
     const w = layWindow(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw)
     memory.fill(gx, 0, <usize>(n * c * w.plane) << 2)
@@ -159,15 +179,8 @@ export function convGradWeight(
   }
 }
 
-/**
- * y = max(bias + columns of x times weights, low), by Winograd's `tiles` or not; if `turned`, the weights are those of the
- * convolution whose dL/dx this is.
- */
-function correlate(w: Window, tiles: bool, x: usize, weight: usize, turned: i32, bias: usize, low: f32, y: usize): void {
-  if (tiles) {
-    correlateTiles(w, x, weight, turned, bias, low, y)
-    return
-  }
+/** y = max(bias + columns of x times weights, low); if `turned`, the weights are those of the convolution whose dL/dx this is. */
+function correlate(w: Window, x: usize, weight: usize, turned: i32, bias: usize, low: f32, y: usize): void {
   if (suitsPlanes(w)) {
     correlatePlanes(w, x, weight, turned, bias, low, y)
     return

@@ -13,6 +13,7 @@ export { uniform, normal, bernoulli } from './random'
 export { update } from './update'
 export { firstNonFinite } from './reduce'
 
+export { filterCount, makeFilters } from './conv'
 export { setPrecise } from './microkernel'
 export { setShare } from './share'
 

@@ -37,8 +37,44 @@ function tilesAlong(size: i32): i32 {
   return (size + 3) >> 2
 }
 
-/** y = max(bias + columns of x times weights, low), as in conv.ts. */
-export function correlateTiles(w: Window, x: usize, weight: usize, turned: i32, bias: usize, low: f32, y: usize): void {
+/** Fewest hundredths of a convolution's time that transforming its filters beforehand must save. */
+const WORTH: f32 = 0.02
+
+/**
+ * How many numbers the transformed filters of a convolution are, if it is worth keeping them, else 0. They are blocks of channels, in
+ * them 36 points, in them panels of four outputs, so that a share of the outputs finds its own.
+ */
+export function filterCount(w: Window): i32 {
+  if ((w.o & 3) != 0 || !suitsWinograd(w, false)) return 0
+  const tiles = w.n * tilesAlong(w.oh) * tilesAlong(w.ow)
+  if (<f32>10 < WORTH * (10 + 2.25 * <f32>tiles)) return 0
+  const kc = part(w.c, DEPTH, 1)
+  return (w.c + kc - 1) / kc * 36 * <i32>(keptStep(kc, w.o) >> 2)
+}
+
+/** Bytes from one point to the next in kept filters. */
+@inline
+function keptStep(kc: i32, o: i32): usize {
+  return APART + (<usize>(kc * o) << 2)
+}
+
+/** The transformed filters of a convolution, as filterCount() says. */
+export function keepFilters(w: Window, weight: usize, to: usize): void {
+  const kc = part(w.c, DEPTH, 1)
+  const step = keptStep(kc, w.o)
+  for (let k = 0; k < w.c; k += kc) {
+    filtersForward(weight, w.c, w.o, 0, 0, w.o, w.o >> 2, k, min(kc, w.c - k), to, step)
+    to += 36 * step
+  }
+}
+
+/**
+ * y = max(bias + columns of x times weights, low), as in conv.ts. `kept`: 0, or the transformed filters of all `outputs` of the
+ * convolution, of which w has those from `first` on.
+ */
+export function correlateTiles(
+  w: Window, x: usize, weight: usize, turned: i32, kept: usize, outputs: i32, first: i32, bias: usize, low: f32, y: usize,
+): void {
   const c = w.c
   const o = w.o
   const down = tilesAlong(w.oh)
@@ -60,14 +96,15 @@ export function correlateTiles(w: Window, x: usize, weight: usize, turned: i32, 
   const cells = sums + 36 * sumStep
   // all filters at once if they fit
   const room = <usize>SCRATCH_BYTES - (cells - scratchAt(0))
-  const single = o == om && (<usize>c * <usize>(o + 3 + most) * 4 + 2 * APART) * 36 <= room
+  const single = !kept && o == om && (<usize>c * <usize>(o + 3 + most) * 4 + 2 * APART) * 36 <= room
   if (single) {
     kc = c
     oc = o
   }
+  if (kept) oc = om
   const cellStep = APART + <usize>(kc * most) * 4
-  const filterStep = APART + <usize>(kc * ((oc + MR - 1) / MR)) * 16
-  const filters = cells + 36 * cellStep
+  const filterStep = kept ? keptStep(kc, outputs) : APART + <usize>(kc * ((oc + MR - 1) / MR)) * 16
+  let filters = cells + 36 * cellStep
   for (let r = 0; r < o; r += om) {
     const rows = min(om, o - r)
     for (let j = 0; j < tiles; j += most) {
@@ -85,7 +122,8 @@ export function correlateTiles(w: Window, x: usize, weight: usize, turned: i32, 
         for (let q = 0; q < rows; q += oc) {
           const few = min(oc, rows - q)
           const panels = (few + MR - 1) / MR
-          if (!single || j == 0) filtersForward(weight, c, o, turned, r + q, few, panels, k, depth, filters, filterStep)
+          if (kept) filters = kept + <usize>(k / kc) * 36 * filterStep + (<usize>((first + r) * depth) << 2)
+          else if (!single || j == 0) filtersForward(weight, c, o, turned, r + q, few, panels, k, depth, filters, filterStep)
           for (let p: usize = 0; p < 36; p++) {
             const a = filters + p * filterStep
             const to = sums + p * sumStep + (<usize>(q * most) << 2)

@@ -122,7 +122,7 @@ test('convolution is its formula, and its gradients are its adjoints', () => {
   type Numbers = Parameters<typeof k.convGradInput> extends [...infer Head, number, number, number] ? Head : never
   const numbers = [n, c, o, groups, ...size, ...kernel, ...out, ...stride, ...padding, ...dilation] as unknown as Numbers
   const y = reserve(g.length)
-  k.conv(...numbers, put(x), put(w), put(bias), Activation.none, y)
+  k.conv(...numbers, put(x), put(w), 0, put(bias), Activation.none, y)
   const got = get(y, g.length)
   let at = 0
   for (let image = 0; image < n; image++) for (let to = 0; to < o; to++)
@@ -140,7 +140,7 @@ test('convolution is its formula, and its gradients are its adjoints', () => {
     }
   // <conv(x, w), g> = <x, gradInput(g, w)> = <w, gradWeight(x, g)>
   const [gx, gw] = [reserve(x.length), reserve(w.length)]
-  k.conv(...numbers, put(x), put(w), 0, Activation.none, y)
+  k.conv(...numbers, put(x), put(w), 0, 0, Activation.none, y)
   k.convGradInput(...numbers, put(g), put(w), gx)
   k.convGradWeight(...numbers, put(x), put(g), gw)
   const product = dot(get(y, g.length), g)

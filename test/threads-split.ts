@@ -75,7 +75,7 @@ const LARGE: { [K in KernelName]?: (d: Draw) => Cases } = {
     yield product(d, { m: 300, n: 1600, k: 40 })
   },
   *conv(d) {
-    for (const { numbers, x, w, sizes, what, bias } of convolutions(d)) yield one(what, [...numbers, input(x()), input(w()), input(bias), d.random.integer(4), output(sizes.y)])
+    for (const { numbers, x, w, sizes, what, bias } of convolutions(d)) yield one(what, [...numbers, input(x()), input(w()), 0, input(bias), d.random.integer(4), output(sizes.y)])
   },
   *convGradInput(d) {
     for (const { numbers, w, sizes, what } of convolutions(d)) yield one(what, [...numbers, input(d.normal(sizes.y)), input(w()), output(sizes.x)])

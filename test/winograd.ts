@@ -39,7 +39,7 @@ function made(kernel: Kernel, { n = 1, c, o, h, w, ph = 1, pw = 1 }: Shape, acti
   const weight = input(draw.normal(o * c * 9, Math.sqrt(2 / (9 * c))))
   const g = input(draw.normal(n * o * oh * ow))
   const args = {
-    conv: () => [...numbers, x, weight, input(draw.normal(o)), activation, output(n * o * oh * ow)],
+    conv: () => [...numbers, x, weight, 0, input(draw.normal(o)), activation, output(n * o * oh * ow)],
     convGradInput: () => [...numbers, g, weight, output(n * c * h * w)],
     convGradWeight: () => [...numbers, x, g, output(o * c * 9)],
   }[kernel]()
@@ -137,6 +137,46 @@ test('bias and every activation', () => {
     assert.is(wrong, null, Activation[activation])
     assert.ok(rms <= 3e-7 * Math.sqrt(32), `${rms}`)
   }
+})
+
+test('transformed filters that were kept give the same bits, also to the outputs of one share', () => {
+  const guard = 16
+  for (const [c, o] of [[32, 32], [65, 36], [33, 100], [130, 260], [256, 128]] as const) {
+    for (const [n, h, w] of [[1, 9, 8], [2, 8, 7], [1, 28, 30]] as const) {
+      const { call } = made('conv', { n, c, o, h, w })
+      const sizes = call.args.slice(0, 22) as number[]
+      const count = wasm.filterCount(...sizes)
+      assert.ok(count >= c * o * 36, `${count}`)
+      const list = (where: Outcome) => where.operands.at(-1)!.after
+      const plain = run(room, call)
+      const filters = wasm.reserve(Math.ceil((count + 2 * guard) / 16) * 64) + 4 * guard
+      const ends = [filters - 4 * guard, filters + 4 * count]
+      for (const end of ends) wasm.write(end, new Float32Array(guard).fill(7), 'float32')
+      wasm.makeFilters(...sizes, run(room, call).operands[1]!.address, filters)
+      for (const end of ends) assert.equal([...wasm.read(end, guard, 'float32')], Array(guard).fill(7), 'nothing beyond the ends')
+      const kept: Case = { ...call, args: call.args.map((a, i) => (i === 24 ? filters : a)) }
+      assert.equal(list(run(room, kept)), list(plain), `${c} to ${o}`)
+      // a share each after another
+      const conv: typeof wasm.kernels.conv = (...args) => {
+        for (let i = 0; i < 3; i++) {
+          wasm.setShare(i, 3)
+          wasm.kernels.conv(...args)
+        }
+        wasm.setShare(0, 1)
+      }
+      assert.equal(list(run(room, kept, { ...wasm.kernels, conv })), list(plain), `${c} to ${o} in three shares`)
+    }
+  }
+})
+
+test('filters are not kept where transforming them takes no time worth mentioning, or where there are none', () => {
+  const count = (shape: Shape) => wasm.filterCount(...(made('conv', shape).call.args.slice(0, 22) as number[]))
+  assert.is(count({ n: 16, c: 64, o: 64, h: 32, w: 32 }), 0)
+  assert.is(count({ c: 16, o: 64, h: 8, w: 8 }), 0)
+  assert.is(count({ c: 64, o: 66, h: 8, w: 8 }), 0)
+  wasm.setPrecise(true)
+  assert.is(count({ c: 64, o: 64, h: 8, w: 8 }), 0)
+  wasm.setPrecise(false)
 })
 
 test.run()

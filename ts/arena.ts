@@ -41,6 +41,10 @@ export class Arena {
   liveBytes = 0
   peakBytes = 0
   reserved = 0
+  /** Buffers from whose values something was made that is kept beside them */
+  readonly #keepers = new Set<Buffer>()
+  /** There was no room for what was kept: nothing is any more. */
+  pressed = false
   /** The arena that got the ranges of this one, which is no longer used */
   #heir: Arena | null = null
   constructor(readonly backend: Backend, readonly lender: Arena | null = null) {}
@@ -65,6 +69,32 @@ export class Arena {
     const list = this.#free.get(bytes)
     if (list) list.push(address)
     else this.#free.set(bytes, [address])
+  }
+
+  /** Keep `made`, which was made from the values of `from`, as long as `from` lives and there is room for both. */
+  keep(from: Buffer, made: Buffer): void {
+    this.forget(from)
+    from.made = made
+    this.#keepers.add(from)
+  }
+  forget(from: Buffer): void {
+    const { made } = from
+    from.made = null
+    this.#keepers.delete(from)
+    made?.release()
+  }
+  /** Bytes of what is kept beside the values that it was made from */
+  get keptBytes(): number {
+    let bytes = 0
+    for (const { made } of this.#keepers) bytes += made!.bytes
+    return bytes
+  }
+  /** Give back what can be made again. Was there anything? */
+  #relieve(): boolean {
+    this.pressed = true
+    const any = this.#keepers.size > 0
+    for (const from of this.#keepers) this.forget(from)
+    return any
   }
 
   /** Hand every free range over to `other`, and those still in use as they become free, for an arena that is no longer used. */
@@ -159,6 +189,7 @@ export class Arena {
       this.#takeRest(bytes)
       const rest = this.#cut(bytes)
       if (rest !== undefined) return rest
+      if ((this.lender ?? this).#relieve()) return this.#reserve(bytes)
       throw new MemoryError(
         `memory: ${megabytes(bytes)} more wanted, ${megabytes(this.backend.bytes)} reserved of which ${megabytes(this.liveBytes)} are in use, ` +
           `and ${error.message} is reached: use smaller batches, run loops over a loader or steps(n), or raise configure({ memory: { limit } })`,
@@ -172,6 +203,8 @@ export class Buffer {
   readonly address: number
   readonly bytes: number
   owners = 1
+  /** What Arena.keep() keeps beside these values */
+  made: Buffer | null = null
   constructor(readonly arena: Arena, bytes: number) {
     this.bytes = sizeClass(bytes)
     this.address = arena.take(this.bytes)
@@ -181,6 +214,8 @@ export class Buffer {
     return this
   }
   release(): void {
-    if (--this.owners === 0) this.arena.give(this.address, this.bytes)
+    if (--this.owners > 0) return
+    if (this.made) this.arena.forget(this)
+    this.arena.give(this.address, this.bytes)
   }
 }

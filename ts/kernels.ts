@@ -124,12 +124,13 @@ export interface Kernels<B> {
   /**
    * y[n,o,z] = activation(bias[o] + Σ_{c,u} x[n, c, z·s + u·d − p] w[o, c, u]) over the c/groups channels of o's group, zeros outside.
    * x [n, c, id, ih, iw], w [o, c/groups, kd, kh, kw], y [n, o, od, oh, ow]; p is the padding before (what the output
-   * reads beyond the end is zero, so asymmetric padding needs no more). bias [o] or 0.
+   * reads beyond the end is zero, so asymmetric padding needs no more). bias [o] or 0. filters: what the backend's
+   * makeFilters() made of w, or 0: the same bits, but sooner.
    */
   conv(
     n: number, c: number, o: number, groups: number, id: number, ih: number, iw: number, kd: number, kh: number, kw: number,
     od: number, oh: number, ow: number, sd: number, sh: number, sw: number, pd: number, ph: number, pw: number,
-    dd: number, dh: number, dw: number, x: B, w: B, bias: B, activation: Activation, y: B,
+    dd: number, dh: number, dw: number, x: B, w: B, filters: B, bias: B, activation: Activation, y: B,
   ): void
   /** gx = gradient of conv with respect to x, given g = dL/dy (no activation); also the forward of a transposed convolution */
   convGradInput(
@@ -263,6 +264,10 @@ export interface Backend {
   write(address: number, values: ArrayLike<number>, dtype: DType): void
   /** float64 values of a block of scalars */
   writeScalars(address: number, values: readonly number[]): void
+  /** How many elements makeFilters() would write for conv of these sizes (its first 22 arguments); 0 where it isn't worth while */
+  filterCount(...sizes: number[]): number
+  /** Write w in the form in which conv of these sizes computes with it to `filters`: arguments are sizes, w, filters */
+  makeFilters(...numbers: number[]): void
   /** Raw int32 words: the state of a random generator */
   readWords(address: number, n: number): Int32Array
   writeWords(address: number, words: ArrayLike<number>): void

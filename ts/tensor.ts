@@ -3,7 +3,7 @@
 
 import type { Backend, DType } from './kernels.js'
 import { Buffer, isReal } from './arena.js'
-import { arenaFor, collects, currentHome, currentScope, heapOf, recorder, type Kin, type Owned, type Scope } from './memory.js'
+import { arenaFor, collects, currentHome, currentScope, heapOf, hostMark, recorder, type Kin, type Owned, type Scope } from './memory.js'
 import type { Node } from './autograd.js'
 import { format } from './format.js'
 import { ShapeError, show, sizeOf, type Shape } from './shape.js'
@@ -40,11 +40,14 @@ interface Values extends Buffer {
   born?: number
   changed?: number
   changedBy?: string
+  version?: number
 }
 class Stamped extends Buffer implements Values {
   readonly born = clock.now
   changed = 0
   changedBy = ''
+  /** Counts the times that these values were written over; NaN, which equals nothing: kernels do so at any time */
+  version = 0
 }
 
 /** The node whose gradient is being computed: it must find the values that its forward pass used. @internal */
@@ -103,6 +106,7 @@ export class Tensor implements Owned {
       this.kept = true
       if (home !== 'module') {
         home.adopt(this)
+        this.#buffer.version = NaN
         // the collector doesn't tell the tensor it lives with
         this.#leaveToCollector()
       } else if (currentHome()) {
@@ -162,6 +166,20 @@ export class Tensor implements Owned {
   changed(by: string): void {
     this.#buffer.changed = clock.now
     this.#buffer.changedBy = by
+  }
+
+  /** Note that a kernel or the host wrote over the values: what was made from them is out of date. @internal */
+  written(): void {
+    const values = this.#buffer
+    hostMark(() => {
+      values.version!++
+    })
+  }
+
+  /** Kernels will write over the values without a note. @internal */
+  restless(): this {
+    this.#buffer.version = NaN
+    return this
   }
 
   /** Used after its turn: an error, unless it waits for just that. */
@@ -309,6 +327,7 @@ export class Tensor implements Owned {
     const { address } = this
     this.backend.write(address, values, this.dtype)
     this.changed('set()')
+    this.written()
     recorder?.wrote(address, Array.from(values), this.dtype)
     return this
   }

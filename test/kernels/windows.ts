@@ -139,19 +139,19 @@ export function* conv(d: Draw): Cases {
     const { what, numbers, x, w, sizes, terms, unlike } = convolution(q, d)
     for (const bias of [false, true]) {
       const activation = bias ? d.pick(codes(Activation) as Activation[]) : Activation.none
-      const args = [...numbers, input(x()), input(w()), bias ? input(d.normal(q.o)) : 0, activation, output(sizes.y)]
+      const args = [...numbers, input(x()), input(w()), 0, bias ? input(d.normal(q.o)) : 0, activation, output(sizes.y)]
       yield one(`${what}${bias ? ` bias ${Activation[activation]}` : ''}`, args, tolerance(terms, unlike))
     }
   }
   const { numbers, x, w, sizes } = convolution({ n: 2, c: 3, o: 5, size: [9, 8], kernel: [5, 5], before: [2, 2] }, d)
   for (const activation of codes(Activation) as Activation[]) {
-    const args = [...numbers, input(x()), input(w()), input(d.normal(5)), activation, output(sizes.y)]
+    const args = [...numbers, input(x()), input(w()), 0, input(d.normal(5)), activation, output(sizes.y)]
     yield one(Activation[activation]!, args, tolerance(75))
   }
   // a NaN in a corner reaches the windows that see it, and nothing else
   const spoilt = x()
   spoilt[7] = NaN
-  yield one('NaN in a corner', [...numbers, input(spoilt), input(w()), 0, Activation.relu, output(sizes.y)], tolerance(75))
+  yield one('NaN in a corner', [...numbers, input(spoilt), input(w()), 0, 0, Activation.relu, output(sizes.y)], tolerance(75))
 }
 
 export function* convGradInput(d: Draw): Cases {

@@ -153,9 +153,10 @@ export interface Info {
   strict: boolean
   precise: boolean
   memory: {
-    /** Buffers alive and their bytes; the most bytes alive at once; bytes reserved for them; all linear memory, which has the limit */
+    /** Buffers alive and their bytes; those of transformed convolution weights among them; the most bytes alive at once; bytes reserved for them; all linear memory, which has the limit */
     buffers: number
     bytes: number
+    filters: number
     peak: number
     reserved: number
     total: number
@@ -175,7 +176,7 @@ export function info(): Info {
     threads: backend === wasm ? wasm.threads : 1,
     strict: settings.strict,
     precise: settings.precise,
-    memory: { buffers: heap.live, bytes: heap.liveBytes, peak: heap.peakBytes, reserved: backend.bytes, total: backend.total, limit: settings.limit },
+    memory: { buffers: heap.live, bytes: heap.liveBytes, filters: heap.keptBytes, peak: heap.peakBytes, reserved: backend.bytes, total: backend.total, limit: settings.limit },
     refused: wasmRefusal,
   }
 }

@@ -48,6 +48,8 @@ export function createMeta(): Backend {
       if (dtype === 'int32') written.set(address, Int32Array.from(values))
     },
     writeScalars() {},
+    filterCount: () => 0,
+    makeFilters() {},
     readWords: known,
     writeWords(address, words) {
       written.set(address, Int32Array.from(words))

@@ -12,7 +12,11 @@ const SCRATCH_BYTES = 4 << 20
 /** Vector loads may read past the last tensor, never write. */
 const SLACK = 64
 
-type Exports = Kernels<number> & { heapBase(): number; setPrecise(on: number): void; setShare(index: number, count: number): void }
+type Exports = Kernels<number> & Pick<Backend, 'filterCount' | 'makeFilters'> & {
+  heapBase(): number
+  setPrecise(on: number): void
+  setShare(index: number, count: number): void
+}
 
 /** relaxed: fused multiply-adds, where the processor and the runtime have them. simd: the same bits everywhere */
 export type Binary = 'relaxed' | 'simd'
@@ -94,7 +98,7 @@ export function createWasm({ binary, module }: Compiled = compiledBinary(), memo
     refresh()
     return dtype === 'int32' ? i32 : f32
   }
-  const { heapBase, setPrecise, setShare, ...kernels } = exports
+  const { filterCount, makeFilters, heapBase, setPrecise, setShare, ...kernels } = exports
   if (heapBase() > STATIC_BYTES) throw new Error('wasm: static data reaches into the scratch region; raise initialMemory in asconfig.json')
 
   const grown = (pages: number): boolean => {
@@ -116,6 +120,8 @@ export function createWasm({ binary, module }: Compiled = compiledBinary(), memo
       setPrecise(on ? 1 : 0)
     },
     setShare,
+    filterCount,
+    makeFilters,
     reserveScratch: () => backend.reserve(SCRATCH_BYTES + SLACK),
     bytes: 0,
     total: memory.buffer.byteLength,

@@ -36,6 +36,7 @@ export function gain(nonlinearity: Nonlinearity, a = 0.01): number {
 
 function fill(t: Tensor, source: Tensor): Tensor {
   t.backend.kernels.copy(t.size, source.address, t.address)
+  t.written()
   source.dispose()
   return t
 }
@@ -47,6 +48,7 @@ export const normal = (t: Tensor, mean = 0, std = 1): Tensor => fill(t, randn(t.
 /** All elements `value` */
 export function constant(t: Tensor, value: number): Tensor {
   t.backend.kernels.fill(t.size, value, t.address)
+  t.written()
   return t
 }
 

@@ -73,7 +73,7 @@ abstract class InstanceNorm extends Module {
       const running = { mean: means, variance: variances }
       batchNorm(reshape(x, [1, n * c, ...x.shape.slice(2)]), null, null, { running, momentum: this.momentum })
       for (const [own, all] of [[runningMean, means], [runningVar, variances]] as const) {
-        own.backend.kernels.copy(c, mean(reshape(all, [n, c]), 0).address, own.address)
+        own.backend.kernels.copy(c, mean(reshape(all, [n, c]), 0).address, own.restless().address)
       }
     })
   }

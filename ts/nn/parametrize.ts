@@ -41,6 +41,7 @@ function restore(op: string, module: Module, name: string, parts: readonly strin
   const [kept] = parts
   const original = own[kept!] as Tensor
   scope(() => noGrad(() => original.backend.kernels.copy(original.size, (own[name] as Tensor).address, original.address)))
+  original.written()
   for (const part of parts) {
     if (part !== kept) (own[part] as Tensor).dispose()
     delete own[part]
@@ -120,8 +121,8 @@ export function spectralNorm<M extends Module>(module: M, options: SpectralNormO
       right = unit(matmul(left, w))
       left = unit(matmul(w, right))
     }
-    u.backend.kernels.copy(u.size, left.address, u.address)
-    v.backend.kernels.copy(v.size, right.address, v.address)
+    u.backend.kernels.copy(u.size, left.address, u.restless().address)
+    v.backend.kernels.copy(v.size, right.address, v.restless().address)
     return [left, right]
   }
   scope(() => noGrad(() => void improve(WARM_UP)))

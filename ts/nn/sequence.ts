@@ -24,6 +24,7 @@ export class Embedding extends Module {
     }
     const { backend, address } = this.weight
     backend.kernels.fill(embeddingDim, 0, address + row * embeddingDim * backend.width)
+    this.weight.written()
   }
   forward(index: Tensor): Tensor {
     return embedding(index, this.weight, { paddingIdx: this.paddingIdx })

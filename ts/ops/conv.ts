@@ -1,11 +1,12 @@
 // Convolution in one, two and three dimensions, and its transpose. Forward, input gradient and weight gradient are three ops
 // that are each other's gradients, so second order needs no more.
 
-import { apply, type Op } from '../autograd.js'
+import { apply, isRecording, type Op } from '../autograd.js'
 import { Activation, type Kernels } from '../kernels.js'
 import { padFront, perDim, show, ShapeError, windowCount, type PerDim } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { add, requireFloat } from './arithmetic.js'
+import { keptFilters } from './filters.js'
 import { reshape, squeeze, unsqueeze } from './layout.js'
 import { sum } from './reduce.js'
 
@@ -25,9 +26,11 @@ interface Geometry {
   dilation: number[]
   /** Shapes of image, weight and result in their own rank */
   shapes: { x: readonly number[]; w: readonly number[]; y: readonly number[] }
+  /** No gradient will be asked for: w may be the same the next time */
+  inference: boolean
 }
 
-type Sizes = Parameters<Kernels<number>['conv']> extends [...infer S, number, number, number, Activation, number] ? S : never
+type Sizes = Parameters<Kernels<number>['conv']> extends [...infer S, number, number, number, number, Activation, number] ? S : never
 const sizesOf = (q: Geometry): Sizes =>
   [q.n, q.c, q.o, q.groups, ...q.input, ...q.kernel, ...q.output, ...q.stride, ...q.padding, ...q.dilation] as unknown as Sizes
 
@@ -35,7 +38,9 @@ const convOp: Op<Geometry> = {
   name: 'conv',
   forward([x, w, b], q) {
     const y = new Tensor(q.shapes.y, 'float32', x!.backend)
-    x!.backend.kernels.conv(...sizesOf(q), x!.address, w!.address, b ? b.address : 0, Activation.none, y.address)
+    const sizes = sizesOf(q)
+    const filters = q.inference ? keptFilters(w!, sizes) : 0
+    x!.backend.kernels.conv(...sizes, x!.address, w!.address, filters, b ? b.address : 0, Activation.none, y.address)
     return y
   },
   gradient(g, node) {
@@ -135,6 +140,7 @@ function convolve(name: string, rank: number, x: Tensor, weight: Tensor, bias: T
     input: padFront(input, 3, 1), kernel: padFront(kernel, 3, 1), output: padFront(output, 3, 1),
     stride: padFront(stride, 3, 1), padding: padFront(padding, 3, 0), dilation: padFront(dilation, 3, 1),
     shapes: { x: x.shape, w: weight.shape, y: [n, o, ...output] },
+    inference: !(isRecording() && (x.requiresGrad || weight.requiresGrad || bias?.requiresGrad)),
   }
   return apply(convOp, bias ? [x, weight, bias] : [x, weight], q)
 }
@@ -190,6 +196,7 @@ function convolveTransposed(name: string, rank: number, x: Tensor, weight: Tenso
     input: padFront(output, 3, 1), kernel: padFront(kernel, 3, 1), output: padFront(x.shape.slice(2), 3, 1),
     stride: padFront(stride, 3, 1), padding: padFront(padding, 3, 0), dilation: padFront(dilation, 3, 1),
     shapes: { x: [n, c, ...output], w: weight.shape, y: x.shape },
+    inference: false,
   }
   const y = apply(inputOp, [x, weight], q)
   return bias ? add(y, reshape(bias, [c, ...output.map(() => 1)])) : y

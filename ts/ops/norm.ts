@@ -106,7 +106,7 @@ export function batchNorm(x: Tensor, weight?: Tensor | null, bias?: Tensor | nul
       const factor = scalarBlock(running.mean).address
       hostWork(() => x.backend.writeScalars(factor, [typeof momentum === 'number' ? momentum : momentum()]))
       const m = n * inner
-      kernels.updateRunning(c, m / (m - 1), factor, q.mean.address, q.variance.address, running.mean.address, running.variance.address)
+      kernels.updateRunning(c, m / (m - 1), factor, q.mean.address, q.variance.address, running.mean.restless().address, running.variance.restless().address)
     }
   }
   // a bias comes third, so it needs a weight before it

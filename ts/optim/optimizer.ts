@@ -1,6 +1,6 @@
 // What optimizers share: parameter groups, gradients cleared, state that lives as long as its parameter.
 
-import { hostWork } from '../memory.js'
+import { hostMark, hostWork } from '../memory.js'
 import type { Update } from '../kernels.js'
 import { scalarBlock } from '../ops/norm.js'
 import { Tensor } from '../tensor.js'
@@ -104,6 +104,7 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
     const by = `step() of ${this.name}`
     // all that needs memory comes first, so that where there is none no parameter has moved
     const moves: (() => void)[] = []
+    const moved: Tensor['buffer'][] = []
     for (const group of this.groups) {
       const names = this.buffersOf(group)
       for (const p of group.params) {
@@ -112,6 +113,7 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
         const state = this.#stateOf(p, group)
         const { backend } = p
         const { address } = scalarBlock(p)
+        moved.push(p.buffer)
         moves.push(() => {
           hostWork(() => {
             backend.writeScalars(address, this.scalarsOf(group, ++state.steps))
@@ -123,6 +125,7 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
       }
     }
     for (const move of moves) move()
+    if (moves.length > 0) hostMark(() => moved.forEach(values => values.version!++))
   }
 
   /** Forget the gradients: the next backward() starts from zero. */

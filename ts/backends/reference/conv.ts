@@ -14,7 +14,7 @@ const end = (out: number, size: number, stride: number, shift: number) =>
   Math.min(out, Math.floor((size - 1 - shift) / stride) + 1)
 
 export const convolution = (memory: Memory): Convolution => ({
-  conv(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw, x, w, bias, activation, y) {
+  conv(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw, x, w, _filters, bias, activation, y) {
     const inPlane = id * ih * iw
     const outPlane = od * oh * ow
     const channels = c / groups

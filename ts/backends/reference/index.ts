@@ -55,6 +55,8 @@ export function createReference(width: 4 | 8): Backend {
     writeScalars(address, values) {
       memory.scalars(address, values.length).set(values)
     },
+    filterCount: () => 0,
+    makeFilters() {},
     readWords(address, n) {
       return memory.words(address, n).slice()
     },
