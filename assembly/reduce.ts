@@ -1,6 +1,8 @@
 // Reductions of the middle dimension of [outer, n, inner]. Rows (inner = 1) run over eight vectors of partial results, columns
 // (inner > 1) over vectors of neighbouring columns. Sums are float32 within a block, float64 from block to block.
-import { Reduce } from './codes'
+import { Reduce, Unary } from './codes'
+import { short } from './formulas'
+import { FREE, scratchAt } from './microkernel'
 import {
   add, choose, expDown, firstLanes, joined, lane, log4, lowerHalf, maxLanes, maxNaN, minLanes, minNaN, mul, splat,
   storeUpTo, storeUpToHere, sub, sumLanes, upperHalf,
@@ -17,9 +19,6 @@ const BLOCK_ROWS: i32 = 64
 }
 @unmanaged class Sum extends Addition {
   @inline term(x: v128): v128 { return x }
-}
-@unmanaged class SumAbs extends Addition {
-  @inline term(x: v128): v128 { return f32x4.abs(x) }
 }
 @unmanaged class SumSquares extends Addition {
   @inline term(x: v128): v128 { return mul(x, x) }
@@ -74,13 +73,20 @@ function foldRow<F>(n: i32, x: usize): f32 {
   return f.lanes(v0)
 }
 
-function sumRow<F>(n: i32, x: usize): f64 {
+/** One row, sums block by block */
+function row(f: i32, n: i32, x: usize): f64 {
+  if (f <= Reduce.mean && n <= BLOCK) return foldRow<Sum>(n, x)
+  if (f == Reduce.max) return foldRow<Max>(n, x)
+  if (f == Reduce.min) return foldRow<Min>(n, x)
+  if (f == Reduce.prod) return foldRow<Prod>(n, x)
   let sum: f64 = 0
-  for (; n > BLOCK; n -= BLOCK) {
-    sum += foldRow<F>(BLOCK, x)
+  for (; n > 0; n -= BLOCK) {
+    const k = min(n, BLOCK)
+    if (f == Reduce.sumAbs) short(Unary.abs, k, 0, 0, x, x, x, scratchAt(FREE))
+    sum += f == Reduce.sumSquares ? foldRow<SumSquares>(k, x) : foldRow<Sum>(k, f == Reduce.sumAbs ? scratchAt(FREE) : x)
     x += BLOCK << 2
   }
-  return sum + foldRow<F>(n, x)
+  return sum
 }
 
 /** The largest of n elements; NaN wins, -inf for n = 0 */
@@ -131,70 +137,98 @@ export function sumOfDeviations(n: i32, mean: f32, error: f64, x: usize): f64 {
   return max(sum, 0)
 }
 
-/** Sum of e^(x - shift) for a shift that no x exceeds */
-export function sumOfExp(n: i32, shift: f32, x: usize): f64 {
+/** y = e^(x - shift) for a shift that no x exceeds, unless y is 0; returns the sum */
+export function expRow(n: i32, shift: f32, x: usize, y: usize): f64 {
   const m = splat(shift)
   let sum: f64 = 0
   while (n > 0) {
-    let k = min(n, BLOCK >> 2), s0 = splat(0), s1 = s0
+    let k = min(n, BLOCK >> 2), s0 = splat(0), s1 = s0, to = y ? y : scratchAt(FREE)
     n -= k
     if (k >= 16) do {
       const v0 = expDown(sub(v128.load(x), m)), v1 = expDown(sub(v128.load(x, 16), m))
       const v2 = expDown(sub(v128.load(x, 32), m)), v3 = expDown(sub(v128.load(x, 48), m))
       s0 = add(s0, add(v0, v2))
       s1 = add(s1, add(v1, v3))
+      v128.store(to, v0)
+      v128.store(to, v1, 16)
+      v128.store(to, v2, 32)
+      v128.store(to, v3, 48)
       x += 64
+      to += 64
       k -= 16
     } while (k >= 16)
     if (k > 0) do {
-      s0 = add(s0, v128.and(expDown(sub(v128.load(x), m)), firstLanes(k)))
+      const v = expDown(sub(v128.load(x), m))
+      s0 = add(s0, v128.and(v, firstLanes(k)))
+      storeUpToHere(to, v, k)
       x += 16
+      to += 16
       k -= 4
     } while (k > 0)
     sum += sumLanes(add(s0, s1))
+    if (y) y = to
   }
   return sum
 }
 
-export function log(x: f64): f32 { return lane(log4(splat(<f32>x))) }
+function logApart(x: v128): v128 { return log4(x) }
+
+/** log x in a function of its own */
+@inline export function logOf(x: v128): v128 { return logApart(x) }
+
+export function log(x: f64): f32 { return lane(logApart(splat(<f32>x))) }
 
 function logSumExpOf(n: i32, x: usize): f32 {
   const largest = maxOf(n, x)
-  return isFinite(largest) ? largest + log(sumOfExp(n, largest, x)) : largest
+  return isFinite(largest) ? largest + log(expRow(n, largest, x, 0)) : largest
 }
 
 // ---- columns -----------------------------------------------------------------------------------------------------------
 
-/** Folds without rounding trouble, of `inner` columns n long */
-function foldColumns<F>(n: i32, inner: i32, x: usize, y: usize): void {
+/** Folds without rounding trouble, of `inner` columns n long; signs are those of the elements and of the results, flipped by `flip` */
+function foldColumns<F>(n: i32, inner: i32, flip: v128, x: usize, y: usize): void {
   const f = changetype<F>(0), step = <usize>inner << 2
   for (let i = 0; i < inner; i += 4) {
     let v0 = f.empty(), v1 = v0, p = x, j = n
     for (; j >= 2; j -= 2) {
-      v0 = f.join(v0, f.term(v128.load(p)))
-      v1 = f.join(v1, f.term(v128.load(p + step)))
+      v0 = f.join(v0, v128.xor(v128.load(p), flip))
+      v1 = f.join(v1, v128.xor(v128.load(p + step), flip))
       p += 2 * step
     }
-    if (j) v0 = f.join(v0, f.term(v128.load(p)))
-    storeUpTo(y, f.join(v0, v1), inner - i)
+    if (j) v0 = f.join(v0, v128.xor(v128.load(p), flip))
+    storeUpTo(y, v128.xor(f.join(v0, v1), flip), inner - i)
     x += 16
     y += 16
   }
 }
 
-/** Sums of `inner` columns n long, each divided by `divisor` */
-function sumColumns<F>(n: i32, inner: i32, divisor: f64, x: usize, y: usize): void {
-  const f = changetype<F>(0), step = <usize>inner << 2, d = f64x2.splat(divisor)
+/** x, or |x| or x^2 where these are summed */
+@inline function term(f: i32, x: v128): v128 {
+  if (f <= Reduce.mean) return x
+  return f == Reduce.sumAbs ? f32x4.abs(x) : mul(x, x)
+}
+
+/** Sums of terms of `inner` columns n long, each divided by `divisor` */
+function sumColumns(f: i32, n: i32, inner: i32, divisor: f64, x: usize, y: usize): void {
+  const step = <usize>inner << 2, d = f64x2.splat(divisor)
   let i = 0
   for (; i + 16 <= inner; i += 16) {
     let l0 = f64x2.splat(0), l1 = l0, l2 = l0, l3 = l0, h0 = l0, h1 = l0, h2 = l0, h3 = l0, p = x
     for (let j = n; j > 0; j -= BLOCK_ROWS) {
       let s0 = splat(0), s1 = s0, s2 = s0, s3 = s0
-      for (let k = min(j, BLOCK_ROWS); k > 0; k--) {
-        s0 = add(s0, f.term(v128.load(p)))
-        s1 = add(s1, f.term(v128.load(p, 16)))
-        s2 = add(s2, f.term(v128.load(p, 32)))
-        s3 = add(s3, f.term(v128.load(p, 48)))
+      let k = min(j, BLOCK_ROWS)
+      if (f <= Reduce.mean) for (; k > 0; k--) {
+        s0 = add(s0, v128.load(p))
+        s1 = add(s1, v128.load(p, 16))
+        s2 = add(s2, v128.load(p, 32))
+        s3 = add(s3, v128.load(p, 48))
+        p += step
+      }
+      for (; k > 0; k--) {
+        s0 = add(s0, term(f, v128.load(p)))
+        s1 = add(s1, term(f, v128.load(p, 16)))
+        s2 = add(s2, term(f, v128.load(p, 32)))
+        s3 = add(s3, term(f, v128.load(p, 48)))
         p += step
       }
       l0 = f64x2.add(l0, lowerHalf(s0))
@@ -218,12 +252,12 @@ function sumColumns<F>(n: i32, inner: i32, divisor: f64, x: usize, y: usize): vo
     for (let j = n; j > 0; j -= BLOCK_ROWS) {
       let s0 = splat(0), s1 = s0, k = min(j, BLOCK_ROWS)
       for (; k >= 2; k -= 2) {
-        s0 = add(s0, f.term(v128.load(p)))
-        s1 = add(s1, f.term(v128.load(p + step)))
+        s0 = add(s0, term(f, v128.load(p)))
+        s1 = add(s1, term(f, v128.load(p + step)))
         p += 2 * step
       }
       if (k) {
-        s0 = add(s0, f.term(v128.load(p)))
+        s0 = add(s0, term(f, v128.load(p)))
         p += step
       }
       s0 = add(s0, s1)
@@ -238,33 +272,15 @@ function sumColumns<F>(n: i32, inner: i32, divisor: f64, x: usize, y: usize): vo
 
 // ---- exports -----------------------------------------------------------------------------------------------------------
 
-function sums<F>(outer: i32, n: i32, inner: i32, divisor: f64, x: usize, y: usize): void {
-  for (let o = 0; o < outer; o++) {
-    if (inner == 1) store<f32>(y, <f32>(sumRow<F>(n, x) / divisor))
-    else sumColumns<F>(n, inner, divisor, x, y)
-    x += <usize>(n * inner) << 2
-    y += <usize>inner << 2
-  }
-}
-
-function folds<F>(outer: i32, n: i32, inner: i32, x: usize, y: usize): void {
-  for (let o = 0; o < outer; o++) {
-    if (inner == 1) store<f32>(y, foldRow<F>(n, x))
-    else foldColumns<F>(n, inner, x, y)
-    x += <usize>(n * inner) << 2
-    y += <usize>inner << 2
-  }
-}
-
 export function reduce(f: i32, outer: i32, n: i32, inner: i32, x: usize, y: usize): void {
-  switch (f) {
-    case Reduce.sum: return sums<Sum>(outer, n, inner, 1, x, y)
-    case Reduce.mean: return sums<Sum>(outer, n, inner, n, x, y)
-    case Reduce.max: return folds<Max>(outer, n, inner, x, y)
-    case Reduce.min: return folds<Min>(outer, n, inner, x, y)
-    case Reduce.prod: return folds<Prod>(outer, n, inner, x, y)
-    case Reduce.sumAbs: return sums<SumAbs>(outer, n, inner, 1, x, y)
-    case Reduce.sumSquares: return sums<SumSquares>(outer, n, inner, 1, x, y)
+  const divisor: f64 = f == Reduce.mean ? n : 1
+  for (let o = 0; o < outer; o++) {
+    if (inner == 1) store<f32>(y, <f32>(row(f, n, x) / divisor))
+    else if (f == Reduce.prod) foldColumns<Prod>(n, inner, splat(0), x, y)
+    else if (f == Reduce.max || f == Reduce.min) foldColumns<Max>(n, inner, splat(f == Reduce.min ? -0.0 : 0.0), x, y)
+    else sumColumns(f, n, inner, divisor, x, y)
+    x += <usize>(n * inner) << 2
+    y += <usize>inner << 2
   }
 }
 
@@ -273,7 +289,7 @@ export function argReduce(sign: i32, outer: i32, n: i32, inner: i32, x: usize, y
   const flip = sign < 0 ? splat(-0.0) : splat(0), step = <usize>inner << 2
   for (let o = 0; o < outer; o++) {
     if (inner == 1) {
-      store<i32>(y, sign < 0 ? find(n, foldRow<Min>(n, x), x) : find(n, foldRow<Max>(n, x), x))
+      store<i32>(y, find(n, sign < 0 ? foldRow<Min>(n, x) : maxOf(n, x), x))
     } else {
       for (let i = 0; i < inner; i += 4) {
         let p = x + (<usize>i << 2), index = i32x4.splat(0)
@@ -367,8 +383,7 @@ export function logSumExp(outer: i32, n: i32, inner: i32, x: usize, y: usize): v
   }
 }
 
-/** The largest of n elements in each of four neighbouring columns */
-@inline export function maxOfColumns(n: i32, step: usize, x: usize): v128 {
+function maxApart(n: i32, step: usize, x: usize): v128 {
   let largest = splat(-Infinity)
   for (; n > 0; n--) {
     largest = maxNaN(largest, v128.load(x))
@@ -377,8 +392,10 @@ export function logSumExp(outer: i32, n: i32, inner: i32, x: usize, y: usize): v
   return largest
 }
 
-/** The same for four neighbouring columns */
-@inline export function sumOfExpColumns(n: i32, step: usize, shift: v128, x: usize): v128 {
+/** The largest of n elements in each of four neighbouring columns */
+@inline export function maxOfColumns(n: i32, step: usize, x: usize): v128 { return maxApart(n, step, x) }
+
+function expApart(n: i32, step: usize, shift: v128, x: usize): v128 {
   let low = f64x2.splat(0), high = low
   for (; n > 0; n -= BLOCK_ROWS) {
     let s = splat(0), k = min(n, BLOCK_ROWS)
@@ -392,10 +409,13 @@ export function logSumExp(outer: i32, n: i32, inner: i32, x: usize, y: usize): v
   return joined(low, high)
 }
 
+/** Sums of e^(x - shift) of four neighbouring columns, for shifts that no x exceeds */
+@inline export function sumOfExpColumns(n: i32, step: usize, shift: v128, x: usize): v128 { return expApart(n, step, shift, x) }
+
 @inline function logSumExpOfColumns(n: i32, step: usize, x: usize): v128 {
   const largest = maxOfColumns(n, step, x)
   const finite = f32x4.lt(f32x4.abs(largest), splat(Infinity)), shift = v128.and(largest, finite)
-  return choose(finite, add(log4(sumOfExpColumns(n, step, shift, x)), shift), largest)
+  return choose(finite, add(logApart(sumOfExpColumns(n, step, shift, x)), shift), largest)
 }
 
 export function cumsum(outer: i32, n: i32, inner: i32, reverse: i32, x: usize, y: usize): void {

@@ -1,47 +1,15 @@
 // Softmax, log-softmax and cross-entropy along the middle dimension of [outer, n, inner]: rows (inner = 1) and, four at a time,
 // columns. Differences from the largest element are taken first, so that nothing overflows and large logits keep their digits.
 import {
-  add, div, expDown, firstLanes, joined, log4, lowerHalf, mul, splat, storeUpToHere, sub, sumLanes, upperHalf,
+  add, div, expDown, firstLanes, joined, lowerHalf, mul, splat, storeUpToHere, sub, sumLanes, upperHalf,
 } from './simd'
-import { exactSum, log, maxOf, maxOfColumns, sumOfExp, sumOfExpColumns } from './reduce'
+import { exactSum, expRow, log, logOf, maxOf, maxOfColumns, sumOfExpColumns } from './reduce'
+import { FREE, scratchAt } from './microkernel'
 
 const BLOCK: i32 = 1024
 
-/** y = e^(x - shift) for a shift that no x exceeds; returns the sum */
-function expRow(n: i32, shift: f32, x: usize, y: usize): f64 {
-  const m = splat(shift)
-  let sum: f64 = 0
-  while (n > 0) {
-    let k = min(n, BLOCK), s0 = splat(0), s1 = s0
-    n -= k
-    if (k >= 16) do {
-      const v0 = expDown(sub(v128.load(x), m)), v1 = expDown(sub(v128.load(x, 16), m))
-      const v2 = expDown(sub(v128.load(x, 32), m)), v3 = expDown(sub(v128.load(x, 48), m))
-      s0 = add(s0, add(v0, v2))
-      s1 = add(s1, add(v1, v3))
-      v128.store(y, v0)
-      v128.store(y, v1, 16)
-      v128.store(y, v2, 32)
-      v128.store(y, v3, 48)
-      x += 64
-      y += 64
-      k -= 16
-    } while (k >= 16)
-    if (k > 0) do {
-      const v = expDown(sub(v128.load(x), m))
-      s0 = add(s0, v128.and(v, firstLanes(k)))
-      storeUpToHere(y, v, k)
-      x += 16
-      y += 16
-      k -= 4
-    } while (k > 0)
-    sum += sumLanes(add(s0, s1))
-  }
-  return sum
-}
-
-/** The same for four neighbouring columns, of which `count` exist */
-@inline function expColumns(n: i32, step: usize, shift: v128, count: i32, x: usize, y: usize): v128 {
+/** y = e^(x - shift) for four neighbouring columns, of which `count` exist, and shifts that no x exceeds; returns the sums */
+function expColumns(n: i32, step: usize, shift: v128, count: i32, x: usize, y: usize): v128 {
   let low = f64x2.splat(0), high = low
   if (n > 0) do {
     const v = expDown(sub(v128.load(x), shift))
@@ -86,7 +54,7 @@ export function softmax(outer: i32, n: i32, inner: i32, x: usize, y: usize): voi
 }
 
 /** Sum of a b */
-function dotRow(n: i32, a: usize, b: usize): f32 {
+@inline function dotRow(n: i32, a: usize, b: usize): f32 {
   let sum: f64 = 0
   while (n > 0) {
     let k = min(n, BLOCK), s0 = splat(0), s1 = s0
@@ -145,7 +113,7 @@ export function logSoftmax(outer: i32, n: i32, inner: i32, x: usize, y: usize): 
   const step = <usize>inner << 2, size = <usize>n * step
   for (let o = 0; o < outer; o++) {
     if (inner == 1) {
-      const largest = maxOf(n, x), m = splat(largest), l = splat(log(sumOfExp(n, largest, x)))
+      const largest = maxOf(n, x), m = splat(largest), l = splat(log(expRow(n, largest, x, 0)))
       let at: usize = 0, left = n
       if (n > 0) do {
         storeUpToHere(y + at, sub(sub(v128.load(x + at), m), l), left)
@@ -153,7 +121,7 @@ export function logSoftmax(outer: i32, n: i32, inner: i32, x: usize, y: usize): 
         left -= 4
       } while (left > 0)
     } else for (let i = 0; i < inner; i += 4) {
-      const first = <usize>i << 2, m = maxOfColumns(n, step, x + first), l = log4(sumOfExpColumns(n, step, m, x + first))
+      const first = <usize>i << 2, m = maxOfColumns(n, step, x + first), l = logOf(sumOfExpColumns(n, step, m, x + first))
       for (let at = first; at < first + size; at += step) storeUpToHere(y + at, sub(sub(v128.load(x + at), m), l), inner - i)
     }
     x += size
@@ -178,18 +146,13 @@ export function logSoftmaxGrad(outer: i32, n: i32, inner: i32, y: usize, g: usiz
   const step = <usize>inner << 2, size = <usize>n * step
   for (let o = 0; o < outer; o++) {
     if (inner == 1) {
-      const sum = splat(<f32>exactSum(n, g)), end = <usize>n << 2
-      let at: usize = 0
-      if (n >= 8) do {
-        const v0 = logSoftmaxSlope(y + at, g + at, sum), v1 = logSoftmaxSlope(y + at + 16, g + at + 16, sum)
-        v128.store(out + at, v0)
-        v128.store(out + at, v1, 16)
-        at += 32
-      } while (at + 32 <= end)
-      if (at < end) do {
-        storeUpToHere(out + at, logSoftmaxSlope(y + at, g + at, sum), <i32>(end - at) >> 2)
+      const sum = splat(<f32>exactSum(n, g))
+      let at: usize = 0, left = n
+      if (n > 0) do {
+        storeUpToHere(out + at, logSoftmaxSlope(y + at, g + at, sum), left)
         at += 16
-      } while (at < end)
+        left -= 4
+      } while (left > 0)
     } else for (let i = 0; i < inner; i += 4) {
       const first = <usize>i << 2, sum = sumOfColumns(n, step, g + first)
       let at = first
@@ -245,12 +208,12 @@ export function crossEntropy(
     if (inner == 1) {
       const largest = maxOf(c, x)
       store<f32>(loss, largest)
-      store<f32>(lse, log(sumOfExp(c, largest, x)))
+      store<f32>(lse, log(expRow(c, largest, x, 0)))
       if (smoothing) store<f32>(used, weightedRow(c, largest, x, weight))
     } else for (let i = 0; i < inner; i += 4) {
       const at = <usize>i << 2, largest = maxOfColumns(c, step, x + at)
       storeUpToHere(loss + at, largest, inner - i)
-      storeUpToHere(lse + at, log4(sumOfExpColumns(c, step, largest, x + at)), inner - i)
+      storeUpToHere(lse + at, logOf(sumOfExpColumns(c, step, largest, x + at)), inner - i)
       if (smoothing) storeUpToHere(used + at, weightedSum(c, step, largest, x + at, weight), inner - i)
     }
     for (let i = 0; i < inner; i++) {
@@ -318,11 +281,9 @@ function crossEntropyGradColumns(
   c: i32, step: usize, count: i32, ignore: i32, smoothing: f32, even: f32, total: f32,
   x: usize, target: usize, weight: usize, g: usize, out: usize,
 ): void {
-  const held0 = heldAt(0, count, c, ignore, smoothing, target, weight, g)
-  const held1 = heldAt(1, count, c, ignore, smoothing, target, weight, g)
-  const held2 = heldAt(2, count, c, ignore, smoothing, target, weight, g)
-  const held3 = heldAt(3, count, c, ignore, smoothing, target, weight, g)
-  const held = f32x4(held0, held1, held2, held3), away = mul(v128.load(g), splat(even))
+  const room = scratchAt(FREE)
+  for (let i = 0; i < 4; i++) store<f32>(room + (<usize>i << 2), heldAt(i, count, c, ignore, smoothing, target, weight, g))
+  const held = v128.load(room), away = mul(v128.load(g), splat(even))
   const factor = div(add(held, mul(away, splat(total))), expColumns(c, step, maxOfColumns(c, step, x), count, x, out))
   const targets = v128.load(target), counted = i32x4.ne(targets, i32x4.splat(ignore))
   for (let j = 0; j < c; j++) {
