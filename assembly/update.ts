@@ -1,7 +1,7 @@
 // Parameter updates: one pass over the parameters, their gradients and the optimizer's state. The formulas stand at `update` in
 // ts/kernels.ts.
 import { Update } from './codes'
-import { add, choose, div, madd, maxNaN, mul, sign4, splat, storePair, storeUpTo, sub } from './simd'
+import { add, choose, div, madd, maxNaN, mul, sign4, splat, storePair, storeUpTo, storeUpToHere, sub } from './simd'
 
 /** scalars[i] in every lane */
 @inline function scalar(scalars: usize, i: i32): v128 { return splat(<f32>load<f64>(scalars + (<usize>i << 3))) }
@@ -47,8 +47,8 @@ function sgdWithMomentum(n: i32, scalars: usize, w: usize, g: usize, s1: usize):
     const velocity = madd(gain, slope, mul(decay, v128.load(s1)))
     const next = sub(weight, mul(lr, madd(direct, slope, mul(delayed, velocity))))
     if (n <= 4) {
-      storeUpTo(s1, velocity, n)
-      return storeUpTo(w, next, n)
+      storeUpToHere(s1, velocity, n)
+      return storeUpToHere(w, next, n)
     }
     v128.store(s1, velocity)
     v128.store(w, next)
@@ -75,10 +75,10 @@ function adam(n: i32, scalars: usize, w: usize, g: usize, s1: usize, s2: usize, 
     const second = madd(mul(rest2, slope), slope, mul(beta2, v128.load(s2))), third = maxNaN(v128.load(largest), second)
     const next = sub(weight, div(madd(gradStep, slope, mul(stepSize, first)), madd(f32x4.sqrt(third), correction, eps)))
     if (n <= 4) {
-      storeUpTo(s1, first, n)
-      storeUpTo(s2, second, n)
-      if (s3) storeUpTo(largest, third, n)
-      return storeUpTo(w, next, n)
+      storeUpToHere(s1, first, n)
+      storeUpToHere(s2, second, n)
+      if (s3) storeUpToHere(largest, third, n)
+      return storeUpToHere(w, next, n)
     }
     v128.store(s1, first)
     v128.store(s2, second)

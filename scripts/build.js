@@ -4,6 +4,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync,
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { arranged } from './arrange.js'
 import { packedText } from './lzma.js'
 import { importedKernels, inlinedKernels, namedClasses } from './plugins.js'
 import { root } from './root.js'
@@ -38,7 +39,11 @@ export async function buildKernels() {
   mkdirSync(join(root, 'build/wasm'), { recursive: true })
   const unpacker = ['assembly/unpack.ts', '--config', 'none', '--runtime', 'stub', '--noAssert', '-O3', '--shrinkLevel', '1', '--use', 'abort=']
   await Promise.all([...BINARIES.map(name => compile('--target', name)), compile(...unpacker, '-o', UNPACKER)])
-  for (const name of BINARIES) writeFileSync(join(root, sharedFile(name)), withSharedMemory(readFileSync(join(root, plainFile(name)))))
+  for (const name of BINARIES) {
+    const binary = arranged(readFileSync(join(root, plainFile(name))))
+    writeFileSync(join(root, plainFile(name)), binary)
+    writeFileSync(join(root, sharedFile(name)), withSharedMemory(binary))
+  }
   packKernels(BINARIES.map(plainFile), 'build/wasm/kernels.json')
   packKernels(BINARIES.map(sharedFile), KERNELS)
 }

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
+import { arranged } from './arrange.js'
 import { compile } from './build.js'
 import { root } from './root.js'
 import { functionsOf } from './wasm.js'
@@ -72,7 +73,7 @@ async function main() {
 
   console.log('\nthe largest functions of simd.wasm\n')
   await compile('--target', 'simd', '--debug', '--outFile', 'build/wasm/named.wasm')
-  console.log(table(largest(functionsOf(readFileSync(join(root, 'build/wasm/named.wasm'))))))
+  console.log(table(largest(functionsOf(arranged(readFileSync(join(root, 'build/wasm/named.wasm')))))))
 
   const above = results.filter(({ size, budget }) => size > budget)
   for (const { what, size, budget } of above) console.error(`\n${what}: ${shown(size)}, ${shown(size - budget)} above its budget`)

@@ -1,19 +1,6 @@
 // Reads and rewrites WebAssembly modules: a shared memory for threads, the sizes of functions.
 
-/** A LEB128 number at `at` and the position after it */
-function number(bytes, at) {
-  let value = 0
-  for (let shift = 0; ; shift += 7) {
-    const byte = bytes[at++]
-    value += (byte & 127) * 2 ** shift
-    if (byte < 128) return [value, at]
-  }
-}
-function leb(value) {
-  const bytes = []
-  for (; value > 127; value = Math.floor(value / 128)) bytes.push((value & 127) | 128)
-  return [...bytes, value]
-}
+import { leb, number } from './leb.js'
 
 const IMPORTS = 2
 const KINDS = { function: 0, memory: 2, global: 3 }

@@ -54,6 +54,31 @@ test('a binary runs in a memory that it is given', () => {
   assert.equal([...new Float32Array(memory.buffer, address, 16)], Array(16).fill(2.5))
 })
 
+// ---- how binaries are made small ----------------------------------------------------------------------------------------
+
+const { arranged } = (await import(pathToFileURL('scripts/arrange.js').href)) as { arranged(module: Uint8Array): Uint8Array }
+
+/** A module with functions one() = 1, two() = one() + one() and lanes() = a lane of four 2.5, in that order */
+const SMALL = [
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 9, 2, 96, 0, 1, 127, 96, 0, 1, 125, 3, 4, 3, 0, 0, 1, 7, 21, 3, 3, 111, 110, 101, 0, 0, 3, 116, 119, 111, 0, 1, 5, 108, 97, 110, 101, 115, 0, 2,
+  10, 38, 3, 4, 0, 65, 1, 11, 7, 0, 16, 0, 16, 0, 106, 11, 23, 0, 253, 12, 0, 0, 32, 64, 0, 0, 32, 64, 0, 0, 32, 64, 0, 0, 32, 64, 253, 31, 0, 11,
+]
+
+test('a module with its functions in another order and shorter constants computes the same', () => {
+  const module = Buffer.from(SMALL)
+  const other = arranged(module)
+  const results = (bytes: Uint8Array) => {
+    const { one, two, lanes } = new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports as Record<string, () => number>
+    return [one!(), two!(), lanes!()]
+  }
+  assert.equal(results(module), [1, 2, 2.5])
+  assert.equal(results(other), [1, 2, 2.5])
+  assert.is(other.length, module.length - 11)
+  const unknown = Buffer.from(module)
+  unknown[module.indexOf(106)] = 0xd0
+  assert.throws(() => arranged(unknown), /instruction 0xd0 in the kernels/)
+})
+
 // ---- how binaries get into the one file ----------------------------------------------------------------------------------
 
 /** What the unpacker makes of a packed text */
