@@ -12,6 +12,8 @@ interface Answer {
   [key: string]: unknown
   losses: number[]
   lost: Record<string, number>
+  threads?: Record<string, unknown>
+  worker?: Record<string, unknown>
 }
 const good: Answer = {
   mode: 'strict', version: '1.2.3', backend: 'wasm', binary: 'simd', refused: null, losses: [2, 1.5, 1], digit: 4, recognised: 4, right: 80, of: 100, saved: true,
@@ -19,15 +21,15 @@ const good: Answer = {
 }
 
 /** What is said about answers of cells; null of one that passes. Each cell has the binary of its fast mode. */
-function verdicts(cases: { binary?: string; fast?: Partial<Answer>; strict?: Partial<Answer>; registry?: boolean }[]): (string | null)[] {
+function verdicts(cases: { binary?: string; fast?: Partial<Answer>; strict?: Partial<Answer>; registry?: boolean; threads?: number | string; worker?: boolean }[]): (string | null)[] {
   return evaluate(`
     import { runCell } from './scripts/everywhere/cells.js'
     const good = ${JSON.stringify(good)}
-    const context = { version: '1.2.3', standard: good }
+    const context = { version: '1.2.3', standard: { ...good, lenet: [3, 2] } }
     const verdicts = []
-    for (const { binary = 'relaxed', fast, strict, registry } of ${JSON.stringify(cases)}) {
+    for (const { binary = 'relaxed', fast, strict, registry, threads, worker } of ${JSON.stringify(cases)}) {
       const answer = mode => 'noise\\nHEBB ' + JSON.stringify({ ...good, mode, ...(mode === 'fast' ? { binary, ...fast } : strict) }) + '\\n'
-      verdicts.push(await runCell({ binary, registry, run: async (_, mode) => answer(mode) }, context).then(() => null, error => error.message))
+      verdicts.push(await runCell({ binary, registry, threads: typeof threads === 'string' ? new RegExp(threads) : threads, worker, run: async (_, mode) => answer(mode) }, context).then(() => null, error => error.message))
     }
     console.log(JSON.stringify(verdicts))`)
 }
@@ -64,6 +66,42 @@ test('a cell fails for each thing that can be wrong', () => {
     'strict: loss of step 3: 1 expected, got 1.0000001', 'fast: loss of step 3', 'fast: loss of step 3', 'strict: number of losses', 'strict: digits right: 80 expected, got 79',
     'fast: digit recognised', 'fast: weights from a file', 'fast: buffers lost by a loop that ends by throw: 0 expected, got 1', 'fast: binary: relaxed expected, got simd', 'strict: binary',
     'fast: backend', 'fast: refused: by policy', 'fast: version', 'fast: mode', 'strict: FinalizationRegistry',
+  ]
+  wrong.forEach((text, i) => assert.ok(text?.startsWith(said[i]!), `${said[i]} expected, got ${text}`))
+})
+
+const two = { wrong: 'RangeError: useThreads: a number of threads from 1 to 16 expected, got 1.5', refused: null, number: 2, losses: [3, 2], workers: 7, alone: [3, 2] }
+const refused = { wrong: two.wrong, refused: 'Error: useThreads: no', number: 1 }
+const trained = { backend: 'wasm', losses: good.losses, reports: ['begun', 'begun'] }
+/** The same answers in both modes */
+const both = (answer: Partial<Answer>) => ({ fast: answer, strict: answer })
+
+test('cells of threads and workers pass with the same bits, or the refusal that is expected', () => {
+  assert.equal(verdicts([
+    { threads: 2, ...both({ threads: two }) },
+    { threads: 2, strict: { threads: two }, fast: { threads: { ...two, losses: [3, 2.5], alone: [3, 2.5] } } },
+    { threads: 'no$', ...both({ threads: refused }) },
+    { worker: true, ...both({ worker: trained }) },
+  ]), [null, null, null, null])
+})
+
+test('they fail for each thing that can be wrong', () => {
+  const wrong = verdicts([
+    { threads: 2, ...both({ threads: refused }) },
+    { threads: 2, ...both({ threads: { ...two, number: 1 } }) },
+    { threads: 2, ...both({ threads: { ...two, workers: 0 } }) },
+    { threads: 2, ...both({ threads: { ...two, alone: [3, 2.5] } }) },
+    { threads: 2, ...both({ threads: { ...two, losses: [3, 2.5], alone: [3, 2.5] } }) },
+    { threads: 2, ...both({ threads: { ...two, wrong: null } }) },
+    { threads: 'yes', ...both({ threads: refused }) },
+    { threads: 'no', ...both({ threads: { ...two } }) },
+    { worker: true, ...both({ worker: { ...trained, losses: [2, 1.5] } }) },
+    { worker: true, ...both({ worker: { ...trained, reports: ['begun'] } }) },
+  ])
+  const said = [
+    'strict: threads: refusal: null expected, got Error: useThreads: no', 'strict: threads: number: 2 expected, got 1', 'strict: threads: the worker had no part', 'strict: threads: losses of one: 3,2 expected, got 3,2.5',
+    'strict: threads: losses elsewhere', 'strict: threads: what 1.5 threads are told', 'strict: threads: refusal: /yes/ expected', 'strict: threads: refusal: /no/ expected, got null',
+    'strict: losses of a function in a worker', 'strict: reports from workers',
   ]
   wrong.forEach((text, i) => assert.ok(text?.startsWith(said[i]!), `${said[i]} expected, got ${text}`))
 })

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'n
 import { createServer } from 'node:http'
 import { extname, join, normalize } from 'node:path'
 import { build } from 'esbuild'
+import { QUIET_CHROMIUM } from '../fetched.js'
 import { withVite } from './bundles.js'
 import { serving } from './processes.js'
 
@@ -25,7 +26,9 @@ function answer(folder, request, response) {
   } else {
     const file = join(folder, normalize(path))
     const found = !path.includes('..') && statSync(file, { throwIfNoEntry: false })?.isFile()
-    if (found) response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream' }).end(readFileSync(file))
+    // an isolated page starts no worker from a script without this header
+    const headers = { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream', 'cross-origin-embedder-policy': 'require-corp' }
+    if (found) response.writeHead(200, headers).end(readFileSync(file))
     else response.writeHead(404).end()
   }
 }
@@ -41,7 +44,6 @@ const serve = folder =>
 // ---- browsers -----------------------------------------------------------------------------------------------------------------
 
 /** Nothing but the page is asked for: no updates, no reports, no lists. */
-const QUIET_CHROMIUM = ['--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-default-apps']
 const QUIET_FIREFOX = {
   'app.normandy.enabled': false,
   'app.update.enabled': false,
@@ -65,7 +67,7 @@ const QUIET_FIREFOX = {
 }
 
 const BROWSERS = {
-  chromium: (profile, url) => ['--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', ...QUIET_CHROMIUM, `--user-data-dir=${profile}`, '--remote-debugging-port=0', url],
+  chromium: (profile, url) => ['--headless', '--disable-dev-shm-usage', ...QUIET_CHROMIUM, `--user-data-dir=${profile}`, '--remote-debugging-port=0', url],
   firefox: (profile, url) => {
     writeFileSync(join(profile, 'user.js'), Object.entries(QUIET_FIREFOX).map(([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`).join(''))
     return ['--headless', '--no-remote', '--profile', profile, url]
@@ -100,15 +102,16 @@ const importMap = folder => {
     .map(([entry, files]) => [entry.replace('.', 'hebb'), files.default.replace('.', '/node_modules/hebb')])
   return `<script type="importmap" nonce="${NONCE}">${JSON.stringify({ imports: Object.fromEntries(imports) })}</script>`
 }
-const modulePage = ({ folder }, mode) => page(importMap(folder), `<script type="module" src="/${mode}.page.js"></script>`)
+const modulePage = ({ folder }, mode, program = 'page') => page(importMap(folder), `<script type="module" src="/${mode}.${program}.js"></script>`)
 
 /** Path of one classic script that defines answer(), then does `last` */
-async function classicScript({ folder }, name, mode, last) {
+async function classicScript({ folder }, name, mode, last, program = 'global') {
   const outfile = join(folder, 'out', `${name}-${mode}.js`)
-  await build({ entryPoints: [join(folder, `${mode}.global.js`)], outfile, bundle: true, format: 'iife', footer: { js: last }, logLevel: 'silent' })
+  await build({ entryPoints: [join(folder, `${mode}.${program}.js`)], outfile, bundle: true, format: 'iife', footer: { js: last }, logLevel: 'silent' })
   return `/out/${name}-${mode}.js`
 }
 
+const ISOLATED = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' }
 const policy = more => ({ 'content-security-policy': `default-src 'self'; script-src 'self' 'nonce-${NONCE}'${more}` })
 
 const PAGES = {
@@ -121,8 +124,23 @@ const PAGES = {
   'csp-wasm': async (context, mode) => ({ html: modulePage(context, mode), headers: policy(" 'wasm-unsafe-eval'") }),
   'csp-strict': async (context, mode) => ({ html: modulePage(context, mode), headers: policy('') }),
   isolated: async (context, mode) => ({
-    html: modulePage(context, mode), headers: { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' },
+    html: modulePage(context, mode), headers: ISOLATED,
   }),
+  threads: async (context, mode) => ({ html: modulePage(context, mode, 'threads.page'), headers: ISOLATED }),
+  'threads-in-worker': async (context, mode) => {
+    const path = await classicScript(context, 'threads-in-worker', mode, 'answer().then(postMessage)', 'threads.global')
+    return { html: page(`<script>new Worker('${path}').onmessage = ({ data }) => post(data)</script>`), headers: ISOLATED }
+  },
+  'threads-not-isolated': async (context, mode) => ({ html: modulePage(context, mode, 'threads.page') }),
+  'threads-csp': async (context, mode) => ({
+    html: modulePage(context, mode, 'threads.page'), headers: { ...ISOLATED, ...policy(" 'wasm-unsafe-eval'; worker-src 'self'") },
+  }),
+  'trains-in-worker': async (context, mode) => {
+    // an import map says nothing to workers
+    const outfile = join(context.folder, 'out', `training-${mode}.js`)
+    await build({ entryPoints: [join(context.folder, `${mode}.training.mjs`)], outfile, bundle: true, format: 'esm', logLevel: 'silent' })
+    return { html: modulePage(context, mode, 'trains.page') }
+  },
   vite: async (context, mode) => {
     const folder = join(context.folder, 'out', 'vite')
     mkdirSync(folder, { recursive: true })
@@ -134,12 +152,22 @@ const PAGES = {
 const NAMES = { chromium: 'Chromium', firefox: 'Firefox' }
 const ENGINES = { chromium: 'V8', firefox: 'SpiderMonkey' }
 
+/** What pages of hebb/threads and hebb/worker must show, and which row of the table that belongs to */
+const SHOWS = {
+  threads: name => ({ threads: 2, of: `${name}, cross-origin isolated` }),
+  'threads-in-worker': () => ({ threads: 2 }),
+  'threads-not-isolated': name => ({ threads: /^Error: useThreads: the page is not cross-origin isolated/, of: name }),
+  'threads-csp': () => ({ threads: /^Error: useThreads: .*worker-src blob:/ }),
+  'trains-in-worker': name => ({ worker: true, of: name }),
+}
+
 const cell = (browser, what) => ({
   name: `${browser} ${what}`,
   needs: [browser],
   binary: what === 'csp-strict' ? 'float32' : 'relaxed',
   row: { modules: NAMES[browser], isolated: `${NAMES[browser]}, cross-origin isolated` }[what],
   engine: ENGINES[browser],
+  ...SHOWS[what]?.(NAMES[browser]),
   run: async (context, mode) => visit(context, browser, await PAGES[what](context, mode)),
 })
 

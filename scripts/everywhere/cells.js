@@ -10,7 +10,8 @@ import { typeCells } from './types.js'
 /**
  * A cell: its `name`; the programs it `needs`; `binary`, what info() must say in fast mode (float32: the plain kernels); `run`, which
  * gives the text that check.js printed in a mode; perhaps `parts: false` (no second entry point) and `registry`, whether there is a
- * FinalizationRegistry; and `row`, its name in docs/runtimes.md. A cell of types has a `run` without modes and no binary.
+ * FinalizationRegistry; `threads`, how many hebb/threads must use, or what it must say where it is refused; `worker`, whether hebb/worker
+ * trains; and `row`, its name in docs/runtimes.md, or `of`, the name of the row that it belongs to. A cell of types has a `run` without modes and no binary.
  */
 export const cells = [...serverCells, ...edgeCells, ...bundleCells, ...browserCells, ...typeCells]
 
@@ -27,8 +28,28 @@ export function resultIn(text) {
   }
 }
 
+/** What is wrong with the threads of a result: `same` if its losses must be those of one thread elsewhere. */
+function threadFaults({ wrong, refused, number, losses, workers, alone }, expected, same) {
+  const faults = []
+  const expect = (what, wanted, got) => {
+    if (!(wanted instanceof RegExp ? wanted.test(got) : got === wanted)) faults.push(`threads: ${what}: ${wanted} expected, got ${got}`)
+  }
+  expect('what 1.5 threads are told', 'RangeError: useThreads: a number of threads from 1 to 16 expected, got 1.5', wrong)
+  if (expected instanceof RegExp) {
+    expect('refusal', expected, refused)
+    expect('number', 1, number)
+    return faults
+  }
+  expect('refusal', null, refused)
+  expect('number', expected, number)
+  expect('losses of one', String(losses), String(alone))
+  if (same) expect('losses elsewhere', String(same), String(losses))
+  if (!(workers > 0)) faults.push('threads: the worker had no part in anything')
+  return faults
+}
+
 /** What is wrong with a result, by comparison with that of plain SIMD. */
-function faults(result, { mode, version, binary, standard, parts = true, registry }) {
+function faults(result, { mode, version, binary, standard, parts = true, registry, threads, worker }) {
   const wrong = []
   const expect = (what, wanted, got) => {
     if (got !== wanted) wrong.push(`${what}: ${wanted} expected, got ${got}`)
@@ -41,6 +62,12 @@ function faults(result, { mode, version, binary, standard, parts = true, registr
   if (registry !== undefined) expect('FinalizationRegistry', registry, result.facts.registry)
   expect('digit recognised', result.digit, result.recognised)
   expect('weights from a file', parts ? true : null, result.saved)
+  if (threads) wrong.push(...threadFaults(result.threads, threads, mode === 'strict' && standard.lenet))
+  if (worker) {
+    expect('backend of a function in a worker', result.backend, result.worker.backend)
+    expect('losses of a function in a worker', String(result.losses), String(result.worker.losses))
+    expect('reports from workers', 'begun,begun', String(result.worker.reports))
+  }
   for (const [way, lost] of Object.entries(result.lost)) expect(`buffers lost by a loop that ends by ${way}`, 0, lost)
   if (standard) {
     expect('number of losses', standard.losses.length, result.losses.length)
@@ -59,7 +86,7 @@ export async function standardResult({ folder, version }) {
   const result = resultIn(await run(process.execPath, ['strict.mjs'], { cwd: folder }))
   const wrong = faults(result, { mode: 'strict', version, binary: 'simd' })
   if (wrong.length > 0) throw new Error(`on this Node.js: ${wrong.join('\n')}`)
-  return result
+  return { ...result, lenet: resultIn(await run(process.execPath, ['lenet.mjs'], { cwd: folder })) }
 }
 
 /**

@@ -28,7 +28,36 @@ import { prepare } from './check.js'
 const check = prepare(hebb, parts, '${mode}')
 ${then}
 `
+/** The same by two threads: an asynchronous check that adds what became of them */
+const threaded = (mode, then) => program(mode, `const answer = async () => {
+  const threads = await team(hebb, models, parallel)
+  return { ...check(), threads }
+}
+${then}`, { first: "import * as models from 'hebb/models'\nimport * as parallel from 'hebb/threads'\nimport { team } from './team.js'\n" })
+
+/** The check in a worker, handed over as a function that is given the addresses of its modules, and as a module */
+const inWorker = (mode, module, then) => `import { trainInWorker } from 'hebb/worker'
+const reports = []
+const onProgress = report => reports.push(report)
+const modules = { hebb: import.meta.resolve('hebb'), check: new URL('./check.js', import.meta.url) }
+const answer = async () => {
+  const sent = await trainInWorker(async (mode, { modules: { hebb, check }, progress }) => {
+    await progress('begun')
+    return check.prepare(hebb, null, mode)()
+  }, { input: '${mode}', modules, onProgress })
+  const result = await trainInWorker(new URL('${module}', import.meta.url), { onProgress })
+  return { ...result, worker: { losses: sent.losses, backend: sent.backend, reports } }
+}
+${then}
+`
+const workersModule = mode => program(mode, `export default workerTraining(async (_, { progress }) => {
+  await progress('begun')
+  return check()
+})`, { first: "import { workerTraining } from 'hebb/worker'\n" })
+
 const PRINT = "console.log('HEBB ' + JSON.stringify(check()))"
+const PRINT_ANSWER = "console.log('HEBB ' + JSON.stringify(await answer()))"
+const POST_ANSWER = 'fetch(location.href, { method: "POST", body: JSON.stringify(await answer()) })'
 const RESPOND = 'export default { fetch: () => new Response(JSON.stringify(check())) }'
 
 const typed = mode =>
@@ -50,7 +79,7 @@ export function makeConsumer() {
   // without a package.json of its own, the folder would resolve hebb somewhere else
   writeFileSync(join(folder, 'package.json'), '{ "name": "consumer", "private": true, "type": "module" }\n')
   npm(['install', '--offline', '--no-audit', '--no-fund', join(folder, filename)], folder)
-  copyFileSync(join(here, 'check.js'), join(folder, 'check.js'))
+  for (const file of ['check.js', 'team.js']) copyFileSync(join(here, file), join(folder, file))
   writeFileSync(join(folder, 'digits.js'), digitsModule(840))
   for (const mode of MODES) {
     const write = (name, text) => writeFileSync(join(folder, `${mode}.${name}`), text)
@@ -61,8 +90,21 @@ export function makeConsumer() {
     write('global.js', program(mode, 'globalThis.answer = () => JSON.stringify(check())'))
     write('worker.js', program(mode, RESPOND))
     write('inline.js', program(mode, RESPOND, { engine: 'hebb/inline', parts: false }))
+    write('threads.mjs', threaded(mode, PRINT_ANSWER))
+    write('threads.page.js', threaded(mode, POST_ANSWER))
+    write('threads.global.js', threaded(mode, 'globalThis.answer = async () => JSON.stringify(await answer())'))
+    write('threads.worker.js', threaded(mode, 'export default { fetch: async () => new Response(JSON.stringify(await answer())) }'))
+    write('training.mjs', workersModule(mode))
+    write('trains.mjs', inWorker(mode, `./${mode}.training.mjs`, PRINT_ANSWER))
+    write('trains.page.js', inWorker(mode, `/out/training-${mode}.js`, POST_ANSWER))
     write('page.js', program(mode, 'fetch(location.href, { method: "POST", body: JSON.stringify(check()) })'))
   }
+  writeFileSync(join(folder, 'lenet.mjs'), `import * as hebb from 'hebb'
+import * as models from 'hebb/models'
+import { lenet } from './team.js'
+hebb.configure({ strict: true })
+console.log('HEBB ' + JSON.stringify(lenet(hebb, models).losses))
+`)
   writeFileSync(join(folder, 'unregistered.js'), 'delete globalThis.FinalizationRegistry\n')
   mkdirSync(join(folder, 'out'))
   return folder

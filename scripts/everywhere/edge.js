@@ -14,6 +14,8 @@ const OLD = '2023-01-01'
 /** 1.20261117.1 is of 2026-11-17. */
 const newest = () => /^1\.(\d{4})(\d\d)(\d\d)\./.exec(versionOf('workerd')).slice(1).join('-')
 
+const NO_WORKERS = /^Error: useThreads: this runtime has no workers/
+
 // ---- workerd -------------------------------------------------------------------------------------------------------------------
 
 /** What workerd answers when it serves the modules of a folder; `main` is the one that has fetch(). */
@@ -77,10 +79,10 @@ const wranglerCells = [
 // ---- scripts in a sandbox -----------------------------------------------------------------------------------------------------
 
 /** One script that defines answer() */
-async function script(folder, name, mode, options = {}) {
+async function script(folder, name, mode, { program = 'global', ...options } = {}) {
   mkdirSync(join(folder, 'out'), { recursive: true })
   const outfile = join(folder, 'out', `${name}-${mode}.js`)
-  await build({ entryPoints: [join(folder, `${mode}.global.js`)], outfile, bundle: true, format: 'iife', logLevel: 'silent', ...options })
+  await build({ entryPoints: [join(folder, `${mode}.${program}.js`)], outfile, bundle: true, format: 'iife', logLevel: 'silent', ...options })
   return outfile
 }
 
@@ -125,13 +127,23 @@ const sandboxCells = [
     needs: ['node24'],
     binary: 'float32',
     registry: true,
-    run: async ({ programs, folder }, mode) => run(programs.node24, [host('quickjs.js'), cache, await script(folder, 'quickjs', mode)]),
+    threads: NO_WORKERS,
+    // one cell for everything, since it takes so long
+    run: async ({ programs, folder }, mode) => run(programs.node24, [host('quickjs.js'), cache, await script(folder, 'quickjs', mode, { program: 'threads.global' })]),
+  },
+  {
+    name: 'edge-runtime threads',
+    needs: ['node24'],
+    binary: 'relaxed',
+    threads: NO_WORKERS,
+    run: async ({ programs, folder }, mode) => run(programs.node24, [host('edge-runtime.js'), cache, await script(folder, 'edge-threads', mode, { program: 'threads.global' })]),
   },
 ]
 
 export const edgeCells = [
   workerd('new', { program: 'worker', conditions: ['workerd'], date: newest, binary: 'relaxed', row: 'workerd', package: 'workerd', engine: 'V8' }),
   workerd('old', { program: 'worker', conditions: ['workerd'], date: () => OLD, binary: 'relaxed', registry: false, row: `workerd, compatibility date ${OLD}`, package: 'workerd', engine: 'V8' }),
+  workerd('threads', { program: 'threads.worker', conditions: ['workerd'], date: newest, binary: 'relaxed', threads: /^Error: useThreads: kernels for shared memory can't be compiled here .* have no threads$/ }),
   workerd('new-inline', { program: 'inline', date: newest, binary: 'relaxed', parts: false }),
   workerd('old-inline', { program: 'inline', date: () => OLD, binary: 'float32', parts: false, registry: false }),
   ...wranglerCells,

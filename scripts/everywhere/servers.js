@@ -23,6 +23,8 @@ const nodeCells = [20, 22, 24, 26].flatMap(release => [
   },
   node(release, 'jitless', ['--jitless'], 'mjs', { binary: 'float32' }),
   node(release, 'no-eval', ['--disallow-code-generation-from-strings'], 'mjs'),
+  node(release, 'threads', [], 'threads.mjs', { threads: 2, of: `Node.js ${release}` }),
+  node(release, 'trains-in-worker', [], 'trains.mjs', { worker: true, of: `Node.js ${release}` }),
 ])
 
 const deno = (what, flags, file, more = {}) => ({
@@ -47,11 +49,19 @@ export const serverCells = [
   ...nodeCells,
   node(26, 'no-registry', [], 'bare.mjs', { registry: false }),
   node(20, 'no-registry', [], 'bare.mjs', { registry: false }),
+  {
+    ...node(24, 'threads-permission', [], 'threads.mjs', { threads: /^Error: useThreads: workers are refused here \(.*--allow-worker/ }),
+    run: ({ programs, folder }, mode) => run(programs.node24, ['--permission', `--allow-fs-read=${join(folder, '*')}`, join(folder, `${mode}.threads.mjs`)], { cwd: folder }),
+  },
   deno('import', [], 'mjs', { row: 'Deno' }),
   deno('typescript', ['--check'], 'ts'),
   // require() reads files at run time, which an import doesn't
   deno('commonjs', ['--allow-read=.'], 'cjs'),
+  deno('threads', [], 'threads.mjs', { threads: 2, of: 'Deno' }),
+  deno('trains-in-worker', ['--allow-read=.'], 'trains.mjs', { worker: true, of: 'Deno' }),
   bun('import', 'mjs', { row: 'Bun', engine: 'JavaScriptCore' }),
   bun('typescript', 'ts'),
   bun('commonjs', 'cjs'),
+  bun('threads', 'threads.mjs', { threads: 2, of: 'Bun' }),
+  bun('trains-in-worker', 'trains.mjs', { worker: true, of: 'Bun' }),
 ]

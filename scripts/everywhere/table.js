@@ -8,7 +8,7 @@ const FILE = join(root, 'docs/runtimes.md')
 const yes = value => (value ? 'yes' : '–')
 const KERNELS = { relaxed: 'relaxed SIMD', simd: 'SIMD', float32: 'plain TypeScript' }
 
-/** Heading of a column, and its text from a cell and its result */
+/** Heading of a column, and its text from a cell, its result and the other cells of its row, which have passed */
 const COLUMNS = {
   Runtime: cell => cell.row,
   Version: (cell, { facts }) => (cell.package ? versionOf(cell.package) : facts.version) ?? '',
@@ -17,6 +17,8 @@ const COLUMNS = {
   'Fused multiply-add': (_, { facts }) => yes(facts.fused),
   Threads: (_, { facts }) => facts.threads || '–',
   'Shared memory': (_, { facts }) => yes(facts.shared),
+  'hebb/threads': (_, __, cells) => yes(cells.some(({ threads }) => threads > 1)),
+  'hebb/worker': (_, __, cells) => yes(cells.some(({ worker }) => worker)),
   WebGPU: (_, { facts }) => yes(facts.webgpu),
   'Code from text': (_, { facts }) => yes(facts.evaluates),
   FinalizationRegistry: (_, { facts }) => yes(facts.registry),
@@ -29,7 +31,8 @@ const line = parts => `| ${parts.join(' | ')} |`
 /** Puts the table of a run in place of the one in docs/runtimes.md. */
 export function writeTable(results) {
   const rows = [...results].filter(([cell]) => cell.row)
-  const table = [line(headings), line(headings.map(() => '---')), ...rows.map(([cell, { fast, strict }]) => line(headings.map(h => COLUMNS[h](cell, fast ?? strict))))]
+  const others = ({ row }) => [...results.keys()].filter(({ of }) => of && (row === of || row.startsWith(`${of}, `)))
+  const table = [line(headings), line(headings.map(() => '---')), ...rows.map(([cell, { fast, strict }]) => line(headings.map(h => COLUMNS[h](cell, fast ?? strict, others(cell)))))]
   const text = readFileSync(FILE, 'utf8').split('\n')
   const isRow = l => l.startsWith('|')
   const first = text.findIndex(isRow)

@@ -5,7 +5,7 @@ import relaxed from '../../build/wasm/relaxed.shared.wasm'
 import simd from '../../build/wasm/simd.shared.wasm'
 import { MOST_THREADS, Pool } from './pool.js'
 import { RULES, type KernelName, type Kernels, type Part, type Rule } from './split.js'
-import { processors, sharingRefusal, startThread, type Thread } from './start.js'
+import { processors, refusal, startThread, type Thread } from './start.js'
 
 type WasmBackend = ReturnType<typeof engine.createWasm>
 type Kernel = (...args: number[]) => number | void
@@ -48,12 +48,21 @@ function sharedMemory(initial: number): WebAssembly.Memory {
   }
 }
 
+function compiled(binary: 'relaxed' | 'simd'): WebAssembly.Module {
+  try {
+    return (binary === 'relaxed' ? relaxed : simd)()
+  } catch (error) {
+    // they have node:worker_threads, whose Worker is no more than a name
+    return refuse(`kernels for shared memory can't be compiled here (${error instanceof Error ? error.message : error}); edge runtimes such as Cloudflare Workers have no threads`)
+  }
+}
+
 function createTeam(): Team {
   const current = engine.currentBackend()
   if (current.name !== 'wasm') refuse(info().refused ? `there is no WebAssembly here (${info().refused})` : `threads compute on WebAssembly, and the backend is ${current.name}`)
   if (engine.memoryInUse()) refuse('tensors exist already: call it before the first tensor is made')
   const binary = current.variant as 'relaxed' | 'simd'
-  const module = (binary === 'relaxed' ? relaxed : simd)()
+  const module = compiled(binary)
   const memory = sharedMemory(engine.WASM_PAGES)
   const backend = engine.createWasm({ binary, module }, memory)
   const plain = backend.kernels
@@ -120,8 +129,8 @@ export async function useThreads(n: number = Math.min(processors(), MOST_THREADS
   if (!(Number.isInteger(n) && n >= 1 && n <= MOST_THREADS)) throw new RangeError(`useThreads: a number of threads from 1 to ${MOST_THREADS} expected, got ${n}`)
   if (starting) refuse('an earlier call has not ended yet: await it')
   if (!team && n === 1) return info()
-  const refusal = sharingRefusal()
-  if (refusal) refuse(refusal)
+  const reason = refusal()
+  if (reason) refuse(reason)
   starting = true
   let made: Team | null = null
   try {

@@ -29,14 +29,20 @@ export function processors(): number {
   return os?.availableParallelism?.() ?? (globalThis as { navigator?: { hardwareConcurrency?: number } }).navigator?.hardwareConcurrency ?? 1
 }
 
+const nodeThreads = (): NodeThreads | undefined => {
+  const threads = builtin('node:worker_threads') as Partial<NodeThreads> | undefined
+  return threads?.Worker && (threads as NodeThreads)
+}
+
 const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
-/** Shared memory that workers can't be given is none. */
-export function sharingRefusal(): string | null {
+/** Why there can't be threads here, as far as that shows before one is started, or null. Shared memory that workers can't be given is none. */
+export function refusal(): string | null {
   if ((globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === false && typeof document === 'object') {
     return 'the page is not cross-origin isolated, so it has no shared memory: send it with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp'
   }
-  return typeof SharedArrayBuffer === 'function' ? null : 'this runtime has no SharedArrayBuffer'
+  if (typeof SharedArrayBuffer !== 'function') return 'this runtime has no SharedArrayBuffer'
+  return typeof Worker === 'function' || nodeThreads() ? null : 'this runtime has no workers: neither Worker nor node:worker_threads'
 }
 
 function startInNode({ Worker }: NodeThreads, start: Start): Thread {
@@ -70,8 +76,8 @@ function startOnWeb(start: Start): Thread {
  */
 export function startThread(start: Start): Thread {
   const reasons: string[] = []
-  const threads = builtin('node:worker_threads') as NodeThreads | undefined
-  for (const begin of [threads?.Worker && (() => startInNode(threads, start)), typeof Worker === 'function' && (() => startOnWeb(start))]) {
+  const threads = nodeThreads()
+  for (const begin of [threads && (() => startInNode(threads, start)), typeof Worker === 'function' && (() => startOnWeb(start))]) {
     if (!begin) continue
     try {
       return begin()
@@ -79,5 +85,5 @@ export function startThread(start: Start): Thread {
       reasons.push(textOf(error))
     }
   }
-  throw new Error(reasons.length > 0 ? `workers are refused here (${reasons.join('; ')})` : 'this runtime has no workers: neither Worker nor node:worker_threads')
+  throw new Error(`workers are refused here (${reasons.join('; ')})`)
 }

@@ -109,7 +109,12 @@ function open(program: TrainingFunction | string | URL | WorkerLike, { modules =
   if (typeof Worker === 'function') {
     if (typeof program !== 'function') return started(new Worker(program as string | URL, { type }))
     const address = URL.createObjectURL(new Blob([programOf(program, modules, 'self')], { type: 'text/javascript' }))
-    return started(new Worker(address, { type: 'classic' }), address)
+    try {
+      return started(new Worker(address, { type: 'classic' }), address)
+    } catch {
+      // Deno has workers of modules only
+      return started(new Worker(address, { type: 'module' }), address)
+    }
   }
   const threads = workerThreads()
   if (!threads) throw new Error('trainInWorker: a runtime with workers expected, got one without: call the training itself')

@@ -9,4 +9,4 @@ const { EdgeRuntime } = createRequire(join(cache, 'package.json'))('edge-runtime
 const module = kernels && new WebAssembly.Module(readFileSync(kernels))
 const runtime = new EdgeRuntime({ extend: context => Object.assign(context, { kernels: module }) })
 runtime.evaluate(readFileSync(script, 'utf8'))
-console.log(`HEBB ${runtime.evaluate('answer()')}`)
+console.log(`HEBB ${await runtime.evaluate('answer()')}`)
