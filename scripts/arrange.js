@@ -1,70 +1,18 @@
-// Rewrites a WebAssembly module so that it packs better (kernels: by a tenth): functions that look alike come one after another, where a
-// compressor remembers them, and constants of four equal lanes are written once and splat. What is computed stays the same.
+// Rewrites a WebAssembly module so that it packs better (kernels: by an eighth): functions that look alike come one after another, where a
+// compressor remembers them, local variables have the numbers that their like had before, and constants of four equal lanes are written once
+// and splat. What is computed stays the same.
+import { CALL, F32X4_SPLAT, F32_CONST, V128_CONST, VECTOR, endOf, skipLeb } from './instructions.js'
 import { leb, number } from './leb.js'
+import { renumbered } from './locals.js'
 
 const CUSTOM = 0
+const TYPES = 1
 const IMPORTS = 2
 const FUNCTIONS = 3
 const EXPORTS = 7
 const START = 8
 const ELEMENTS = 9
 const CODE = 10
-
-const LOCAL = [0x20, 0x22]
-const BLOCK = [0x02, 0x04]
-const BRANCH = [0x0c, 0x0d]
-const BRANCH_TABLE = 0x0e
-const CALL = 0x10
-const GLOBAL = [0x23, 0x24]
-const MEMORY_ACCESS = [0x28, 0x3e]
-const MEMORY_SIZE = [0x3f, 0x40]
-const INTEGERS = [0x41, 0x42]
-const F32_CONST = 0x43
-const F64_CONST = 0x44
-const BULK = 0xfc
-const VECTOR = 0xfd
-const V128_CONST = 12
-const F32X4_SPLAT = 19
-/** Instructions without immediates: unreachable, nop, else, end, return, drop, select, numeric ones */
-const plain = op => op <= 0x01 || op === 0x05 || op === 0x0b || op === 0x0f || op === 0x1a || op === 0x1b || (op >= 0x45 && op <= 0xc4)
-const within = (op, [first, last]) => op >= first && op <= last
-
-const skipLeb = (bytes, at) => {
-  while (bytes[at] & 128) at++
-  return at + 1
-}
-const skipMemory = (bytes, at) => skipLeb(bytes, skipLeb(bytes, at))
-
-/** The end of the instruction at `at` */
-function endOf(bytes, at) {
-  const op = bytes[at++]
-  if (plain(op)) return at
-  if (within(op, LOCAL) || within(op, BLOCK) || within(op, BRANCH) || within(op, GLOBAL) || within(op, INTEGERS) || op === CALL) return skipLeb(bytes, at)
-  if (within(op, MEMORY_ACCESS)) return skipMemory(bytes, at)
-  if (within(op, MEMORY_SIZE)) return at + 1
-  if (op === F32_CONST) return at + 4
-  if (op === F64_CONST) return at + 8
-  if (op === BRANCH_TABLE) {
-    let [count, next] = number(bytes, at)
-    for (; count >= 0; count--) next = skipLeb(bytes, next)
-    return next
-  }
-  if (op === BULK) {
-    const [which, next] = number(bytes, at)
-    if (which < 8) return next
-    // memory.copy names two memories, memory.fill one
-    if (which === 10 || which === 11) return next + 12 - which
-  }
-  if (op === VECTOR) {
-    const [which, next] = number(bytes, at)
-    if (which <= 11 || which === 92 || which === 93) return skipMemory(bytes, next)
-    if (which === V128_CONST || which === 13) return next + 16
-    if (which >= 21 && which <= 34) return next + 1
-    if (which >= 84 && which <= 91) return skipMemory(bytes, next) + 1
-    return next
-  }
-  throw new Error(`instruction 0x${op.toString(16)} in the kernels: scripts/arrange.js doesn't know it`)
-}
 
 /** The function with calls by new numbers and with shorter constants */
 function rewritten(body, numbers) {
@@ -162,6 +110,15 @@ function renamed(content, numbers) {
   return head
 }
 
+/** A type is a byte, a vector of parameters and one of results. */
+function parameterCounts(content) {
+  const skipTypes = (bytes, at) => {
+    const [count, first] = number(bytes, at)
+    return first + count
+  }
+  return itemsOf(content, (bytes, at) => skipTypes(bytes, skipTypes(bytes, at + 1))).map(type => number(type, 1)[0])
+}
+
 /** The imports' kinds are bytes after two names. */
 function importsFunctions(content) {
   return itemsOf(content, (bytes, at) => {
@@ -175,8 +132,11 @@ function importsFunctions(content) {
   }).some(item => item[skipName(item, skipName(item, 0))] === FUNCTION)
 }
 
-/** The module, functions in another order and constants written shorter. Its functions must not lie in tables, and it must import none. */
-export function arranged(bytes) {
+/**
+ * What becomes of a module: the old number of each function, and the functions in that order. `model`: that of a module of the same source,
+ * for which another one's functions shall look alike.
+ */
+function arrangement(bytes, model) {
   const sections = sectionsOf(bytes)
   const contentOf = id => sections.find(section => section.id === id)?.content
   for (const id of [START, ELEMENTS]) if (contentOf(id)) throw new Error(`section ${id} in the kernels: it would have to be rewritten`)
@@ -185,19 +145,30 @@ export function arranged(bytes) {
     const [size, start] = number(code, at)
     return start + size
   }).map(item => item.subarray(number(item, 0)[1]))
-  const order = orderOf(bodies)
+  // inlining may have left another number of functions
+  const like = model?.order.length === bodies.length ? model : null
+  const order = like?.order ?? orderOf(bodies)
   const places = new Map(order.map((old, place) => [old, place]))
   const numbers = index => places.get(index)
+  const types = itemsOf(contentOf(FUNCTIONS), skipLeb)
+  const parameters = parameterCounts(contentOf(TYPES))
+  const code = renumbered(order.map(old => rewritten(bodies[old], numbers)), order.map(old => parameters[number(types[old], 0)[0]]), like?.code)
+  return { sections, order, numbers, types, code }
+}
+
+/**
+ * The module, functions in another order and constants written shorter. Its functions must not lie in tables, and it must import none.
+ * @param twin a module of the same source that is arranged too and packed together with this one
+ */
+export function arranged(bytes, twin = null) {
+  const { sections, order, numbers, types, code } = arrangement(bytes, twin && arrangement(twin, null))
   const rewrite = {
-    [FUNCTIONS]: content => {
-      const types = itemsOf(content, skipLeb)
-      return vector(order.map(old => types[old]))
-    },
+    [FUNCTIONS]: () => vector(order.map(old => types[old])),
     [EXPORTS]: content => vector(itemsOf(content, (list, at) => skipLeb(list, skipName(list, at) + 1)).map(item => {
       const at = skipName(item, 0)
       return item[at] === FUNCTION ? Buffer.concat([item.subarray(0, at + 1), Buffer.from(leb(numbers(number(item, at + 1)[0])))]) : item
     })),
-    [CODE]: () => vector(order.map(old => sized(rewritten(bodies[old], numbers)))),
+    [CODE]: () => vector(code.map(sized)),
     [CUSTOM]: content => renamed(content, numbers),
   }
   return Buffer.concat([

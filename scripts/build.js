@@ -39,8 +39,8 @@ export async function buildKernels() {
   mkdirSync(join(root, 'build/wasm'), { recursive: true })
   const unpacker = ['assembly/unpack.ts', '--config', 'none', '--runtime', 'stub', '--noAssert', '-O3', '--shrinkLevel', '1', '--use', 'abort=']
   await Promise.all([...BINARIES.map(name => compile('--target', name)), compile(...unpacker, '-o', UNPACKER)])
-  for (const name of BINARIES) {
-    const binary = arranged(readFileSync(join(root, plainFile(name))))
+  const [relaxed, simd] = BINARIES.map(name => readFileSync(join(root, plainFile(name))))
+  for (const [name, binary] of [['relaxed', arranged(relaxed, simd)], ['simd', arranged(simd)]]) {
     writeFileSync(join(root, plainFile(name)), binary)
     writeFileSync(join(root, sharedFile(name)), withSharedMemory(binary))
   }
