@@ -1,7 +1,7 @@
 // Single operations, called as a user calls them: products, convolutions, pooling, elementwise work, losses, optimizers.
 
 import {
-  Adam, avgPool2d, batchNorm, conv2d, crossEntropy, gradients, linear, matmul, maxPool2d, parameter, SGD, softmax, tensor, turn, type Tensor,
+  Adam, avgPool2d, batchNorm, conv2d, crossEntropy, engine, gradients, linear, matmul, maxPool2d, parameter, SGD, softmax, tensor, turn, type Tensor,
 } from 'hebb'
 import { gbytes, gflops, measure, share, type Measured, type Work } from './measure.js'
 import { checkReference, checkSamples, convAt, convSizes, labels, productAt, uniform, type ConvShape } from './numbers.js'
@@ -65,7 +65,7 @@ function batched(batch: number, size: number): Kernel {
 const PRODUCTS = [
   ...[32, 64, 128, 256, 512].map(n => product(n, n, n)),
   { ...product(1024, 1024, 1024), long: true },
-  product(512, 512, 512, 'AtB'), product(512, 512, 512, 'ABt'),
+  product(256, 256, 256, 'AtB'), product(256, 256, 256, 'ABt'), product(512, 512, 512, 'AtB'), product(512, 512, 512, 'ABt'),
   product(64, 784, 256), product(784, 64, 256, 'AtB'), product(64, 256, 784, 'ABt'), product(4096, 64, 64), product(64, 256, 10),
   batched(64, 64),
 ]
@@ -90,10 +90,23 @@ const SHAPES = {
   'depthwise 3×3, 1×128×28×28': square(1, 128, 28, 128, 3, { padding: 1, groups: 128 }),
 } as const
 
-function convolution(name: keyof typeof SHAPES, which: 'y' | 'dx' | 'dw'): Kernel {
+/** `f` without Winograd's algorithm, as under configure({ precise: true }), which can't be changed in the middle of a run. */
+function directly<T>(f: () => T): T {
+  const backend = engine.currentBackend()
+  if (!('setPrecise' in backend)) return f()
+  const { setPrecise } = backend as { setPrecise(on: boolean): void }
+  setPrecise(true)
+  try {
+    return f()
+  } finally {
+    setPrecise(false)
+  }
+}
+
+function convolution(name: keyof typeof SHAPES, which: 'y' | 'dx' | 'dw', direct = false): Kernel {
   const q: ConvShape = SHAPES[name]
   return {
-    name: `${which === 'y' ? 'conv' : which === 'dx' ? 'conv dX' : 'conv dW'} ${name}`,
+    name: `${which === 'y' ? 'conv' : which === 'dx' ? 'conv dX' : 'conv dW'} ${direct ? 'direct ' : ''}${name}`,
     prepare() {
       const { oh, ow, flops } = convSizes(q)
       const weights = (q.o * q.c * q.k * q.k) / q.groups
@@ -107,17 +120,21 @@ function convolution(name: keyof typeof SHAPES, which: 'y' | 'dx' | 'dw'): Kerne
         const gradOutputs = [tensor(data.g, [q.n, q.o, oh, ow])]
         run = () => gradients(y, [which === 'dx' ? x : w], { gradOutputs, retainGraph: true })[0]!
       }
-      return { check: once(() => checkSamples(run(), i => convAt(q, data, which, i))), run: once(run), flops }
+      const compute = direct ? () => directly(run) : run
+      return { check: once(() => checkSamples(compute(), i => convAt(q, data, which, i))), run: once(compute), flops }
     },
   }
 }
 const shapeNames = Object.keys(SHAPES) as (keyof typeof SHAPES)[]
 const [conv1, conv2, main] = shapeNames as [keyof typeof SHAPES, keyof typeof SHAPES, keyof typeof SHAPES]
 const depthwise = shapeNames.at(-1)!
+const odd = '3×3 odd map, 16×64×31×31, 64'
 const CONVOLUTIONS = [
   ...shapeNames.map(name => convolution(name, 'y')),
   ...[conv2, main, depthwise].map(name => convolution(name, 'dx')),
   ...[conv1, conv2, main, depthwise].map(name => convolution(name, 'dw')),
+  ...(['y', 'dx', 'dw'] as const).map(which => convolution(main, which, true)),
+  convolution(odd, 'y', true),
 ]
 
 // ---- passes over memory ---------------------------------------------------------------------------------------------------------

@@ -16,8 +16,9 @@ interface Product {
 
 /** y_i = op(a_i) op(b_i) for matrices in the last two dimensions, leading ones broadcast. */
 function multiply(a: Tensor, b: Tensor, { transA, transB }: Product): Tensor {
-  const [m, k] = lastTwo(a, transA)
-  const n = lastTwo(b, transB)[1]
+  const m = a.shape[a.rank - (transA ? 1 : 2)]!
+  const k = a.shape[a.rank - (transA ? 2 : 1)]!
+  const n = b.shape[b.rank - (transB ? 2 : 1)]!
   const { kernels, width } = a.backend
   if (a.rank === 2 && b.rank === 2) {
     const y = new Tensor([m, n], 'float32', a.backend)
@@ -42,12 +43,6 @@ function multiply(a: Tensor, b: Tensor, { transA, transB }: Product): Tensor {
   return y
 }
 const scaled = (strides: readonly number[], by: number): number[] => strides.map(s => s * by)
-/** Rows and columns of the matrices, after transposing. */
-function lastTwo(t: Tensor, transposed: boolean): [number, number] {
-  const rows = t.shape[t.rank - 2]!
-  const columns = t.shape[t.rank - 1]!
-  return transposed ? [columns, rows] : [rows, columns]
-}
 
 const matmulOp: Op<Product> = {
   name: 'matmul',
