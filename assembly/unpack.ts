@@ -1,149 +1,125 @@
-// The unpacker of the other modules, a module of its own: undoes scripts/lzma.js. Its memory holds the text from TEXT on, and then
-// what it unpacks.
+// The unpacker of the other modules, a module of its own: undoes scripts/pack.js. Its memory holds the models, then the text from
+// TEXT on, and then what it unpacks.
 
-/** Where the text begins, six bits a character; before it lie the probabilities. */
-export const TEXT: usize = 16384
+/** Where the text begins, six bits a character; before it lie the models. */
+export const TEXT: usize = 24576
 
-// places of the probabilities that a bit is 0, in 65536ths: as in scripts/lzma.js
-const MATCH: i32 = 0
-const OLD: i32 = 12
-const NEWEST: i32 = 24
-const LONG: i32 = 36
-const SECOND: i32 = 48
-const THIRD: i32 = 60
-const LENGTHS: i32 = 72
-const LENGTH_PLACES: i32 = 274
-const SLOTS: i32 = LENGTHS + 2 * LENGTH_PLACES
-const LOW_BITS: i32 = SLOTS + 256
-const ALIGN: i32 = LOW_BITS + 10 * 32
-const LITERALS: i32 = ALIGN + 16
+/**
+ * A model of 16 symbols: where each begins in 0..32767, as 16 bits, and the end; then how often the model has been used, up to 15.
+ * The widths are the probabilities.
+ */
+const MODEL_BYTES: i32 = 40
+
+// places of models: as in scripts/pack.js
+const COMMAND: i32 = 0
+const HIGH: i32 = 128
+const LOW: i32 = 136
+const LIKELY_HIGH: i32 = 264
+const LIKELY_LOW: i32 = 280
+const OLD_LENGTH: i32 = 536
+const NEW_MORE: i32 = 537
+const OLD_MORE: i32 = 554
+const SCALE: i32 = 571
+const TOP: i32 = 575
+const REST: i32 = 591
+const MODELS: i32 = 595
 
 let text: usize = 0
-let range: u32 = 0
+/** What is left of the coded number: at least 2 to the 24, below 2 to the 30 */
 let code: u32 = 0
 
-/** Six bits: what scripts/lzma.js wrote as one of # to c without the backslash */
-@inline function digit(): u32 {
-  const c: u32 = load<u8>(text++)
-  return c - 35 - u32(c > 92)
-}
-
-/** `count` bits, the highest first, each by the probability that those before it choose */
-function tree(base: i32, count: i32): i32 {
-  // in locals, which V8's first compiler keeps in registers
-  let r = range, c = code
-  let m = 1
-  const end = 1 << count
-  do {
-    const at: usize = base + m << 1
-    const p: u32 = load<u16>(at)
-    const bound = (r >> 14) * (p >> 2)
-    if (c < bound) {
-      r = bound
-      store<u16>(at, p + (65536 - p >> 4))
-      m <<= 1
-    } else {
-      c -= bound
-      r -= bound
-      store<u16>(at, p - (p >> 4))
-      m = m << 1 | 1
-    }
-    while (r < 0x1000000) {
-      r <<= 6
-      c = c << 6 | digit()
-    }
-  } while (m < end)
-  range = r
-  code = c
-  return m - end
-}
-
-function bit(place: i32): i32 { return tree(place - 1, 1) }
-
-function treeFromBelow(base: i32, count: i32): i32 {
-  let value = 0
-  for (let rest = tree(base, count); count > 0; count--) {
-    value = value << 1 | rest & 1
-    rest >>= 1
+/** Takes in six bits at a time: what scripts/pack.js wrote as one of # to c without the backslash */
+function refill(rest: u32): void {
+  while (rest < 0x1000000) {
+    const c: u32 = load<u8>(text++)
+    rest = rest << 6 | c - 35 - u32(c > 92)
   }
-  return value
+  code = rest
 }
 
-function literal(out: usize, state: i32, newest: usize): i32 {
-  const base = LITERALS + 768 * i32(load<u8>(out - 1) >> 5)
-  let likely = state >= 7 ? <i32>load<u8>(out - newest) | 256 : 0
-  if (likely == 0) return tree(base, 8)
-  let m = 1
-  for (let i = 7; i >= 0; i--) {
-    const expected = likely >> i & 1
-    const b = bit(base + (likely > 0 ? 1 + expected << 8 : 0) + m)
-    if (b != expected) likely = 0
-    m = m << 1 | b
-  }
-  return m & 255
+/** A symbol 0..15 by its model, which learns it */
+function symbol(model: i32): i32 {
+  const at: usize = model * MODEL_BYTES
+  const a = v128.load(at), b = v128.load(at, 16)
+  const low = code & 0x7fff
+  const x = i16x8.splat(<i16>low)
+  const aboveA = i16x8.gt_s(a, x), aboveB = i16x8.gt_s(b, x)
+  const found = 15 - popcnt(i8x16.bitmask(i8x16.narrow_i16x8_s(aboveA, aboveB)))
+  const start: u32 = load<u16>(at + 2 * found), end: u32 = load<u16>(at + 2 * found, 2)
+
+  // beginnings move towards those of a certain symbol, by half to a sixty-fourth: the more the model has seen, the less
+  const seen: u32 = load<u16>(at, 34)
+  const rate: i32 = 33 - clz(seen + 1)
+  if (seen < 15) store<u16>(at, seen + 1, 34)
+  const most = i16x8.splat(32752)
+  const towardsA = v128.add<i16>(i16x8(0, 1, 2, 3, 4, 5, 6, 7), v128.and(aboveA, most))
+  const towardsB = v128.add<i16>(i16x8(8, 9, 10, 11, 12, 13, 14, 15), v128.and(aboveB, most))
+  v128.store(at, v128.add<i16>(a, i16x8.shr_s(v128.sub<i16>(towardsA, a), rate)))
+  v128.store(at, v128.add<i16>(b, i16x8.shr_s(v128.sub<i16>(towardsB, b), rate)), 16)
+
+  refill((end - start) * (code >> 15) + low - start)
+  return found
 }
 
-function length(old: i32): i32 {
-  const base = LENGTHS + old * LENGTH_PLACES
-  if (!bit(base)) return 2 + tree(base + 2, 3)
-  if (!bit(base + 1)) return 10 + tree(base + 10, 3)
-  return 18 + tree(base + 18, 8)
+function byte(models: i32): i32 {
+  const high = symbol(models)
+  return high << 4 | symbol(models + 1 + high)
+}
+
+function literal(before: i32, likely: i32): i32 {
+  const high = symbol(likely >= 0 ? LIKELY_HIGH + (likely >> 4) : HIGH + (before >> 5))
+  return high << 4 | symbol(high == likely >> 4 ? LIKELY_LOW + likely : LOW + (high << 3 | before >> 5))
 }
 
 function distance(length: i32): usize {
-  const slot = tree(SLOTS + 64 * min(length - 2, 3), 6)
-  if (slot < 4) return slot + 1
-  const count = (slot >> 1) - 1
-  let d = (2 | slot & 1) << count
-  if (slot < 14) return d + treeFromBelow(LOW_BITS + 32 * (slot - 4), count) + 1
-  for (let i = count - 1; i >= 4; i--) {
-    range >>= 1
-    const b = code >= range
-    if (b) {
-      code -= range
-      d |= 1 << i
-    }
-    while (range < 0x1000000) {
-      range <<= 6
-      code = code << 6 | digit()
-    }
-  }
-  return d + treeFromBelow(ALIGN, 4) + 1
+  const scale = symbol(SCALE + min(length - 2, 3))
+  const four = symbol(TOP + scale)
+  const bits = (scale << 1 | four >> 3) - 3
+  let d = 8 | four & 7
+  if (bits <= 0) return d >> -bits
+  const last = min(bits, 4)
+  // those between the first and the last bits are as likely 0 as 1
+  d = d << bits - last | code & (1 << bits - last) - 1
+  refill(code >> bits - last)
+  return d << last | symbol(REST + last - 1)
 }
 
 /** Writes `size` bytes from `out` on, and at most 272 more; the byte before `out` is 0. */
 export function unpack(size: i32, out: usize): void {
-  memory.fill(0, 0x80, TEXT)
+  for (let i = 0; i < MODELS * MODEL_BYTES; i += MODEL_BYTES) {
+    v128.store(i, i16x8(0, 2048, 4096, 6144, 8192, 10240, 12288, 14336))
+    v128.store(i, i16x8(16384, 18432, 20480, 22528, 24576, 26624, 28672, 30720), 16)
+    store<u32>(i, 0x8000, 32)
+  }
   text = TEXT
-  range = 0x3fffffff
-  for (let i = 0; i < 5; i++) code = code << 6 | digit()
+  refill(0)
   const end = out + size
   let d0: usize = 1, d1: usize = 1, d2: usize = 1, d3: usize = 1
-  let state = 0
+  // the kinds of the last two commands: literal, one byte of the newest distance, old distance, new distance
+  let last = 0
   while (out < end) {
-    if (!bit(MATCH + state)) {
-      store<u8>(out, literal(out, state, d0))
+    const before: i32 = load<u8>(out - 1)
+    const command = symbol(COMMAND + (last << 3 | before >> 5))
+    if (command == 0) {
+      store<u8>(out, literal(before, last & 3 ? <i32>load<u8>(out - d0) : -1))
       out++
-      state = state < 4 ? 0 : state < 10 ? state - 3 : state - 6
+      last = last << 2 & 15
       continue
     }
     let n = 1
-    if (!bit(OLD + state)) {
-      n = length(0)
+    if (command > 5) {
+      n = command < 15 ? command - 4 : 11 + byte(NEW_MORE)
       d3 = d2
       d2 = d1
       d1 = d0
       d0 = distance(n)
-      state = state < 7 ? 7 : 10
-    } else {
+    } else if (command > 1) {
       let d = d0
-      let byte = false
-      if (!bit(NEWEST + state)) byte = !bit(LONG + state)
-      else {
-        if (!bit(SECOND + state)) d = d1
-        else {
-          if (!bit(THIRD + state)) d = d2
-          else {
+      if (command > 2) {
+        d = d1
+        if (command > 3) {
+          d = d2
+          if (command > 4) {
             d = d3
             d3 = d2
           }
@@ -152,9 +128,10 @@ export function unpack(size: i32, out: usize): void {
         d1 = d0
         d0 = d
       }
-      if (!byte) n = length(1)
-      state = byte ? (state < 7 ? 9 : 11) : state < 7 ? 8 : 11
+      n = 2 + symbol(OLD_LENGTH)
+      if (n > 16) n += byte(OLD_MORE)
     }
+    last = last << 2 & 15 | (command > 5 ? 3 : min(command, 2))
     // byte by byte: a match may reach into what it makes
     for (const until = out + n; out < until; out++) store<u8>(out, load<u8>(out - d0))
   }

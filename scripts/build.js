@@ -5,7 +5,7 @@ import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { arranged } from './arrange.js'
-import { packedText } from './lzma.js'
+import { packedText } from './pack.js'
 import { importedKernels, inlinedKernels, namedClasses } from './plugins.js'
 import { root } from './root.js'
 import { withSharedMemory } from './wasm.js'
@@ -37,7 +37,7 @@ const UNPACKER = 'build/wasm/unpack.wasm'
 
 export async function buildKernels() {
   mkdirSync(join(root, 'build/wasm'), { recursive: true })
-  const unpacker = ['assembly/unpack.ts', '--config', 'none', '--runtime', 'stub', '--noAssert', '-O3', '--shrinkLevel', '1', '--use', 'abort=']
+  const unpacker = ['assembly/unpack.ts', '--config', 'none', '--runtime', 'stub', '--noAssert', '-O3', '--shrinkLevel', '1', '--use', 'abort=', '--enable', 'simd']
   await Promise.all([...BINARIES.map(name => compile('--target', name)), compile(...unpacker, '-o', UNPACKER)])
   const [relaxed, simd] = BINARIES.map(name => readFileSync(join(root, plainFile(name))))
   for (const [name, binary] of [['relaxed', arranged(relaxed, simd)], ['simd', arranged(simd)]]) {

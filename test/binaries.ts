@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { compiledBinary, createWasm } from '../ts/backends/wasm.js'
 
-const { packedText } = (await import(pathToFileURL('scripts/lzma.js').href)) as { packedText(bytes: Uint8Array): string }
+const { packedText } = (await import(pathToFileURL('scripts/pack.js').href)) as { packedText(bytes: Uint8Array): string }
 
 /** f32x4.relaxed_madd in a module of its own, as in ts/backends/inlined.ts */
 const MADD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 1, 123, 0, 3, 2, 1, 0, 10, 14, 1, 12, 0, 32, 0, 32, 0, 32, 0, 253, 133, 2, 26, 11]
