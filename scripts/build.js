@@ -1,14 +1,13 @@
 // npm run build: kernels by asc, ES modules by esbuild, declarations by tsc, everything into build/.
 import { execFileSync, spawn } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { arranged } from './arrange.js'
 import { packedText } from './pack.js'
-import { importedKernels, inlinedKernels, namedClasses } from './plugins.js'
+import { importedKernels, inlinedKernels, kernelModules, namedClasses } from './plugins.js'
 import { root } from './root.js'
-import { withSharedMemory } from './wasm.js'
 
 export { root }
 const bin = (...parts) => join(root, 'node_modules', ...parts)
@@ -28,10 +27,9 @@ const shared = {
 
 /** The compiled forms of the kernels: targets of asconfig.json. The one that most runtimes take comes first: others are unpacked after it. */
 const BINARIES = ['relaxed', 'simd']
-const sharedFile = name => `build/wasm/${name}.shared.wasm`
 const plainFile = name => `build/wasm/${name}.wasm`
 /** What buildKernels() writes last */
-export const KERNELS = 'build/wasm/shared.json'
+export const KERNELS = 'build/wasm/kernels.json'
 /** What unpacks them from their text */
 const UNPACKER = 'build/wasm/unpack.wasm'
 
@@ -40,23 +38,20 @@ export async function buildKernels() {
   const unpacker = ['assembly/unpack.ts', '--config', 'none', '--runtime', 'stub', '--noAssert', '-O3', '--shrinkLevel', '1', '--use', 'abort=', '--enable', 'simd']
   await Promise.all([...BINARIES.map(name => compile('--target', name)), compile(...unpacker, '-o', UNPACKER)])
   const [relaxed, simd] = BINARIES.map(name => readFileSync(join(root, plainFile(name))))
-  for (const [name, binary] of [['relaxed', arranged(relaxed, simd)], ['simd', arranged(simd)]]) {
-    writeFileSync(join(root, plainFile(name)), binary)
-    writeFileSync(join(root, sharedFile(name)), withSharedMemory(binary))
-  }
-  packKernels(BINARIES.map(plainFile), 'build/wasm/kernels.json')
-  packKernels(BINARIES.map(sharedFile), KERNELS)
+  writeFileSync(join(root, plainFile('relaxed')), arranged(relaxed, simd))
+  writeFileSync(join(root, plainFile('simd')), arranged(simd))
+  packKernels()
 }
 
-/** Packs binaries into one text. To get one of them those before it are unpacked too. */
-function packKernels(files, packed) {
-  const binaries = files.map(file => readFileSync(join(root, file)))
+/** Packs the binaries into one text. To get one of them those before it are unpacked too. */
+function packKernels() {
+  const binaries = BINARIES.map(name => readFileSync(join(root, plainFile(name))))
   const places = {}
   let end = 0
-  files.forEach((file, i) => (places[basename(file)] = [end, (end += binaries[i].length)]))
+  BINARIES.forEach((name, i) => (places[`${name}.wasm`] = [end, (end += binaries[i].length)]))
   const text = packedText(Buffer.concat(binaries))
   const unpacker = readFileSync(join(root, UNPACKER)).toString('hex')
-  writeFileSync(join(root, packed), JSON.stringify({ places, unpacker, text }))
+  writeFileSync(join(root, KERNELS), JSON.stringify({ places, unpacker, text }))
 }
 
 /** Runs AssemblyScript's compiler; several may run at a time. */
@@ -86,11 +81,13 @@ export async function buildLibrary() {
   const engine = (file, kernels) => buildFile(file, { entryPoints: ['ts/index.ts'], plugins: [kernels, namedClasses] })
   await Promise.all([
     engine('hebb.js', inlinedKernels),
-    engine('hebb.workerd.js', importedKernels('', ['simd.wasm', 'relaxed.wasm'])),
-    // the bundlers that know ?module compile with the Node.js they run on, and Node 20 knows no relaxed SIMD
-    engine('hebb.edge.js', importedKernels('?module', ['simd.wasm'])),
+    engine('hebb.modules.js', importedKernels),
     ...PARTS.map(part => buildFile(`${part}.js`, { entryPoints: [`ts/${part}/index.ts`], external: ['hebb', 'hebb/*'], plugins: [inlinedKernels, namedClasses] })),
   ])
+  const written = (file, text) => writeFileSync(join(root, 'build/dist', file), text)
+  written('kernels.workerd.js', kernelModules('', BINARIES))
+  // the bundlers that know ?module compile with the Node.js they run on, and Node 20 knows no relaxed SIMD
+  written('kernels.edge.js', kernelModules('?module', ['simd']))
   for (const name of BINARIES) copyFileSync(join(root, plainFile(name)), join(root, 'build/dist', `${name}.wasm`))
 }
 

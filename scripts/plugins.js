@@ -1,6 +1,6 @@
 // esbuild plugins of the library's build: compiled kernels as text or as modules, and names of classes that survive minification.
 import { readFileSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { basename, join } from 'node:path'
 import { root } from './root.js'
 
 /** A .wasm import is a function that compiles the binary from text inlined in the file, which build.js has packed with its twin. */
@@ -15,32 +15,40 @@ export const inlinedKernels = {
     })
     build.onLoad({ filter: /\.wasm$/ }, ({ path }) => {
       const file = basename(path)
-      const packed = join(dirname(path), file.includes('.shared.') ? 'shared.json' : 'kernels.json')
+      const packed = join(root, 'build/wasm/kernels.json')
       const [start, end] = JSON.parse(readFileSync(packed, 'utf8')).places[file]
       const contents = `import { text, unpacker } from ${JSON.stringify(`packed:${packed}`)}
 import { compileInlined } from './inlined.ts'
-export default () => compileInlined(text, unpacker, ${start}, ${end}, ${file.startsWith('relaxed')})`
+export default rewritten => compileInlined(text, unpacker, ${start}, ${end}, ${file === 'relaxed.wasm'}, rewritten)`
       return { contents, ...inside, watchFiles: [packed] }
     })
   },
 }
 
-/**
- * A .wasm import is a function that returns the module that the runtime or the bundler has made of the file beside the library.
- * @param query what the file's name ends with in the import
- * @param binaries those that there are; others are refused
- */
-export const importedKernels = (query, binaries) => ({
+/** A .wasm import is a function that returns the module that the runtime or the bundler has made of the file beside the library: kernelModules(). */
+export const importedKernels = {
   name: 'imported kernels',
   setup(build) {
-    build.onResolve({ filter: /^\.\/.*\.wasm(\?module)?$/ }, ({ path }) => ({ path, external: true }))
+    build.onResolve({ filter: /^hebb\/kernels$/ }, ({ path }) => ({ path, external: true }))
     build.onLoad({ filter: /\.wasm$/ }, ({ path }) => {
       const file = basename(path)
-      if (!binaries.includes(file)) return { contents: `export default () => { throw new Error('no ${file} in this form of the library') }` }
-      return { contents: `import module from './${file}${query}'\nexport default () => module` }
+      const contents = `import { ${basename(path, '.wasm')} as module } from 'hebb/kernels'
+export default rewritten => {
+  if (!module) throw new Error('no ${file} in this form of the library')
+  if (rewritten) throw new Error('no text of ${file} in this form of the library')
+  return module
+}`
+      return { contents }
     })
   },
-})
+}
+
+/**
+ * The text of hebb/kernels for one kind of runtime: the compiled binaries, null for one that it can't have.
+ * @param query what the file's name ends with in the import
+ */
+export const kernelModules = (query, binaries) =>
+  `${binaries.map(name => `import ${name} from "./${name}.wasm${query}";\n`).join('')}${binaries.includes('relaxed') ? '' : 'const relaxed = null;\n'}export { relaxed, simd };\n`
 
 /** Classes keep their names, which summaries and errors show, when a minifier renames them. */
 export const namedClasses = {

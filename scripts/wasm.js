@@ -1,46 +1,6 @@
-// Reads and rewrites WebAssembly modules: a shared memory for threads, the sizes of functions.
+// Reads WebAssembly modules: the names and sizes of functions.
 
-import { leb, number } from './leb.js'
-
-const IMPORTS = 2
-const KINDS = { function: 0, memory: 2, global: 3 }
-const HAS_MAXIMUM = 1
-const SHARED = 2
-const MOST_PAGES = 65536
-
-/**
- * The same kernels for a memory that threads share: instructions and data stay byte for byte, so results have the same bits, and only the
- * limits of the imported memory say something else.
- */
-export function withSharedMemory(bytes) {
-  let at = 8
-  while (bytes[at] !== IMPORTS) {
-    const [size, next] = number(bytes, at + 1)
-    at = next + size
-  }
-  const start = at
-  const [size, first] = number(bytes, at + 1)
-  const end = first + size
-  const [count, next] = number(bytes, first)
-  at = next
-  for (let i = 0; i < count; i++) {
-    for (let name = 0; name < 2; name++) {
-      const [length, text] = number(bytes, at)
-      at = text + length
-    }
-    const kind = bytes[at++]
-    if (kind === KINDS.memory) {
-      const [minimum, after] = number(bytes, at + 1)
-      const rest = bytes[at] & HAS_MAXIMUM ? number(bytes, after)[1] : after
-      const section = [...bytes.subarray(first, at), HAS_MAXIMUM | SHARED, ...leb(minimum), ...leb(MOST_PAGES), ...bytes.subarray(rest, end)]
-      return Buffer.from([...bytes.subarray(0, start), IMPORTS, ...leb(section.length), ...section, ...bytes.subarray(end)])
-    }
-    if (kind === KINDS.function) at = number(bytes, at)[1]
-    else if (kind === KINDS.global) at += 2
-    else throw new Error(`an import of kind ${kind} in the kernels: functions, memories and globals expected`)
-  }
-  throw new Error('the kernels import no memory')
-}
+import { number } from './leb.js'
 
 const CODE = 10
 const FUNCTION_NAMES = 1

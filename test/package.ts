@@ -9,8 +9,8 @@ import { join, posix, resolve } from 'node:path'
 import { build } from 'esbuild'
 
 const { exports: entries } = JSON.parse(readFileSync('package.json', 'utf8')) as { exports: Record<string, string | Record<string, string>> }
-/** The names by which modules are imported: hebb, hebb/train … */
-const NAMES = Object.keys(entries).filter(entry => typeof entries[entry] !== 'string').map(entry => posix.join('hebb', entry))
+/** The names by which modules are imported everywhere: hebb, hebb/train … */
+const NAMES = Object.keys(entries).filter(entry => typeof entries[entry] === 'object' && 'default' in entries[entry]).map(entry => posix.join('hebb', entry))
 
 let folder = ''
 test.before(() => {

@@ -66,7 +66,7 @@ export { Generator } from './random.js'
 import { apply, isRecording } from './autograd.js'
 import { adoptWasm, backendNamed, currentBackend } from './backends/current.js'
 import { Activation, Unary, Update } from './kernels.js'
-import { createWasm, WASM_PAGES } from './backends/wasm.js'
+import { compiledBinary, createWasm, WASM_PAGES } from './backends/wasm.js'
 import { heapOf, hostMark, hostWork, memoryInUse } from './memory.js'
 import { randomState, restoreRandomState } from './ops/random.js'
 import * as numerics from './numerics.js'
@@ -74,6 +74,6 @@ install()
 
 /** What hebb's other entry points need of the engine. Not part of the public interface: it may change in any release. @internal */
 export const engine = {
-  adoptWasm, apply, backendNamed, codes: { Activation, Unary, Update }, createWasm, currentBackend, heapOf, hostMark, hostWork, isRecording, memoryInUse,
+  adoptWasm, apply, backendNamed, codes: { Activation, Unary, Update }, compiledBinary, createWasm, currentBackend, heapOf, hostMark, hostWork, isRecording, memoryInUse,
   numerics, randomState, restoreRandomState, WASM_PAGES,
 }

@@ -1,6 +1,9 @@
 // Compiled kernels as text in the library's one file: what the modules that the build makes of .wasm imports call. scripts/pack.js
 // packs the text, and a WebAssembly module of one kilobyte unpacks it.
 
+/** Makes another module of one, both as bytes. */
+export type Rewriting = (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>
+
 interface Unpacker {
   memory: WebAssembly.Memory
   /** Where the text goes */
@@ -25,9 +28,12 @@ const digit = (text: string, i: number): number => {
 /**
  * The module of bytes start..end-1 of a packed text.
  * @param unpacker the module of assembly/unpack.ts in hexadecimal
+ * @param rewritten what is compiled in their stead
  * @throws Error where there is no WebAssembly, no SIMD of that kind, or compiling is forbidden
  */
-export function compileInlined(text: string, unpacker: string, start: number, end: number, relaxed: boolean): WebAssembly.Module {
+export function compileInlined(
+  text: string, unpacker: string, start: number, end: number, relaxed: boolean, rewritten: Rewriting = bytes => bytes,
+): WebAssembly.Module {
   if (relaxed && !WebAssembly.validate(new Uint8Array(RELAXED))) throw new Error('no relaxed SIMD here')
   const code = new Uint8Array(unpacker.length / 2)
   for (let i = 0; i < code.length; i++) code[i] = (digit(unpacker, 2 * i) << 4) | digit(unpacker, 2 * i + 1)
@@ -38,5 +44,5 @@ export function compileInlined(text: string, unpacker: string, start: number, en
   memory.grow(Math.ceil((out + end + SLACK - memory.buffer.byteLength) / PAGE))
   new TextEncoder().encodeInto(text, new Uint8Array(memory.buffer, from))
   unpack(end, out)
-  return new WebAssembly.Module(new Uint8Array(memory.buffer, out + start, end - start))
+  return new WebAssembly.Module(rewritten(new Uint8Array(memory.buffer, out + start, end - start)))
 }

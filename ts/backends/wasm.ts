@@ -2,6 +2,7 @@
 
 import { megabytes, memoryLimit } from '../arena.js'
 import type { Backend, DType, Kernels } from '../kernels.js'
+import type { Rewriting } from './inlined.js'
 import relaxed from '../../build/wasm/relaxed.wasm'
 import simd from '../../build/wasm/simd.wasm'
 
@@ -21,7 +22,7 @@ type Exports = Kernels<number> & Pick<Backend, 'filterCount' | 'makeFilters'> & 
 /** relaxed: fused multiply-adds, where the processor and the runtime have them. simd: the same bits everywhere */
 export type Binary = 'relaxed' | 'simd'
 /** Fastest first */
-const COMPILERS: Record<Binary, () => WebAssembly.Module> = { relaxed, simd }
+const COMPILERS: Record<Binary, (rewritten?: Rewriting) => WebAssembly.Module> = { relaxed, simd }
 
 export interface WasmBackend extends Backend {
   readonly variant: Binary
@@ -61,11 +62,13 @@ export const wasmAvailable = (): boolean => fastest !== null
 
 /**
  * The fastest binary of this runtime, or one by name.
+ * @param rewritten makes of it what is compiled
  * @throws Error where it can't be compiled
  */
-export function compiledBinary(binary?: Binary): Compiled {
+export function compiledBinary(binary?: Binary, rewritten?: Rewriting): Compiled {
   if (!fastest) throw new Error(`wasm: not available here (${wasmRefusal})`)
-  return binary === undefined || binary === fastest.binary ? fastest : { binary, module: COMPILERS[binary]() }
+  const name = binary ?? fastest.binary
+  return name === fastest.binary && !rewritten ? fastest : { binary: name, module: COMPILERS[name](rewritten) }
 }
 
 /** What the kernels need before the first tensor */

@@ -1,9 +1,8 @@
 // The public face of hebb/threads: the engine's kernels by several threads over one shared memory.
 
 import { engine, info, type Info } from 'hebb'
-import relaxed from '../../build/wasm/relaxed.shared.wasm'
-import simd from '../../build/wasm/simd.shared.wasm'
 import { MOST_THREADS, Pool } from './pool.js'
+import { withSharedMemory } from './shared.js'
 import { RULES, type KernelName, type Kernels, type Part, type Rule } from './split.js'
 import { processors, refusal, startThread, type Thread } from './start.js'
 
@@ -50,7 +49,7 @@ function sharedMemory(initial: number): WebAssembly.Memory {
 
 function compiled(binary: 'relaxed' | 'simd'): WebAssembly.Module {
   try {
-    return (binary === 'relaxed' ? relaxed : simd)()
+    return engine.compiledBinary(binary, withSharedMemory).module
   } catch (error) {
     // they have node:worker_threads, whose Worker is no more than a name
     return refuse(`kernels for shared memory can't be compiled here (${error instanceof Error ? error.message : error}); edge runtimes such as Cloudflare Workers have no threads`)
