@@ -6,19 +6,24 @@ import { parseArgs } from 'node:util'
 import { buildPrograms, root } from './build.js'
 import { endAll, serving } from './everywhere/processes.js'
 import { installRuntimes } from './everywhere/runtimes.js'
+import { compareBoots } from './edge/boot.js'
 import { DATES, HOSTS } from './edge/hosts.js'
+import { trainInIsolate } from './edge/isolate.js'
 import { load, LOAD } from './edge/load.js'
-import { BAD, checkBad, checkGood, GOOD, imageAt, labelAt, send } from './edge/requests.js'
+import { BAD, checkBad, checkGood, GOOD, hangUp, imageAt, labelAt, send } from './edge/requests.js'
 
 const HELP = `npm run edge -- COMMAND [--port N]
 
   ${Object.keys(HOSTS).join(', ')}
           serve on http://localhost:8787 (or --port N) until Ctrl-C
   train   train the model again and write examples/edge/digits.safetensors
-  test    every host: good and malformed requests; then ${LOAD.requests} requests, ${LOAD.atOnce} at once, on workerd
+  test    every host: good and malformed requests; then ${LOAD.requests} requests, ${LOAD.atOnce} at once, on workerd, and LeNet-5 in 128 MB of it
+  load    ${LOAD.requests} requests, ${LOAD.atOnce} at once, on every host or on those that follow
+  boot    milliseconds from the start of workerd to the first answer of hebb, and of an empty worker
 
 The hosts' programs are installed once, in exact versions, into a cache folder.
 `
+const COMMANDS = ['train', 'test', 'load', 'boot']
 const say = text => console.log(text)
 
 /** Starts a host and calls `use` with its address. */
@@ -35,8 +40,8 @@ async function serve(name, port) {
   })
 }
 
-/** Every good and bad request once, and two trainings side by side */
-async function conform(url) {
+/** Every good and bad request once, two trainings side by side, and uploads that are broken off */
+async function conform(url, child) {
   let right = 0
   for (const kind of ['bytes', 'json', 'png']) for (let i = 0; i < 20; i++) if (checkGood(kind, i, await send(url, GOOD[kind](i)))) right++
   if (right < 57) throw new Error(`57 of 60 digits read right expected, got ${right}`)
@@ -48,6 +53,11 @@ async function conform(url) {
     if (!checkGood('adapt', i, alone[k])) throw new Error(`adapt ${i}: label ${(labelAt(i) + i) % 10} expected after training, got ${alone[k].text}`)
     if (together[k].text !== alone[k].text) throw new Error(`adapt ${i}: the same answer alone and beside another request expected`)
   }
+  const said = child.output.length
+  for (let i = 0; i < 3; i++) await hangUp(url)
+  checkGood('bytes', 0, await send(url, GOOD.bytes(0)))
+  const more = child.output.slice(said)
+  if (more !== '') throw new Error(`an upload that is broken off: no word about it expected, got\n${more}`)
 }
 
 async function test() {
@@ -56,6 +66,15 @@ async function test() {
     ['worker, an old compatibility date', () => onHost('worker', { port: 0, date: DATES.old }, conform)],
     ...Object.entries(DATES).map(([age, date]) => [`worker under load, ${age} date`, () => onHost('worker', { port: 0, date, heap: 32 }, (url, child) => load(url, child.pid, say))]),
   ]
+  await judge([...cells, ['worker that trains LeNet-5 in 128 MB', () => trainInIsolate(say)]])
+}
+
+/** Every host under load, or those named */
+const loadAll = names =>
+  judge(names.map(name => [`${name} under load`, () => onHost(name, { port: 0, heap: 32 }, (url, child) => load(url, child.pid, say))]))
+
+/** Runs cells, says which passed, and counts them in the last line. */
+async function judge(cells) {
   let failed = 0
   for (const [name, cell] of cells) {
     try {
@@ -72,12 +91,13 @@ async function test() {
 
 async function main() {
   const { values, positionals } = parseArgs({ allowPositionals: true, options: { port: { type: 'string', default: '8787' }, help: { type: 'boolean', short: 'h' } } })
-  const [command] = positionals
+  const [command, ...hosts] = positionals
   if (values.help || !command) return void process.stdout.write(HELP)
   const port = Number(values.port)
   if (!(Number.isInteger(port) && port >= 0 && port < 65536)) throw new Error(`--port: a number from 0 to 65535 expected, got ${values.port}`)
-  if (positionals.length > 1 || !(command in HOSTS || command === 'train' || command === 'test')) {
-    throw new Error(`${positionals.join(' ')}: one of ${Object.keys(HOSTS).join(', ')}, train, test expected (--help)`)
+  const known = command in HOSTS || COMMANDS.includes(command)
+  if (!known || (command === 'load' ? hosts.some(name => !(name in HOSTS)) : hosts.length > 0)) {
+    throw new Error(`${positionals.join(' ')}: one of ${[...Object.keys(HOSTS), ...COMMANDS].join(', ')} expected (--help)`)
   }
   if (!existsSync(join(root, 'build/dist/hebb.js'))) throw new Error('edge: the library is not built: npm run build')
   if (command === 'train') {
@@ -86,7 +106,10 @@ async function main() {
     return
   }
   installRuntimes(say)
-  await (command === 'test' ? test() : serve(command, port))
+  if (command === 'test') await test()
+  else if (command === 'load') await loadAll(hosts.length > 0 ? hosts : Object.keys(HOSTS))
+  else if (command === 'boot') await compareBoots(say)
+  else await serve(command, port)
 }
 
 process.on('exit', endAll)

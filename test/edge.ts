@@ -284,6 +284,22 @@ test('what is wrong with a request is said as JSON, with the status for it', asy
   }
 })
 
+test('an upload that is broken off gets a 400, and nothing is logged', async () => {
+  const { error } = console
+  const said: unknown[] = []
+  console.error = (...words: unknown[]) => void said.push(...words)
+  try {
+    let sent = 0
+    const body = new ReadableStream({ pull: c => (sent++ === 0 ? c.enqueue(Uint8Array.of(137)) : c.error(new Error('aborted'))) })
+    const answer = await handle(new Request('http://localhost/classify', { method: 'POST', headers: { 'content-type': 'image/png' }, body, duplex: 'half' } as RequestInit))
+    assert.is(answer.status, 400)
+    assert.match((await answer.json() as { error: string }).error, /a whole body expected, got one that was broken off/)
+  } finally {
+    console.error = error
+  }
+  assert.equal(said, [])
+})
+
 test('an event of Lambda that is no request gets a 400', async () => {
   const { handler } = (await import(join(OUT, 'lambda.js'))) as typeof import('../examples/edge/lambda.js')
   const event = { rawPath: '/classify', headers: { 'content-type': 'application/octet-stream' }, requestContext: { http: { method: 'POST' } }, isBase64Encoded: true }

@@ -33,7 +33,9 @@ async function bodyOf(request: Request): Promise<Uint8Array> {
   let n = 0
   const reader = request.body?.getReader()
   while (reader) {
-    const { done, value } = await reader.read()
+    const { done, value } = await reader.read().catch(() => {
+      throw new HttpError(400, 'a whole body expected, got one that was broken off')
+    })
     if (done) break
     n += value.length
     if (n > LIMITS.body) {

@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 import { root } from '../build.js'
+import { kernelsOutside } from '../everywhere/outside.js'
 import { modules, programs } from '../everywhere/runtimes.js'
 import { LISTENING, workerdConfig } from '../everywhere/workerd.js'
 
@@ -27,7 +28,7 @@ const bundle = (name, outfile, options = {}) =>
   })
 
 /** Leaves imports of .wasm files to the host and puts the files beside the bundle. */
-const wasmBeside = folder => ({
+export const wasmBeside = folder => ({
   name: 'wasm beside',
   setup(build) {
     build.onResolve({ filter: /\.wasm$/ }, ({ path, resolveDir }) => {
@@ -37,35 +38,27 @@ const wasmBeside = folder => ({
   },
 })
 
-/** Takes the module that a bundler for Vercel makes of `./simd.wasm?module` from a global. */
-const wasmOutside = {
-  name: 'wasm outside',
-  setup(build) {
-    build.onResolve({ filter: /\.wasm\?module$/ }, ({ path }) => ({ path, namespace: 'outside' }))
-    build.onLoad({ filter: /.*/, namespace: 'outside' }, () => ({ contents: 'export default globalThis.kernels' }))
-  },
-}
-
 /** A date after which workerd has FinalizationRegistry, and one before */
 export const DATES = { new: '2026-11-01', old: '2023-01-01' }
 
-/** @param heap largest heap of V8 in MB, which else collects late and looks as if it grew */
+/** A `heap` given to a host is the largest of V8 in MB, which else collects late and looks as if it grew. */
+const heapFlags = heap => (heap ? [`--max-heap-size=${heap}`] : [])
+
 async function worker({ port, date = DATES.new, heap }) {
   const folder = out('worker')
   mkdirSync(folder, { recursive: true })
   await bundle('worker', join(folder, 'worker.js'), { conditions: ['workerd'], plugins: [wasmBeside(folder)] })
   const config = `config-${date}.capnp`
-  const flags = heap ? [`--max-heap-size=${heap}`] : []
-  writeFileSync(join(folder, config), workerdConfig(['worker.js', 'simd.wasm', 'relaxed.wasm'], { date, port, flags }))
+  writeFileSync(join(folder, config), workerdConfig(['worker.js', 'simd.wasm', 'relaxed.wasm'], { date, port, flags: heapFlags(heap) }))
   const { workerd } = programs()
   return { command: workerd, args: ['serve', config, '--control-fd=1'], cwd: folder, ready: LISTENING }
 }
 
-async function deno({ port }) {
+async function deno({ port, heap }) {
   await bundle('deno', out('deno.js'))
   return {
     command: programs().deno,
-    args: ['run', '--no-prompt', '--no-remote', `--allow-net=0.0.0.0:${port}`, '--allow-env=PORT', out('deno.js')],
+    args: ['run', ...(heap ? [`--v8-flags=${heapFlags(heap)}`] : []), '--no-prompt', '--no-remote', `--allow-net=0.0.0.0:${port}`, '--allow-env=PORT', out('deno.js')],
     env: { PORT: String(port), NO_COLOR: '1', DENO_NO_UPDATE_CHECK: '1' },
     ready: /Listening on http:\/\/[\w.]+:(\d+)/,
   }
@@ -86,10 +79,11 @@ async function lambda({ port }) {
 }
 
 async function vercel({ port }) {
-  await bundle('vercel', out('vercel.js'), { format: 'iife', globalName: 'digits', conditions: ['edge-light'], plugins: [wasmOutside] })
+  const kernels = []
+  await bundle('vercel', out('vercel.js'), { format: 'iife', globalName: 'digits', conditions: ['edge-light'], plugins: [kernelsOutside(kernels)] })
   return {
     command: process.execPath,
-    args: [join(here, 'vercel-server.js'), modules, out('vercel.js'), join(root, 'build/dist/simd.wasm'), String(port)],
+    args: [join(here, 'vercel-server.js'), modules, out('vercel.js'), ...kernels, String(port)],
     ready: /listening on http:\/\/localhost:(\d+)/,
   }
 }

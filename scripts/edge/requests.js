@@ -1,5 +1,6 @@
 // Requests that the service must answer, good ones and bad ones, and how their answers are judged.
 import { readFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { crc32, deflateSync, gunzipSync } from 'node:zlib'
 import { root } from '../build.js'
@@ -93,6 +94,17 @@ export async function send(url, { path, init }) {
   const response = await fetch(new URL(path, url), init)
   return { status: response.status, type: response.headers.get('content-type'), text: await response.text() }
 }
+
+/** Begins an upload and hangs up in its middle. */
+export const hangUp = url =>
+  new Promise((resolve, reject) => {
+    const { hostname, port } = new URL(url)
+    const socket = connect(Number(port), hostname, () => {
+      socket.write(`POST /classify HTTP/1.1\r\nhost: ${hostname}\r\ncontent-type: image/png\r\ncontent-length: 5000\r\n\r\n`)
+      socket.write(png.subarray(0, 40), () => setTimeout(() => socket.destroy(), 50))
+    })
+    socket.on('error', reject).on('close', resolve)
+  })
 
 /** @throws Error unless this is the JSON error that a bad request must get */
 export function checkBad(name, status, answer) {

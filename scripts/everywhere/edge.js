@@ -1,8 +1,9 @@
 // Cells of edge runtimes: workerd, wrangler, edge-runtime; and QuickJS.
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { kernelsOutside } from './outside.js'
 import { run, serving } from './processes.js'
 import { cache, modules, versionOf } from './runtimes.js'
 import { LISTENING, workerdConfig } from './workerd.js'
@@ -86,18 +87,6 @@ async function script(folder, name, mode, { program = 'global', ...options } = {
   return outfile
 }
 
-/** Takes `import kernels from './simd.wasm?module'` from a global, and notes which file it was. */
-const compiledOutside = found => ({
-  name: 'compiled outside',
-  setup(build) {
-    build.onResolve({ filter: /\.wasm\?module$/ }, ({ path, resolveDir }) => {
-      found.push(join(resolveDir, basename(path, '?module')))
-      return { path, namespace: 'outside' }
-    })
-    build.onLoad({ filter: /.*/, namespace: 'outside' }, () => ({ contents: 'export default globalThis.kernels' }))
-  },
-})
-
 const sandboxCells = [
   {
     name: 'edge-runtime',
@@ -114,7 +103,7 @@ const sandboxCells = [
     binary: 'simd',
     run: async ({ programs, folder }, mode) => {
       const found = []
-      const file = await script(folder, 'edge-light', mode, { conditions: ['edge-light'], plugins: [compiledOutside(found)] })
+      const file = await script(folder, 'edge-light', mode, { conditions: ['edge-light'], plugins: [kernelsOutside(found)] })
       if (found.length !== 1) throw new Error(`one import of a .wasm?module expected, got ${found}`)
       return run(programs.node24, [host('edge-runtime.js'), cache, file, found[0]])
     },

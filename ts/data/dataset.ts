@@ -16,7 +16,7 @@ export interface Dataset {
 /** Arrays of numbers whose first dimension counts the examples: one for x, one for y, ... */
 export class ArrayDataset implements Dataset {
   readonly length: number
-  readonly #parts: { values: ArrayLike<number>; shape: Shape; int: boolean }[]
+  readonly #parts: { values: ArrayLike<number>; shape: Shape; int: boolean; batch: Int32Array | Float64Array }[]
   /** Each part: its values (an Int32Array gives int32 tensors) and the shape of one example. */
   constructor(...parts: { values: ArrayLike<number>; shape: Shape }[]) {
     if (parts.length === 0) throw new ShapeError('ArrayDataset: at least one part expected, got none')
@@ -27,12 +27,19 @@ export class ArrayDataset implements Dataset {
       }
     })
     this.length = counts[0]!
-    this.#parts = parts.map(({ values, shape }) => ({ values, shape, int: values instanceof Int32Array }))
+    this.#parts = parts.map(({ values, shape }) => {
+      const int = values instanceof Int32Array
+      return { values, shape, int, batch: int ? new Int32Array(0) : new Float64Array(0) }
+    })
   }
   batch(indices: ArrayLike<number>): Tensor[] {
-    return this.#parts.map(({ values, shape, int }) => {
+    return this.#parts.map(part => {
+      const { values, shape, int } = part
       const size = sizeOf(shape)
-      const out = int ? new Int32Array(indices.length * size) : new Float64Array(indices.length * size)
+      const length = indices.length * size
+      // kept for the next batch: garbage outside the heap hardly presses a collector, and an isolate counts it
+      if (part.batch.length < length) part.batch = int ? new Int32Array(length) : new Float64Array(length)
+      const out = part.batch.subarray(0, length)
       for (let i = 0; i < indices.length; i++) for (let j = 0; j < size; j++) out[i * size + j] = values[indices[i]! * size + j]!
       return new Tensor([indices.length, ...shape], int ? 'int32' : 'float32', currentBackend()).set(out)
     })
