@@ -20,7 +20,7 @@ class HttpError extends Error {
 }
 
 // made while the module loads: some edge runtimes forbid compiling WebAssembly inside a request
-const classifier = new Classifier(weights)
+const classifier = new Classifier(new Uint8Array(weights))
 
 const json = (body: unknown, status = 200, headers: Record<string, string> = {}): Response =>
   new Response(`${JSON.stringify(body)}\n`, { status, headers: { 'content-type': 'application/json', ...headers } })

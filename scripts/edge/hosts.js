@@ -7,6 +7,7 @@ import { root } from '../build.js'
 import { kernelsOutside } from '../everywhere/outside.js'
 import { modules, programs } from '../everywhere/runtimes.js'
 import { LISTENING, workerdConfig } from '../everywhere/workerd.js'
+import { devWrangler } from '../everywhere/wrangler.js'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const source = name => join(root, 'examples/edge', `${name}.ts`)
@@ -54,6 +55,11 @@ async function worker({ port, date = DATES.new, heap }) {
   return { command: workerd, args: ['serve', config, '--control-fd=1'], cwd: folder, ready: LISTENING }
 }
 
+async function wrangler({ port }) {
+  const [command, args, options] = devWrangler('wrangler.jsonc', { port, cwd: join(root, 'examples/edge'), state: out('wrangler') })
+  return { command, args, ...options, ready: /Ready on http:\/\/[\d.]+:(\d+)/ }
+}
+
 async function deno({ port, heap }) {
   await bundle('deno', out('deno.js'))
   return {
@@ -89,4 +95,4 @@ async function vercel({ port }) {
 }
 
 /** By name: bundles for a host and says how to start it (port 0: any that is free) and how it tells its port. */
-export const HOSTS = { worker, deno, bun, lambda, vercel }
+export const HOSTS = { worker, wrangler, deno, bun, lambda, vercel }

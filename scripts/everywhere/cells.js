@@ -11,7 +11,7 @@ import { typeCells } from './types.js'
  * A cell: its `name`; the programs it `needs`; `binary`, what info() must say in fast mode (float32: the plain kernels); `run`, which
  * gives the text that check.js printed in a mode; perhaps `parts: false` (no second entry point) and `registry`, whether there is a
  * FinalizationRegistry; `threads`, how many hebb/threads must use, or what it must say where it is refused; `worker`, whether hebb/worker
- * trains; and `row`, its name in docs/runtimes.md, or `of`, the name of the row that it belongs to. A cell of types has a `run` without modes and no binary.
+ * trains; and `row`, its name in docs/runtimes.md, or `of`, the name of the row that it belongs to. A cell of types or of a service has a `run` without modes and no binary.
  */
 export const cells = [...serverCells, ...edgeCells, ...bundleCells, ...browserCells, ...typeCells]
 

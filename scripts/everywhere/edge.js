@@ -1,12 +1,15 @@
 // Cells of edge runtimes: workerd, wrangler, edge-runtime; and QuickJS.
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { checkGood, GOOD, send } from '../edge/requests.js'
+import { root } from '../root.js'
 import { kernelsOutside } from './outside.js'
 import { run, serving } from './processes.js'
-import { cache, modules, versionOf } from './runtimes.js'
+import { cache, versionOf } from './runtimes.js'
 import { LISTENING, workerdConfig } from './workerd.js'
+import { deployWrangler, devWrangler, READY } from './wrangler.js'
 
 const host = name => join(dirname(fileURLToPath(import.meta.url)), 'hosts', name)
 
@@ -19,15 +22,13 @@ const NO_WORKERS = /^Error: useThreads: this runtime has no workers/
 
 // ---- workerd -------------------------------------------------------------------------------------------------------------------
 
-/** What workerd answers when it serves the modules of a folder; `main` is the one that has fetch(). */
-async function ask({ programs }, folder, main, date) {
-  const files = readdirSync(folder).filter(file => /\.(js|wasm)$/.test(file)).sort((a, b) => (b === main) - (a === main))
+/** Serves the modules of a folder in workerd, `main` is the one that has fetch(), and gives the address to `use`. */
+function served({ programs }, folder, main, date, use) {
+  const files = readdirSync(folder).filter(file => /\.(js|wasm|safetensors)$/.test(file)).sort((a, b) => (b === main) - (a === main))
   writeFileSync(join(folder, 'config.capnp'), workerdConfig(files, { date }))
-  return serving(programs.workerd, ['serve', 'config.capnp', '--control-fd=1'], { cwd: folder, ready: LISTENING }, async ([, port]) => {
-    const response = await fetch(`http://127.0.0.1:${port}/`)
-    return response.text()
-  })
+  return serving(programs.workerd, ['serve', 'config.capnp', '--control-fd=1'], { cwd: folder, ready: LISTENING }, ([, port]) => use(`http://127.0.0.1:${port}/`))
 }
+const ask = (context, folder, main, date) => served(context, folder, main, date, async url => (await fetch(url)).text())
 
 const workerd = (what, { program, conditions, date, ...more }) => ({
   name: `workerd ${what}`,
@@ -43,14 +44,20 @@ const workerd = (what, { program, conditions, date, ...more }) => ({
 
 // ---- wrangler ------------------------------------------------------------------------------------------------------------------
 
-const OFFLINE = { WRANGLER_SEND_METRICS: 'false', CLOUDFLARE_CF_FETCH_ENABLED: 'false', CI: '1', NO_COLOR: '1', FORCE_COLOR: '0' }
-
-/** Command and options to start wrangler with a configuration of its own */
-function wrangler({ programs, folder, scratch }, mode, ...args) {
+/** A configuration of its own, and where wrangler runs */
+function configured({ folder, scratch }, mode) {
   const config = join(folder, `wrangler.${mode}.json`)
   writeFileSync(config, JSON.stringify({ name: 'consumer', main: `${mode}.worker.js`, compatibility_date: newest(), send_metrics: false }))
-  const env = { ...OFFLINE, XDG_CONFIG_HOME: join(scratch, 'wrangler'), WRANGLER_LOG_PATH: join(scratch, 'wrangler') }
-  return [programs.node24, [join(modules, 'wrangler/bin/wrangler.js'), ...args, '--config', config], { cwd: folder, env }]
+  return [config, { cwd: folder, state: join(scratch, `wrangler-${mode}`) }]
+}
+
+/** The service of examples/edge in the consumer's project, with its configuration */
+function copyService({ folder, scratch }) {
+  for (const part of ['edge', 'page']) cpSync(join(root, 'examples', part), join(folder, 'examples', part), { recursive: true })
+  return ['wrangler.jsonc', { cwd: join(folder, 'examples/edge'), state: join(scratch, 'wrangler-service') }]
+}
+async function expectReads(url) {
+  for (const kind of ['bytes', 'png']) if (!checkGood(kind, 0, await send(url, GOOD[kind](0)))) throw new Error(`a ${kind} read right expected`)
 }
 
 const wranglerCells = [
@@ -59,9 +66,8 @@ const wranglerCells = [
     needs: ['node24', 'workerd'],
     binary: 'relaxed',
     run: (context, mode) => {
-      const state = join(context.scratch, `wrangler-${mode}`)
-      const [command, args, options] = wrangler(context, mode, 'dev', '--ip', '127.0.0.1', '--port', '0', '--inspector-port', '0', '--persist-to', state)
-      return serving(command, args, { ...options, ready: /Ready on (http:\/\/[\d.]+:\d+)/ }, async ([, url]) => (await fetch(url)).text())
+      const [command, args, options] = devWrangler(...configured(context, mode))
+      return serving(command, args, { ...options, ready: READY }, async ([, url]) => (await fetch(url)).text())
     },
   },
   {
@@ -71,8 +77,27 @@ const wranglerCells = [
     binary: 'relaxed',
     run: async (context, mode) => {
       const outdir = join(context.folder, 'out', `wrangler-${mode}`)
-      await run(...wrangler(context, mode, 'deploy', '--dry-run', '--outdir', outdir))
+      const [config, where] = configured(context, mode)
+      await run(...deployWrangler(config, outdir, where))
       return ask(context, outdir, `${mode}.worker.js`, newest())
+    },
+  },
+  {
+    name: 'wrangler dev service',
+    needs: ['node24', 'workerd'],
+    run: context => {
+      const [command, args, options] = devWrangler(...copyService(context))
+      return serving(command, args, { ...options, ready: READY }, ([, url]) => expectReads(url))
+    },
+  },
+  {
+    name: 'wrangler deploy service',
+    needs: ['node24', 'workerd'],
+    run: async context => {
+      const outdir = join(context.folder, 'out/wrangler-service')
+      const [config, where] = copyService(context)
+      await run(...deployWrangler(config, outdir, where))
+      await served(context, outdir, 'worker.js', newest(), expectReads)
     },
   },
 ]
