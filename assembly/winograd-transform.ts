@@ -6,7 +6,7 @@
 // constants but those of G are exact.
 
 import { HALFWAY } from './blocks'
-import { scratchAt, transpose } from './microkernel'
+import { scratchAt } from './microkernel'
 
 const A1: f32 = 0.625
 const B1: f32 = 1.5
@@ -238,45 +238,28 @@ function tapsToPoints(w0: v128, w1: v128, w2: v128, y: usize, step: usize): void
 
 /** U = G w G^T of four filters of 3 x 3 taps at p0..p3, turned round if `turned`; its 36 vectors go to y, y + step, ... */
 export function tapsForward(p0: usize, p1: usize, p2: usize, p3: usize, turned: i32, y: usize, step: usize): void {
-  let t = scratchAt(HALFWAY)
-  const a0 = v128.load(p0)
-  const a1 = v128.load(p1)
-  const a2 = v128.load(p2)
-  const a3 = v128.load(p3)
-  const a01 = v128.shuffle<f32>(a0, a1, 0, 4, 1, 5)
-  const a23 = v128.shuffle<f32>(a2, a3, 0, 4, 1, 5)
-  const b01 = v128.shuffle<f32>(a0, a1, 2, 6, 3, 7)
-  const b23 = v128.shuffle<f32>(a2, a3, 2, 6, 3, 7)
-  const w0 = v128.shuffle<f32>(a01, a23, 0, 1, 4, 5)
-  const w1 = v128.shuffle<f32>(a01, a23, 2, 3, 6, 7)
-  const w2 = v128.shuffle<f32>(b01, b23, 0, 1, 4, 5)
-  const w3 = v128.shuffle<f32>(b01, b23, 2, 3, 6, 7)
-  const c0 = v128.load(p0, 16)
-  const c1 = v128.load(p1, 16)
-  const c2 = v128.load(p2, 16)
-  const c3 = v128.load(p3, 16)
-  const c01 = v128.shuffle<f32>(c0, c1, 0, 4, 1, 5)
-  const c23 = v128.shuffle<f32>(c2, c3, 0, 4, 1, 5)
-  const d01 = v128.shuffle<f32>(c0, c1, 2, 6, 3, 7)
-  const d23 = v128.shuffle<f32>(c2, c3, 2, 6, 3, 7)
-  const w4 = v128.shuffle<f32>(c01, c23, 0, 1, 4, 5)
-  const w5 = v128.shuffle<f32>(c01, c23, 2, 3, 6, 7)
-  const w6 = v128.shuffle<f32>(d01, d23, 0, 1, 4, 5)
-  const w7 = v128.shuffle<f32>(d01, d23, 2, 3, 6, 7)
-  let w8 = v128.load32_zero(p0, 32)
-  w8 = v128.load_lane<f32>(p1, w8, 1, 32)
-  w8 = v128.load_lane<f32>(p2, w8, 2, 32)
-  w8 = v128.load_lane<f32>(p3, w8, 3, 32)
-  if (turned) {
-    tapsToPoints(w8, w7, w6, t, 16)
-    tapsToPoints(w5, w4, w3, t + ROW, 16)
-    tapsToPoints(w2, w1, w0, t + 2 * ROW, 16)
-  } else {
-    tapsToPoints(w0, w1, w2, t, 16)
-    tapsToPoints(w3, w4, w5, t + ROW, 16)
-    tapsToPoints(w6, w7, w8, t + 2 * ROW, 16)
+  const start = scratchAt(HALFWAY)
+  const taps = start + 3 * ROW
+  const move = turned ? <usize>-16 : 16
+  let z = turned ? taps + 8 * 16 : taps
+  for (let i = 0; i < 9; i++) {
+    let w = v128.load32_zero(p0)
+    w = v128.load_lane<f32>(p1, w, 1)
+    w = v128.load_lane<f32>(p2, w, 2)
+    v128.store(z, v128.load_lane<f32>(p3, w, 3))
+    p0 += 4
+    p1 += 4
+    p2 += 4
+    p3 += 4
+    z += move
   }
-  const side = t + ROW
+  let t = start
+  for (z = taps; z < taps + 9 * 16; z += 48) {
+    tapsToPoints(v128.load(z), v128.load(z, 16), v128.load(z, 32), t, 16)
+    t += ROW
+  }
+  const side = start + ROW
+  t = start
   do {
     tapsToPoints(v128.load(t), v128.load(t, 96), v128.load(t, 192), y, 6 * step)
     y += step
@@ -326,11 +309,12 @@ export function pointsToFilters(x: usize, step: usize, y: usize): void {
     z += 48
     t += ROW
   } while (t < end)
-  transpose(taps, taps + 16, taps + 32, taps + 48, y, 48)
-  transpose(taps + 64, taps + 80, taps + 96, taps + 112, y + 16, 48)
-  const last = v128.load(taps, 128)
-  v128.store32_lane(y, last, 0, 32)
-  v128.store32_lane(y, last, 1, 80)
-  v128.store32_lane(y, last, 2, 128)
-  v128.store32_lane(y, last, 3, 176)
+  for (z = taps; z < taps + 9 * 16; z += 16) {
+    const w = v128.load(z)
+    v128.store32_lane(y, w, 0)
+    v128.store32_lane(y, w, 1, 48)
+    v128.store32_lane(y, w, 2, 96)
+    v128.store32_lane(y, w, 3, 144)
+    y += 4
+  }
 }
