@@ -200,7 +200,7 @@ export const RULES: { readonly [K in KernelName]?: Rule } = {
   crossEntropy: items(0, [[5, entropy], [6, entropyInner], [8, entropyInner], [9, entropyInner], [10, entropyInner]], a => 1.5 * entropy(a), 1, firstFound(0, entropyInner, 1)),
   crossEntropyGrad: items(0, [[5, entropy], [6, entropyInner], [8, entropyInner], [9, entropyInner], [10, entropy]], a => 2 * entropy(a)),
 
-  gemm: shared(a => (a[0]! * a[3]! * a[4]! * a[5]! * PRODUCT) / 1000, tilesOf, 100),
+  gemm: shared(a => (a[0]! * a[3]! * a[4]! * a[5]! * PRODUCT) / 1000, tilesOf, 1000),
   conv: shared(convTime, a => (a[0]! > 1 || a[3]! > 1 ? imagesOf(a) : Math.floor(a[2]! / 16))),
   convGradInput: shared(convTime, imagesOf),
   convGradWeight: shared(convTime, a => (a[3]! > 1 ? a[3]! : Math.ceil(Math.max(a[1]! * volume(7)(a), a[2]!) / 8)), 1000),
