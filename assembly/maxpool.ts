@@ -1,7 +1,7 @@
 // Maximum pooling over windows of up to three dimensions, four neighbouring outputs at once. Windows that reach beyond the sides
 // of the image see copies of their rows with -inf around them (3 x 3, stride 1, padding 1: 10.4 -> 5.5 ns an output).
 
-import { FREE, scratchAt } from './microkernel'
+import { EDGE, FREE, scratchAt } from './microkernel'
 import { firstBeyond, firstInside, loadCells } from './pool'
 import { storePart } from './simd'
 
@@ -12,8 +12,9 @@ const COPIES: usize = SKIPS + <usize>ROOM * 4 + 64
 
 export function maxPool(
   planes: i32, id: i32, ih: i32, iw: i32, kd: i32, kh: i32, kw: i32, od: i32, oh: i32, ow: i32,
-  sd: i32, sh: i32, sw: i32, pd: i32, ph: i32, pw: i32, dd: i32, dh: i32, dw: i32, x: usize, y: usize, winners: usize,
+  sd: i32, sh: i32, sw: i32, pd: i32, ph: i32, pw: i32, dd: i32, dh: i32, dw: i32, relu: i32, x: usize, y: usize, winners: usize,
 ): void {
+  const rectified = i32x4.splat(-relu)
   const size = <usize>(id * ih * iw) << 2
   // windows that reach beyond the sides see copies of their rows with -inf around them, if scratch has room for those
   const width = (ow - 1) * sw + (kw - 1) * dw + 1
@@ -26,7 +27,7 @@ export function maxPool(
   const flat = id == 1 && od == 1 && kd == 1 && pd == 0 && ph == 0 && pw == 0
   const pairs = flat && inside && 2 * oh <= ih && ow >= 4 && kh == 2 && kw == 2 && sh == 2 && sw == 2 && dh == 1 && dw == 1
   for (let p = 0; p < planes; p++) {
-    if (pairs && maxPairs(oh, ow, iw, x, y, winners)) {
+    if (pairs && maxPairs(oh, ow, iw, rectified, x, y, winners)) {
       x += size
       y += <usize>(oh * ow) << 2
       winners += <usize>(oh * ow) << 2
@@ -47,9 +48,9 @@ export function maxPool(
           const from = x + (<usize>cell << 2)
           if (!inside) {
             copyRows(x + (<usize>(cell + pw) << 2), layers, dd * ih * iw, rows, dh * iw, iw, pw, width, copies)
-            maxWide(ow, cell, layers, dd * ih * iw, rows, dh * iw, kw, dw, sw, copies, rows * width, width, skips, y, winners)
-          } else maxWide(ow, cell, layers, dd * ih * iw, rows, dh * iw, kw, dw, sw, from, dd * ih * iw, dh * iw, 0, y, winners)
-        } else maxSpan(0, ow, ih, iw, kw, sw, pw, dd, dh, dw, z, z0, z1, row, y0, y1, x, y, winners)
+            maxWide(ow, cell, layers, dd * ih * iw, rows, dh * iw, kw, dw, sw, copies, rows * width, width, skips, rectified, y, winners)
+          } else maxWide(ow, cell, layers, dd * ih * iw, rows, dh * iw, kw, dw, sw, from, dd * ih * iw, dh * iw, 0, rectified, y, winners)
+        } else maxSpan(0, ow, ih, iw, kw, sw, pw, dd, dh, dw, z, z0, z1, row, y0, y1, relu, x, y, winners)
         y += <usize>ow << 2
         winners += <usize>ow << 2
       }
@@ -99,7 +100,7 @@ function copyRows(
 /** Outputs from..to - 1 of a row, one by one. */
 function maxSpan(
   from: i32, to: i32, ih: i32, iw: i32, kw: i32, sw: i32, pw: i32, dd: i32, dh: i32, dw: i32,
-  z: i32, z0: i32, z1: i32, row: i32, y0: i32, y1: i32, x: usize, y: usize, winners: usize,
+  z: i32, z0: i32, z1: i32, row: i32, y0: i32, y1: i32, relu: i32, x: usize, y: usize, winners: usize,
 ): void {
   for (let ox = from; ox < to; ox++) {
     const left = ox * sw - pw
@@ -121,9 +122,21 @@ function maxSpan(
         }
       }
     }
+    if (relu) {
+      if (best <= 0) winner = -1
+      if (best < 0) best = 0
+    }
     store<f32>(y + (<usize>ox << 2), best)
     store<i32>(winners + (<usize>ox << 2), winner)
   }
+}
+
+/** Four outputs and their winners. Where `rectified` (all lanes or none), maxima below 0 are 0, and those not above it have no winner. */
+@inline
+function storeBest(best: v128, winner: v128, rectified: v128, y: usize, winners: usize): void {
+  const zero = f32x4.splat(0)
+  v128.store(y, v128.andnot(best, v128.and(f32x4.lt(best, zero), rectified)))
+  v128.store(winners, v128.or(winner, v128.and(f32x4.le(best, zero), rectified)))
 }
 
 /** Lanes in which v takes the place of best: v > best, or v is NaN and best is not. */
@@ -139,7 +152,7 @@ function wins(v: v128, best: v128): v128 {
  */
 function maxWide(
   n: i32, cell: i32, layers: i32, layerCells: i32, rows: i32, rowCells: i32, kw: i32, dw: i32, sw: i32,
-  x: usize, layerStep: i32, rowStep: i32, skips: usize, y: usize, winners: usize,
+  x: usize, layerStep: i32, rowStep: i32, skips: usize, rectified: v128, y: usize, winners: usize,
 ): void {
   const lanes = i32x4.mul(i32x4(0, 1, 2, 3), i32x4.splat(sw))
   const step = <usize>dw << 2
@@ -177,14 +190,14 @@ function maxWide(
     }
     winner = i32x4.add(winner, lanes)
     if (n < 4) {
-      storePart(y, best, n)
-      storePart(winners, winner, n)
+      storeBest(best, winner, rectified, scratchAt(EDGE), scratchAt(EDGE) + 16)
+      storePart(y, v128.load(scratchAt(EDGE)), n)
+      storePart(winners, v128.load(scratchAt(EDGE) + 16), n)
       return
     }
-    v128.store(y + (<usize>left << 2), best)
-    v128.store(winners + (<usize>left << 2), winner)
-    v128.store(y + (<usize>right << 2), bestRight)
-    v128.store(winners + (<usize>right << 2), i32x4.add(i32x4.add(winnerRight, i32x4.splat(apart)), lanes))
+    storeBest(best, winner, rectified, y + (<usize>left << 2), winners + (<usize>left << 2))
+    winnerRight = i32x4.add(i32x4.add(winnerRight, i32x4.splat(apart)), lanes)
+    storeBest(bestRight, winnerRight, rectified, y + (<usize>right << 2), winners + (<usize>right << 2))
   }
 }
 
@@ -192,7 +205,7 @@ function maxWide(
  * A plane in windows of 2 x 2 cells, two apart. False if there may be a NaN, of which these comparisons know nothing: then the
  * plane has to be done anew.
  */
-function maxPairs(oh: i32, ow: i32, iw: i32, x: usize, y: usize, winners: usize): bool {
+function maxPairs(oh: i32, ow: i32, iw: i32, rectified: v128, x: usize, y: usize, winners: usize): bool {
   const below = <usize>iw << 2
   const down = i32x4.splat(iw)
   const across = i32x4.splat(8)
@@ -218,9 +231,9 @@ function maxPairs(oh: i32, ow: i32, iw: i32, x: usize, y: usize, winners: usize)
       const right = v128.bitselect(f32x4.lt(c, d), f32x4.lt(a, b), under)
       const sum = f32x4.add(f32x4.add(a, b), f32x4.add(c, d))
       strange = v128.or(strange, f32x4.ne(sum, sum))
-      v128.store(y + (<usize>ox << 2), f32x4.pmax(upper, lower))
       // a mask that holds is -1
-      v128.store(winners + (<usize>ox << 2), i32x4.sub(i32x4.add(cells, v128.and(under, down)), right))
+      const winner = i32x4.sub(i32x4.add(cells, v128.and(under, down)), right)
+      storeBest(f32x4.pmax(upper, lower), winner, rectified, y + (<usize>ox << 2), winners + (<usize>ox << 2))
       if (ox == last) break
       ox += 4
       if (ox <= last) cells = i32x4.add(cells, across)

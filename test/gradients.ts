@@ -267,6 +267,12 @@ const table: [op: string, inputs: Input[], f: F][] = [
   ['einsum', [[2, 3], [2, 3], [2]], (a, b, c) => einsum('bi,bi,b->b', a, b, c)],
   ['rmsNorm', [[2, 2, 3], [2, 3]], (x, w) => x.rmsNorm([2, 3], w)],
   ['rmsNorm', [[3, 4]], x => x.rmsNorm([4], null, { eps: 0.1 })],
+  // few sums, none of them near a kink or a tie
+  ['conv2d', [[1, 2, 4, 3], [2, 2, 3, 2], [2]], (x, w, b) => x.conv2d(w, b, { relu: true })],
+  ['convMaxPool2d', [[1, 2, 4, 3], [2, 2, 3, 2], [2]], (x, w, b) => x.convMaxPool2d(w, b, {}, 2, { relu: true })],
+  ['convMaxPool2d', [[2, 1, 4, 4], [2, 1, 3, 3]], (x, w) => x.convMaxPool2d(w, null, {}, 2, { stride: 1, padding: 1 })],
+  ['maxPool2d', [['apart', 2, 2, 5, 5]], x => x.maxPool2d(2, { relu: true })],
+  ['linear', [[3, 4], [2, 4], [2]], (x, w, b) => x.linear(w, b, { relu: true })],
 ]
 
 /** Results without a gradient: whole numbers, comparisons, and what isn't a function of values. */
@@ -339,7 +345,8 @@ test('kernels and formulas agree on kinks, ties, infinities and NaN too', () => 
     reciprocal: x => x.reciprocal(), rsqrt: x => x.rsqrt(),
     sin: x => x.sin(), cos: x => x.cos(), powScalar: x => x.powScalar(2), silu: x => x.silu(),
     softmax: x => x.slice({ dim: 0, end: 6 }).softmax(0),
-    maxPool: x => x.reshape([1, 1, 9]).maxPool1d(3, { stride: 1 }), maximum: x => x.maximum(0),
+    maxPool: x => x.reshape([1, 1, 9]).maxPool1d(3, { stride: 1 }), reluMaxPool: x => x.reshape([1, 1, 9]).maxPool1d(3, { stride: 1, relu: true }),
+    maximum: x => x.maximum(0),
     amax: x => x.slice({ dim: 0, end: 6 }).amax(),
   }
   for (const backend of ['reference64', float32] as const) {

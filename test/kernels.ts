@@ -147,7 +147,7 @@ const SLIPS: { [K in KernelName]?: [string, (right: Kernels<number>[K]) => Kerne
       right(...args)
       const [planes, , , , , , , od, oh, ow] = args
       const n = planes * od * oh * ow
-      const y = args[20]
+      const y = args[21]
       sound.backend.write(y, sound.backend.read(y, n, 'float32').map(v => (v < 0 ? 0 : v)), 'float32')
     }],
   ],

@@ -155,7 +155,7 @@ test('pooling, strided copies, indexing and sums are adjoint in pairs', () => {
   const pairs: Record<string, [() => void, () => void]> = {
     avgPool: [() => k.avgPool(...window, 0, 1, 1, 1, 0, ax, outY), () => k.avgPoolGrad(...window, 0, 1, 1, 1, 0, ay, outX)],
     maxPool: [
-      () => k.maxPool(...window, 1, 1, 1, ax, outY, won),
+      () => k.maxPool(...window, 1, 1, 1, 0, ax, outY, won),
       () => k.maxPoolGrad(2, 42, 12, ay, won, outX),
     ],
     winners: [() => k.pickWinners(2, 42, 12, ax, won, outY), () => k.maxPoolGrad(2, 42, 12, ay, won, outX)],

@@ -38,7 +38,7 @@ export { all, allclose, any, countNonzero, isfinite, isinf, isnan, type CloseOpt
 export { linear, matmul } from './ops/matmul.js'
 export { bmm, cumprod, diff, dot, mm, mv, outer, trace, type DiffOptions } from './ops/products.js'
 export { einsum } from './ops/einsum.js'
-export { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose3d, type ConvOptions } from './ops/conv.js'
+export { conv1d, conv2d, conv3d, convMaxPool2d, convTranspose1d, convTranspose2d, convTranspose3d, type ConvOptions } from './ops/conv.js'
 export {
   adaptiveAvgPool1d, adaptiveAvgPool2d, avgPool1d, avgPool2d, avgPool3d, maxPool1d, maxPool2d, maxPool3d, type AvgPoolOptions, type MaxPoolOptions,
 } from './ops/pool.js'
@@ -68,12 +68,13 @@ import { adoptWasm, backendNamed, currentBackend } from './backends/current.js'
 import { Activation, Unary, Update } from './kernels.js'
 import { compiledBinary, createWasm, WASM_PAGES } from './backends/wasm.js'
 import { heapOf, hostMark, hostWork, memoryInUse } from './memory.js'
+import { inOrder } from './nn/module.js'
 import { randomState, restoreRandomState } from './ops/random.js'
 import * as numerics from './numerics.js'
 install()
 
 /** What hebb's other entry points need of the engine. Not part of the public interface: it may change in any release. @internal */
 export const engine = {
-  adoptWasm, apply, backendNamed, codes: { Activation, Unary, Update }, compiledBinary, createWasm, currentBackend, heapOf, hostMark, hostWork, isRecording, memoryInUse,
-  numerics, randomState, restoreRandomState, WASM_PAGES,
+  adoptWasm, apply, backendNamed, codes: { Activation, Unary, Update }, compiledBinary, createWasm, currentBackend, heapOf, hostMark, hostWork, inOrder,
+  isRecording, memoryInUse, numerics, randomState, restoreRandomState, WASM_PAGES,
 }

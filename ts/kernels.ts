@@ -148,11 +148,13 @@ export interface Kernels<B> {
   // ---- pooling; planes = n · c ---------------------------------------------------------------------------------------
   /**
    * y = maximum over each window; cells outside count as -inf; NaN wins; winners int32 = index of the first maximum
-   * within its plane of id·ih·iw (row-major window order), or -1 for a window without cells.
+   * within its plane of id·ih·iw (row-major window order), or -1 for a window without cells. With relu = 1 a y below 0 is 0,
+   * and winners are -1 where the maximum is not above 0 (but NaN): those pass no gradient on.
    */
   maxPool(
     planes: number, id: number, ih: number, iw: number, kd: number, kh: number, kw: number, od: number, oh: number, ow: number,
-    sd: number, sh: number, sw: number, pd: number, ph: number, pw: number, dd: number, dh: number, dw: number, x: B, y: B, winners: B,
+    sd: number, sh: number, sw: number, pd: number, ph: number, pw: number, dd: number, dh: number, dw: number, relu: number,
+    x: B, y: B, winners: B,
   ): void
   /** out[p, winners[p, j]] += g[p, j], out [planes, inSize] is cleared first; winners < 0 are skipped */
   maxPoolGrad(planes: number, inSize: number, outSize: number, g: B, winners: B, out: B): void

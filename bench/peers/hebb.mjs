@@ -1,6 +1,6 @@
 // hebb as one of the peers in a harness that runs the same cases on several engines. README.md says what the harness is.
 import {
-  Adam, capture, conv2d, crossEntropy, gradients, linear, matmul, maxPool2d, noGrad, parameter, SGD, steps, tensor, turn,
+  Adam, capture, conv2d, convMaxPool2d, crossEntropy, gradients, linear, matmul, maxPool2d, noGrad, parameter, SGD, steps, tensor, turn,
 } from 'hebb'
 
 /** Adds of four numbers in one turn: a training step has about as many operations */
@@ -27,10 +27,16 @@ function network(lib, net) {
     kind === 'dense' ? parameter(transposed(data, ...shape), [shape[1], shape[0]]) : parameter(data, shape))
   const forward = x => {
     let next = 0
-    for (const [kind, , , , padding] of layers) {
-      if (kind === 'dense') x = linear(x, parameters[next++], parameters[next++])
-      else if (kind === 'conv') x = conv2d(x, parameters[next++], parameters[next++], { padding })
-      else x = kind === 'relu' ? x.relu() : kind === 'pool' ? maxPool2d(x, 2) : x.flatten(1)
+    // as Sequential does: a relu, and the pool after it, in one pass with the layer before
+    for (let i = 0; i < layers.length; i++) {
+      const [kind, , , , padding] = layers[i]
+      const relu = layers[i + 1]?.[0] === 'relu'
+      const pool = relu && layers[i + 2]?.[0] === 'pool'
+      if (kind === 'dense') x = linear(x, parameters[next++], parameters[next++], { relu })
+      else if (kind !== 'conv') x = kind === 'relu' ? x.relu() : kind === 'pool' ? maxPool2d(x, 2) : x.flatten(1)
+      else if (pool) x = convMaxPool2d(x, parameters[next++], parameters[next++], { padding }, 2, { relu })
+      else x = conv2d(x, parameters[next++], parameters[next++], { padding, relu })
+      if (kind === 'dense' || kind === 'conv') i += Number(relu) + Number(kind === 'conv' && pool)
     }
     return x
   }
@@ -55,18 +61,18 @@ function resnet18(lib) {
   let seed = 200
   const conv = (o, c, k, stride) => {
     const [weight, bias] = [uniform([o, c, k, k], seed++), tensor(new Float32Array(o), [o])]
-    return x => conv2d(x, weight, bias, { stride, padding: k >> 1 })
+    return (x, relu = false) => conv2d(x, weight, bias, { stride, padding: k >> 1, relu })
   }
   const stem = conv(64, 3, 7, 2)
   const stages = [[64, 64, 1], [64, 64, 1], [64, 128, 2], [128, 128, 1], [128, 256, 2], [256, 256, 1], [256, 512, 2], [512, 512, 1]]
   const blocks = stages.map(([from, to, stride]) => {
     const [first, second] = [conv(to, from, 3, stride), conv(to, to, 3, 1)]
     const past = stride === 1 ? x => x : conv(to, from, 1, stride)
-    return x => second(first(x).relu()).add(past(x)).relu()
+    return x => second(first(x, true)).add(past(x)).relu()
   })
   const [weight, bias] = [uniform([1000, 512], 300), tensor(new Float32Array(1000), [1000])]
   return x => {
-    const start = maxPool2d(stem(x).relu(), 3, { stride: 2, padding: 1 })
+    const start = maxPool2d(stem(x, true), 3, { stride: 2, padding: 1 })
     return linear(blocks.reduce((y, block) => block(y), start).mean([2, 3]), weight, bias)
   }
 }

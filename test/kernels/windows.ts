@@ -230,7 +230,7 @@ export function* maxPool(d: Draw): Cases {
       NaN: new Float32Array(x).fill(NaN),
     }
     for (const [name, list] of Object.entries(values)) {
-      yield one(`${what} ${name}`, [...numbers, ...dilation, input(list), output(y), outputInts(y)])
+      for (const relu of [0, 1]) yield one(`${what} ${name}${relu ? ' relu' : ''}`, [...numbers, ...dilation, relu, input(list), output(y), outputInts(y)])
     }
   }
 }

@@ -1,6 +1,6 @@
 // LeNet-5, in its modern form and as it was in 1998.
 
-import { avgPool2d, cat, Conv2d, init, Linear, linear, maxPool2d, Module, parameter, type Tensor } from 'hebb'
+import { avgPool2d, cat, Conv2d, engine, init, Linear, linear, MaxPool2d, Module, parameter, ReLU, type Tensor } from 'hebb'
 
 export interface LeNet5Options {
   /** Channels of the image (default 1) */
@@ -9,6 +9,9 @@ export interface LeNet5Options {
   size?: number
   classes?: number
 }
+
+const RELU = new ReLU()
+const POOL = new MaxPool2d(2)
 
 function checkSize(name: string, size: number): void {
   if (size !== 28 && size !== 32) throw new RangeError(`${name}: images of 28 × 28 or 32 × 32 expected, got ${size} × ${size}`)
@@ -34,9 +37,8 @@ export class LeNet5 extends Module {
     this.fc3 = new Linear(84, classes)
   }
   forward(x: Tensor): Tensor {
-    x = maxPool2d(this.conv1.forward(x).relu(), 2)
-    x = maxPool2d(this.conv2.forward(x).relu(), 2).flatten(1)
-    return this.fc3.forward(this.fc2.forward(this.fc1.forward(x).relu()).relu())
+    x = engine.inOrder([this.conv1, RELU, POOL, this.conv2, RELU, POOL], x).flatten(1)
+    return engine.inOrder([this.fc1, RELU, this.fc2, RELU, this.fc3], x)
   }
 }
 

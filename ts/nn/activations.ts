@@ -11,6 +11,8 @@ export class ReLU extends Module {
     return ops.relu(x)
   }
 }
+/** Is this layer a relu and nothing else? @internal */
+export const isReLU = (layer: Module | undefined): boolean => layer instanceof ReLU && layer.forward === ReLU.prototype.forward
 /** tanh x */
 export class Tanh extends Module {
   forward(x: Tensor): Tensor {

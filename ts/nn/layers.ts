@@ -10,6 +10,7 @@ import { persistent } from '../ops/creation.js'
 import { hostWork } from '../memory.js'
 import { perDim, show, ShapeError, sizeOf, type PerDim } from '../shape.js'
 import { Tensor } from '../tensor.js'
+import { isReLU } from './activations.js'
 import { constantParameter, defaultParameter } from './init.js'
 import { Module } from './module.js'
 
@@ -30,6 +31,10 @@ export class Linear extends Module {
   }
   forward(x: Tensor): Tensor {
     return linear(x, this.weight, this.bias)
+  }
+  override forwardWith(x: Tensor, after: Module | undefined): [Tensor, number] | null {
+    if (this.forward !== Linear.prototype.forward || !isReLU(after)) return null
+    return [linear(x, this.weight, this.bias, { relu: true }), 1]
   }
   override describe(): string {
     return `${this.inFeatures}, ${this.outFeatures}${this.bias ? '' : ', { bias: false }'}`
@@ -78,6 +83,13 @@ export class Conv2d extends Conv {
   }
   forward(x: Tensor): Tensor {
     return ops.conv2d(x, this.weight, this.bias, this.options)
+  }
+  override forwardWith(x: Tensor, after: Module | undefined, afterThat: Module | undefined): [Tensor, number] | null {
+    if (this.forward !== Conv2d.prototype.forward || !isReLU(after) || this.options.relu) return null
+    if (!(afterThat instanceof MaxPool2d && afterThat.forward === MaxPool2d.prototype.forward)) {
+      return [ops.conv2d(x, this.weight, this.bias, { ...this.options, relu: true }), 1]
+    }
+    return [ops.convMaxPool2d(x, this.weight, this.bias, this.options, afterThat.kernelSize, { ...afterThat.options, relu: true }), 2]
   }
 }
 /** conv3d with weight [outChannels, inChannels / groups, kd, kh, kw] */

@@ -1,5 +1,6 @@
 // What layers and models are: parameters by name, train and eval, state dicts with PyTorch's keys, hooks.
 
+import { watcher } from '../autograd.js'
 import { Tensor } from '../tensor.js'
 import { sameShape, show, ShapeError } from '../shape.js'
 
@@ -28,6 +29,11 @@ export abstract class Module {
   #unhook: (() => unknown) | null = null
 
   abstract forward(...inputs: any[]): any
+
+  /** This layer and the first of those after it, computed together: the result, and how many of them; or null, if it can't. @internal */
+  forwardWith(_x: Tensor, _after: Module | undefined, _afterThat: Module | undefined): [result: Tensor, others: number] | null {
+    return null
+  }
 
   /** Own children by name. */
   *namedChildren(): Generator<[string, Module]> {
@@ -189,7 +195,22 @@ export class Sequential extends Module {
     for (let i = 0; i < this.layers.length; i++) yield [String(i), this.layers[i]!]
   }
   forward(x: Tensor): Tensor {
-    for (const layer of this.layers) x = layer.forward(x)
-    return x
+    return inOrder(this.layers, x)
   }
+}
+
+/**
+ * x through layers, one after the other. Those that a kernel can do in one pass are done so, unless somebody looks: a layer with hooks, or
+ * with a forward() of its own, is called by itself, and under debug.nan() all are. @internal
+ */
+export function inOrder(layers: readonly Module[], x: Tensor): Tensor {
+  for (let i = 0; i < layers.length; i++) {
+    const layer = layers[i]!
+    const together = watcher === null ? layer.forwardWith(x, layers[i + 1], layers[i + 2]) : null
+    if (together) {
+      x = together[0]
+      i += together[1]
+    } else x = layer.forward(x)
+  }
+  return x
 }

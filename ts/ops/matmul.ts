@@ -7,6 +7,7 @@ import { Tensor } from '../tensor.js'
 import { requireFloat, sumTo } from './arithmetic.js'
 import { reshape } from './layout.js'
 import { sum } from './reduce.js'
+import { rectified, rectifiedOver } from './unary.js'
 
 interface Product {
   /** Read a, b transposed, for free: [k, m] and [n, k] */
@@ -76,15 +77,16 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
   return reshape(y, y.shape.filter((_, i) => !(a.rank === 1 && i === y.rank - 2) && !(b.rank === 1 && i === y.rank - 1)))
 }
 
-const linearOp: Op<{ shape: Shape }> = {
+const linearOp: Op<{ shape: Shape; relu: boolean }> = {
   name: 'linear',
-  forward([x, w, b], { shape }) {
+  forward([x, w, b], { shape, relu }) {
     const [n, k] = w!.shape as [number, number]
     const y = new Tensor(shape, 'float32', x!.backend)
-    x!.backend.kernels.gemm(1, 0, 1, y.size / Math.max(n, 1), n, k, 1, x!.address, 0, w!.address, 0, 0, y.address, 0, b ? b.address : 0, Activation.none)
+    x!.backend.kernels.gemm(1, 0, 1, y.size / Math.max(n, 1), n, k, 1, x!.address, 0, w!.address, 0, 0, y.address, 0, b ? b.address : 0, relu ? Activation.relu : Activation.none)
     return y
   },
-  gradient(g, node) {
+  gradient(slope, node) {
+    const g = node.attrs.relu ? rectified(slope, node.output) : slope
     const [x, w, b] = node.inputs as readonly [Tensor, Tensor, Tensor?]
     const [n, k] = w.shape as [number, number]
     const rows = reshape(g, [g.size / Math.max(n, 1), n])
@@ -94,7 +96,8 @@ const linearOp: Op<{ shape: Shape }> = {
       b && node.needs(2) ? sum(rows, 0) : null,
     ]
   },
-  fused(g, node) {
+  fused(slope, node) {
+    const g = node.attrs.relu ? rectifiedOver(slope, node.output) : slope
     const [x, w, b] = node.inputs as readonly [Tensor, Tensor, Tensor?]
     const [n, k] = w.shape as [number, number]
     const m = g.size / Math.max(n, 1)
@@ -108,11 +111,15 @@ const linearOp: Op<{ shape: Shape }> = {
     return [gx, gw, gb]
   },
 }
+export interface LinearOptions {
+  /** max(0, y), in the same pass (default false): what relu() would give, but that its operand is not kept */
+  relu?: boolean
+}
 /**
  * x wᵀ + b. x: [..., in], weight: [out, in], bias: [out]
  * @throws ShapeError if x's last size is not the weight's `in`
  */
-export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null): Tensor {
+export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, { relu = false }: LinearOptions = {}): Tensor {
   requireFloat('linear', x, weight)
   if (weight.rank !== 2) throw new ShapeError(`linear: a weight [out, in] expected, got ${show(weight.shape)}`)
   const [n, k] = weight.shape as [number, number]
@@ -121,5 +128,5 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null): Tensor 
     throw new ShapeError(`linear: x ${show(x.shape)} has ${x.shape.at(-1) ?? 1} features, but weight ${show(weight.shape)} takes ${k}${flat}`)
   }
   if (bias && (bias.rank !== 1 || bias.size !== n)) throw new ShapeError(`linear: weight ${show(weight.shape)} needs a bias of ${n}, got ${show(bias.shape)}`)
-  return apply(linearOp, bias ? [x, weight, bias] : [x, weight], { shape: [...x.shape.slice(0, -1), n] })
+  return apply(linearOp, bias ? [x, weight, bias] : [x, weight], { shape: [...x.shape.slice(0, -1), n], relu })
 }

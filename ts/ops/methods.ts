@@ -5,7 +5,7 @@ import { Tensor } from '../tensor.js'
 import { add, sub, mul, div, pow, maximum, minimum, eq, ne, lt, le, gt, ge, where, maskedFill } from './arithmetic.js'
 import { roll, repeat, repeatInterleave, movedim, unbind, diagonal, diag } from './arrange.js'
 import { scaledDotProductAttention, multiHeadAttention } from './attention.js'
-import { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose3d } from './conv.js'
+import { conv1d, conv2d, conv3d, convMaxPool2d, convTranspose1d, convTranspose2d, convTranspose3d } from './conv.js'
 import { gather, indexSelect, embedding, oneHot } from './indexing.js'
 import { interpolate } from './interpolate.js'
 import {
@@ -55,7 +55,7 @@ function clone(x: Tensor): Tensor {
 export const methods = {
   backward, requiresGradient, detach, clone,
   add, sub, mul, div, pow, maximum, minimum, eq, ne, lt, le, gt, ge, where, maskedFill,
-  conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose3d,
+  conv1d, conv2d, conv3d, convMaxPool2d, convTranspose1d, convTranspose2d, convTranspose3d,
   gather, indexSelect, embedding, oneHot,
   reshape, flatten, unsqueeze, squeeze, permute, transpose, slice, narrow, select, flip, expand, pad, tril, triu, split, chunk,
   mseLoss, l1Loss, smoothL1Loss, huberLoss, bceLoss, bceWithLogits, nllLoss, hingeEmbeddingLoss, hingeLoss, multiMarginLoss, klDiv, crossEntropy,

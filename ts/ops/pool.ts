@@ -7,7 +7,7 @@ import { requireFloat } from './arithmetic.js'
 import { matmul } from './matmul.js'
 import { transpose } from './layout.js'
 
-interface Windows {
+export interface Windows {
   planes: number
   input: number[]
   kernel: number[]
@@ -16,6 +16,8 @@ interface Windows {
   padding: number[]
   dilation: number[]
   shape: Shape
+  /** max(0, y) */
+  relu: boolean
 }
 const size = (d: readonly number[]): number => d[0]! * d[1]! * d[2]!
 type Six = [number, number, number, number, number, number]
@@ -29,23 +31,28 @@ export interface PoolOptions {
   ceilMode?: boolean
 }
 
-function windows(name: string, rank: number, x: Tensor, kernelSize: PerDim, options: PoolOptions & { dilation?: PerDim }): Windows {
+function windows(name: string, rank: number, x: Tensor, kernelSize: PerDim, options: MaxPoolOptions): Windows {
   requireFloat(name, x)
-  if (x.rank !== rank + 2 && x.rank !== rank + 1) throw new ShapeError(`${name}: x [n, c, ${rank} sizes] expected, got ${show(x.shape)}`)
+  return windowsOf(name, rank, x.shape, kernelSize, options)
+}
+/** Windows over an image of shape x. @internal */
+export function windowsOf(name: string, rank: number, x: Shape, kernelSize: PerDim, options: MaxPoolOptions): Windows {
+  if (x.length !== rank + 2 && x.length !== rank + 1) throw new ShapeError(`${name}: x [n, c, ${rank} sizes] expected, got ${show(x)}`)
   const kernel = perDim(name, 'kernelSize', kernelSize, rank, 1)
   const stride = perDim(name, 'stride', options.stride ?? kernelSize, rank, 1)
   const padding = perDim(name, 'padding', options.padding ?? 0, rank, 0)
   const dilation = perDim(name, 'dilation', options.dilation ?? 1, rank, 1)
   if (padding.some((p, i) => 2 * p > kernel[i]!)) throw new ShapeError(`${name}: padding of at most half the kernel ${show(kernel)} expected, got ${show(padding)}`)
-  const input = x.shape.slice(-rank)
+  const input = x.slice(-rank)
   const output = input.map((d, i) => windowCount(d, kernel[i]!, stride[i]!, padding[i]!, padding[i]!, dilation[i]!, options.ceilMode))
-  if (output.some(d => d < 1)) throw new ShapeError(`${name}: a window of ${show(kernel)} is larger than x ${show(x.shape)}`)
-  const lead = x.shape.slice(0, -rank)
+  if (output.some(d => d < 1)) throw new ShapeError(`${name}: a window of ${show(kernel)} is larger than x ${show(x)}`)
+  const lead = x.slice(0, -rank)
   return {
     planes: lead.reduce((n, d) => n * d, 1),
     input: padFront(input, 3, 1), kernel: padFront(kernel, 3, 1), output: padFront(output, 3, 1),
     stride: padFront(stride, 3, 1), padding: padFront(padding, 3, 0), dilation: padFront(dilation, 3, 1),
     shape: [...lead, ...output],
+    relu: options.relu ?? false,
   }
 }
 
@@ -55,16 +62,21 @@ const maxPoolOp: Op<Windows> = {
     const y = new Tensor(q.shape, 'float32', x!.backend)
     const winners = new Tensor(q.shape, 'int32', x!.backend)
     saved.push(winners)
-    x!.backend.kernels.maxPool(
-      q.planes, ...([...q.input, ...q.kernel] as Six), ...([...q.output, ...q.stride, ...q.padding] as Nine),
-      ...(q.dilation as [number, number, number]), x!.address, y.address, winners.address,
-    )
+    pickMaxima(x!, q, y, winners)
     return y
   },
-  gradient(g, { inputs: [x], attrs: q, saved: [winners] }) {
-    return [apply(spreadOp, [g, winners!], { planes: q.planes, inSize: size(q.input), outSize: size(q.output), x: x!.shape, y: q.shape })]
-  },
+  gradient: (g, { inputs: [x], attrs, saved: [winners] }) => [spread(g, winners!, attrs, x!.shape)],
 }
+/** y = max(x) over windows, and the winners of each. @internal */
+export function pickMaxima(x: Tensor, q: Windows, y: Tensor, winners: Tensor): void {
+  x.backend.kernels.maxPool(
+    q.planes, ...([...q.input, ...q.kernel] as Six), ...([...q.output, ...q.stride, ...q.padding] as Nine),
+    ...(q.dilation as [number, number, number]), q.relu ? 1 : 0, x.address, y.address, winners.address,
+  )
+}
+/** dL/dx of shape x, where `winners` won, from g = dL/dy, differentiable. @internal */
+export const spread = (g: Tensor, winners: Tensor, q: Windows, x: Shape): Tensor =>
+  apply(spreadOp, [g, winners], { planes: q.planes, inSize: size(q.input), outSize: size(q.output), x, y: q.shape })
 
 /** With the winners fixed, pooling picks elements and its gradient puts them back: a linear pair. */
 interface Pick {
@@ -95,6 +107,8 @@ const pickOp: Op<Pick> = {
 
 export interface MaxPoolOptions extends PoolOptions {
   dilation?: PerDim
+  /** max(0, y), in the same pass (default false): what relu() before or after would give, but that its result is not kept */
+  relu?: boolean
 }
 const maxPool = (name: string, rank: number) => (x: Tensor, kernelSize: PerDim, options: MaxPoolOptions = {}): Tensor =>
   apply(maxPoolOp, [x], windows(name, rank, x, kernelSize, options))
@@ -163,7 +177,7 @@ export function meanOverNeighbours(x: Tensor, size: number): Tensor {
   const inner = sizeOf(x.shape.slice(2))
   return apply(avgPoolOp, [x], {
     planes: n, input: [c, 1, inner], kernel: [size, 1, 1], output: [c, 1, inner], stride: [1, 1, 1], padding: [Math.floor(size / 2), 0, 0],
-    dilation: [1, 1, 1], shape: x.shape, countIncludePad: true, divisorOverride: size, x: x.shape,
+    dilation: [1, 1, 1], shape: x.shape, relu: false, countIncludePad: true, divisorOverride: size, x: x.shape,
   })
 }
 

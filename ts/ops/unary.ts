@@ -97,6 +97,14 @@ const sigmoidOp = unaryOp('sigmoid', Unary.sigmoid, (g, _x, y) => mul(g, mul(y, 
 export const sigmoid = (x: Tensor): Tensor => sigmoidOp(x)
 
 const reluOp = unaryOp('relu', Unary.relu, (g, x) => where(le(x, 0), 0, g))
+/** dL/dx of y = relu(x) from g = dL/dy and y: positive, or NaN, where x is. @internal */
+export const rectified = (g: Tensor, y: Tensor): Tensor => where(le(y, 0), 0, g)
+/** The same by the kernel, over g where nobody else reads it. @internal */
+export function rectifiedOver(g: Tensor, y: Tensor): Tensor {
+  const out = g.buffer.owners === 1 ? g : new Tensor(g.shape, 'float32', g.backend)
+  y.backend.kernels.unaryGrad(Unary.relu, y.size, 0, 0, y.address, y.address, g.address, out.address)
+  return out
+}
 /** max(0, x); gradient 0 at 0 */
 export const relu = (x: Tensor): Tensor => reluOp(x)
 

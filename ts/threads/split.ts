@@ -205,7 +205,7 @@ export const RULES: { readonly [K in KernelName]?: Rule } = {
   convGradInput: shared(convTime, imagesOf),
   convGradWeight: shared(convTime, a => (a[3]! > 1 ? a[3]! : Math.ceil(Math.max(a[1]! * volume(7)(a), a[2]!) / 8)), 1000),
 
-  maxPool: items(0, [[19, volume(1)], [20, volume(7)], [21, volume(7)]], a => 0.5 * volume(7)(a) * volume(4)(a)),
+  maxPool: items(0, [[20, volume(1)], [21, volume(7)], [22, volume(7)]], a => 0.5 * volume(7)(a) * volume(4)(a)),
   maxPoolGrad: items(0, [[3, a => a[2]!], [4, a => a[2]!], [5, a => a[1]!]], a => 0.2 * a[1]! + a[2]!),
   pickWinners: items(0, [[3, a => a[1]!], [4, a => a[2]!], [5, a => a[2]!]], a => a[2]!),
   avgPool: items(0, [[21, volume(1)], [22, volume(7)]], a => 0.5 * volume(7)(a) * volume(4)(a)),

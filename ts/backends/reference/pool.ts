@@ -6,7 +6,7 @@ import type { Memory } from './memory.js'
 type Pooling = Pick<Kernels<number>, 'maxPool' | 'maxPoolGrad' | 'pickWinners' | 'avgPool' | 'avgPoolGrad'>
 
 export const pooling = (memory: Memory): Pooling => ({
-  maxPool(planes, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw, x, y, winners) {
+  maxPool(planes, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw, relu, x, y, winners) {
     const inPlane = id * ih * iw
     const xs = memory.floats(x, planes * inPlane)
     const ys = memory.floats(y, planes * od * oh * ow)
@@ -36,8 +36,8 @@ export const pooling = (memory: Memory): Pooling => ({
                 }
               }
             }
-            ys[at] = most
-            won[at++] = winner
+            ys[at] = relu && most < 0 ? 0 : most
+            won[at++] = relu && most <= 0 ? -1 : winner
           }
   },
 
