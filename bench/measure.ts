@@ -34,7 +34,7 @@ export interface Measured extends Timing {
 
 /** Bytes of a training step's own tensors: without weights, gradients, the optimizer's state and the batch */
 export interface Memory {
-  /** After the forward pass, when all activations that the backward pass needs are alive */
+  /** Activations at the widest point of the forward pass */
   live: number
   /** The most at once */
   peak: number
