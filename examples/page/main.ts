@@ -157,8 +157,8 @@ function take(report: Report): void {
   draw(report)
   find<HTMLProgressElement>('progress').value = (report.loss.at(-1)?.[0] ?? 0) / EPOCHS
   const right = report.accuracy.at(-1)
-  const speed = `${Math.round(report.imagesPerSecond)} images a second`
-  course.textContent = `Epoch ${report.epoch} of ${report.epochs}, ${speed}${right ? `, ${percent(right[1])} right` : ''}`
+  const speed = `${Math.round(report.imagesPerSecond).toLocaleString('en')} images/s`
+  course.textContent = `Epoch ${report.epoch} of ${report.epochs}: ${speed}${right ? `, ${percent(right[1])} right` : ''}`
   look(false).catch(fail)
 }
 function finish(outcome: Outcome): void {
