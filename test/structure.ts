@@ -9,8 +9,10 @@ import { dirname, join, posix } from 'node:path'
 import { transformSync } from 'esbuild'
 
 const read = (file: string) => readFileSync(file, 'utf8')
+/** Without what tools leave in folders of theirs, .wrangler for instance */
 const filesIn = (folder: string) =>
-  (existsSync(folder) ? readdirSync(folder, { recursive: true }) as string[] : []).map(f => posix.join(folder, f.replaceAll('\\', '/'))).sort()
+  (existsSync(folder) ? readdirSync(folder, { recursive: true }) as string[] : [])
+    .map(f => posix.join(folder, f.replaceAll('\\', '/'))).filter(f => !/\/\./.test(f)).sort()
 const SOURCES = filesIn('ts').filter(f => f.endsWith('.ts') && !f.endsWith('.d.ts'))
 
 // ---- imports -------------------------------------------------------------------------------------------------------------
