@@ -43,8 +43,8 @@ async function measured() {
     { what: 'relaxed.wasm, gzip', size: zipped(dist('relaxed.wasm')), budget: 34 * KB, aim: 18 * KB },
     { what: 'simd.wasm, gzip', size: zipped(dist('simd.wasm')), budget: 34 * KB, aim: 18 * KB },
     { what: 'an import that is not used', size: await unusedImport(), budget: 100 },
-    { what: 'the whole package as published', size, budget: 1024 * KB },
-    { what: 'the whole package, unpacked', size: unpackedSize, budget: 1500 * KB, aim: 1024 * KB },
+    { what: 'the whole package as published', size, budget: 400 * KB },
+    { what: 'the whole package, unpacked', size: unpackedSize, budget: 1024 * KB },
   ]
 }
 
