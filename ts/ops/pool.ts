@@ -107,7 +107,10 @@ const pickOp: Op<Pick> = {
 
 export interface MaxPoolOptions extends PoolOptions {
   dilation?: PerDim
-  /** max(0, y), in the same pass (default false): what relu() before or after would give, but that its result is not kept */
+  /**
+   * max(0, y), in the same pass (default false): what relu() after it would give, but that its result is not kept; relu() before it gives
+   * the same but for the sign of a zero and for windows without a cell of x (−∞ there, 0 here)
+   */
   relu?: boolean
 }
 const maxPool = (name: string, rank: number) => (x: Tensor, kernelSize: PerDim, options: MaxPoolOptions = {}): Tensor =>
