@@ -56,7 +56,7 @@ test('a binary runs in a memory that it is given', () => {
 
 // ---- how binaries are made small ----------------------------------------------------------------------------------------
 
-const { arranged } = (await import(pathToFileURL('scripts/arrange.js').href)) as { arranged(module: Uint8Array): Uint8Array }
+const { arranged } = (await import(pathToFileURL('scripts/arrange.js').href)) as { arranged(module: Uint8Array): Uint8Array<ArrayBuffer> }
 
 /** A module with functions one() = 1, two() = one() + one() and lanes() = a lane of four 2.5, in that order */
 const SMALL = [
@@ -67,7 +67,7 @@ const SMALL = [
 test('a module with its functions in another order and shorter constants computes the same', () => {
   const module = Buffer.from(SMALL)
   const other = arranged(module)
-  const results = (bytes: Uint8Array) => {
+  const results = (bytes: BufferSource) => {
     const { one, two, lanes } = new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports as Record<string, () => number>
     return [one!(), two!(), lanes!()]
   }
