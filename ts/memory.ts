@@ -185,12 +185,13 @@ export function closeScope(scope: Scope): void {
 function sortOut(scope: Scope, owned: Owned[]): void {
   const { loop } = scope
   if (loop && owned.length === 0) loop.bare = true
-  const doubt = owned.splice(ownOf(scope, owned)).filter(thing => !thing.kept && !thing.freed)
+  const takeFrom = (i: number) => owned.splice(i).filter(thing => !thing.kept && !thing.freed)
+  const doubt = takeFrom(ownOf(scope, owned))
   if (collects && (scope.first || scope.crossed || scope.parked !== opened || loop?.shared)) for (const thing of doubt) thing.moveTo(null)
   else if (loop) loop.leave(scope, doubt)
   else owned.push(...doubt)
   // without a batch, the first thing too may be of another task: that of the same breath, or one known to be there
-  if (loop && scope.batch === 0 && (scope.first || loop.shared || loop.bare)) loop.leave(scope, owned.splice(0).filter(thing => !thing.kept && !thing.freed))
+  if (loop && scope.batch === 0 && (scope.first || loop.shared || loop.bare)) loop.leave(scope, takeFrom(0))
 }
 
 /**
