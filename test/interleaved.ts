@@ -269,6 +269,42 @@ if (!without) for (const [name, loop] of Object.entries(inLoop)) {
   })
 }
 
+/** In no loop; its tensors lie, unused, till the network or a timer answers, long after a loop that waits for microtasks only has ended. */
+async function letsLie(breaths: number): Promise<number> {
+  for (let i = 0; i < breaths; i++) await null
+  const image = tensor([1, 2, 3])
+  const scaled = image.mul(2)
+  await timer(5)
+  return scaled.add(image).sum().item()
+}
+if (!without) for (const [name, loop] of Object.entries(inLoop)) {
+  test(`a tensor that lies while ${name} beside it runs to its end: made in any breath, begun first or second`, async () => {
+    const before = live()
+    for (const pause of Object.values(WAITS)) for (let breaths = 0; breaths < 12; breaths++) {
+      const alone = await loop(pause)
+      assert.equal(await Promise.all([loop(pause), letsLie(breaths)]), [alone, 18], `${breaths} breaths later`)
+      assert.equal(await Promise.all([letsLie(breaths), loop(pause)]), [18, alone], `${breaths} breaths later`)
+    }
+    await settle()
+    assert.is(live(), before)
+  })
+}
+if (!without) {
+  test('a tensor made in the same breath as a loop of a single turn', async () => {
+    for (const pause of Object.values(WAITS)) for (const things of [0, 1, 2]) {
+      const once = async () => {
+        for (const i of steps(1)) {
+          const made = Array.from({ length: things }, (_, k) => tensor([i + k]))
+          await pause(0)
+          assert.equal(made.map(t => t.item()), Array.from(made.keys()))
+        }
+      }
+      assert.equal(await Promise.all([once(), letsLie(0)]), [undefined, 18])
+      assert.equal(await Promise.all([letsLie(0), once()]), [18, undefined])
+    }
+  })
+}
+
 /** Trains for `turns` turns with a microtask in each; calls `look` in each. */
 async function longer(seed: number, turns: number, look: (turn: number) => void): Promise<void> {
   const model = net(seed)

@@ -1,13 +1,14 @@
 // When linear memory is freed: the turns and scopes that own tensors, and the recorder that a captured step puts in between.
 // docs/memory.md explains the rules.
 
-import { Arena, isReal, type Buffer } from './arena.js'
+import { Arena, isReal, memoryLimit, type Buffer } from './arena.js'
 import type { Backend } from './kernels.js'
 
 /** What a scope frees when it closes. */
 export interface Owned {
   kept: boolean
   readonly freed: boolean
+  readonly bytes: number
   /** What ops have connected it with, among what the same scope owns; null: nothing yet */
   kin: Kin | null
   release(by: Scope | string): void
@@ -82,8 +83,18 @@ export class Scope {
   }
 }
 
-/** For so many turns of a loop, what one of them may not have made itself waits for a sign that another task did. */
+/** For so many turns of a loop, what one of them may not have made itself waits at least for a sign that another task did. */
 const PATIENCE = 4
+/** What is more likely another's waits on, till the loop ends, while no more than so many things and bytes do (an eighth of a memory limit). */
+const WAITING = 256
+const WAITING_BYTES = 16 << 20
+
+/** Of a turn that is over: things that wait. Foreign ones were made after its own, the others are its own if the turn made anything before it waited. */
+interface Left {
+  turn: Scope
+  things: Owned[]
+  foreign: boolean
+}
 
 /** A loop, and what its turns that awaited leave behind. */
 class Loop {
@@ -91,12 +102,13 @@ class Loop {
   shared = false
   /** A turn that awaited had made nothing before: so what others own may be of other tasks from the first on. */
   bare = false
-  readonly #left: { turn: Scope; things: Owned[] }[] = []
+  turns = 0
+  #left: Left[] = []
 
-  /** Free these some turns later; but if another task uses one, it made that, and all that is connected with it. */
-  leave(turn: Scope, things: Owned[]): void {
+  /** Free these later; but if another task uses one, it made that, and all that is connected with it. */
+  leave(turn: Scope, things: Owned[], foreign: boolean): void {
     if (things.length === 0) return
-    this.#left.push({ turn, things })
+    this.#left.push({ turn, things, foreign })
     for (const thing of things) {
       thing.wait(() => {
         this.shared = true
@@ -106,16 +118,38 @@ class Loop {
     }
   }
 
-  /** Turn `n` is over (Infinity: all of them). */
-  free(n: number): void {
-    while (this.#left.length > 0 && this.#left[0]!.turn.turn <= n - PATIENCE) {
-      const { turn, things } = this.#left.shift()!
-      for (let i = things.length - 1; i >= 0; i--) {
-        const thing = things[i]!
+  /** A turn is over: free what has waited long enough, the newest foreign things last. */
+  turn(): void {
+    if (this.#left.length === 0) return
+    let [count, bytes] = [0, 0]
+    const room = Math.min(WAITING_BYTES, memoryLimit() / 8)
+    const left = this.#left.filter(({ things }) => things.some(thing => thing.waits))
+    this.#left = []
+    for (let i = left.length - 1; i >= 0; i--) {
+      const { turn, things, foreign } = left[i]!
+      for (const thing of things) {
         if (!thing.waits) continue
-        if (this.bare && turn.batch === 0) thing.moveTo(null)
-        else thing.release(turn)
+        count++
+        bytes += thing.bytes
       }
+      if (turn.turn > this.turns - 1 - PATIENCE || (foreign && count <= WAITING && bytes <= room)) this.#left.unshift(left[i]!)
+      else this.#free(left[i]!, false)
+    }
+  }
+
+  /** The loop is over. */
+  end(): void {
+    // of a single turn nobody knows whether it made anything before it waited
+    for (const left of this.#left.reverse()) this.#free(left, collects && (left.foreign || this.turns === 1))
+    this.#left = []
+  }
+
+  #free({ turn, things }: Left, toCollector: boolean): void {
+    for (let i = things.length - 1; i >= 0; i--) {
+      const thing = things[i]!
+      if (!thing.waits) continue
+      if (toCollector || (this.bare && turn.batch === 0)) thing.moveTo(null)
+      else thing.release(turn)
     }
   }
 }
@@ -188,10 +222,10 @@ function sortOut(scope: Scope, owned: Owned[]): void {
   const takeFrom = (i: number) => owned.splice(i).filter(thing => !thing.kept && !thing.freed)
   const doubt = takeFrom(ownOf(scope, owned))
   if (collects && (scope.first || scope.crossed || scope.parked !== opened || loop?.shared)) for (const thing of doubt) thing.moveTo(null)
-  else if (loop) loop.leave(scope, doubt)
+  else if (loop) loop.leave(scope, doubt, true)
   else owned.push(...doubt)
   // without a batch, the first thing too may be of another task: that of the same breath, or one known to be there
-  if (loop && scope.batch === 0 && (scope.first || loop.shared || loop.bare)) loop.leave(scope, takeFrom(0))
+  if (loop && scope.batch === 0 && (scope.first || loop.shared || loop.bare)) loop.leave(scope, takeFrom(0), false)
 }
 
 /**
@@ -237,14 +271,15 @@ export function* turns<T>(label: string, values: Iterable<T>): Generator<T, void
         const { value, done } = source.next()
         if (done) return
         scope.batch = scope.owned.length
+        loop.turns++
         yield value
       } finally {
         closeScope(scope)
-        loop.free(turn)
+        loop.turn()
       }
     }
   } finally {
-    loop.free(Infinity)
+    loop.end()
     source.return?.()
   }
 }

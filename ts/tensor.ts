@@ -203,6 +203,11 @@ export class Tensor implements Owned {
     return this.#used !== null
   }
 
+  /** @internal */
+  get bytes(): number {
+    return this.#buffer.bytes
+  }
+
   /** True once its memory has been given back. */
   get freed(): boolean {
     return this.#gone !== null && this.#used === null
