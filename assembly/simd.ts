@@ -13,10 +13,8 @@
 @inline export function mul(a: v128, b: v128): v128 { return f32x4.mul(a, b) }
 @inline export function div(a: v128, b: v128): v128 { return f32x4.div(a, b) }
 
-/** a b + c; fused where the binary is built with relaxed SIMD */
-@inline export function madd(a: v128, b: v128, c: v128): v128 {
-  return ASC_FEATURE_RELAXED_SIMD ? f32x4.relaxed_madd(a, b, c) : f32x4.add(f32x4.mul(a, b), c)
-}
+/** a b + c; fused in the relaxed binary, of which unpack.ts makes the plain one by a multiplication and an addition in its place */
+@inline export function madd(a: v128, b: v128, c: v128): v128 { return f32x4.relaxed_madd(a, b, c) }
 
 /** mask ? a : b, lane by lane */
 @inline export function choose(mask: v128, a: v128, b: v128): v128 { return v128.bitselect(a, b, mask) }

@@ -1,5 +1,5 @@
-// The unpacker of the other modules, a module of its own: undoes scripts/pack.js. Its memory holds the models, then the text from
-// TEXT on, and then what it unpacks.
+// The unpacker of the kernels, a module of its own: undoes scripts/pack.js, and makes the binary with plain SIMD of the one with relaxed
+// SIMD. Its memory holds the models, then the text from TEXT on, and then what it unpacks.
 
 /** Where the text begins, six bits a character; before it lie the models. */
 export const TEXT: usize = 24576
@@ -135,4 +135,94 @@ export function unpack(size: i32, out: usize): void {
     // byte by byte: a match may reach into what it makes
     for (const until = out + n; out < until; out++) store<u8>(out, load<u8>(out - d0))
   }
+}
+
+// ---- plain SIMD ----------------------------------------------------------------------------------------------------------
+
+/** The section of a module that holds functions */
+const CODE: i32 = 10
+/** local.get, and drop */
+const GET: u32 = 0x20
+const DROP: u32 = 0x1a
+/** f32x4.relaxed_madd, three bytes, which scripts/arrange.js found nowhere else in the functions */
+const MADD: u32 = 0x0285fd
+/** What does the same with two roundings, local.set t, f32x4.mul, local.get t, f32x4.add: its first eight bytes with t = 0, and the last two */
+const MUL_ADD: u64 = 0xfd0020_01e6fd0021
+const ADD_END: u32 = 0x01e4
+const T_TWICE: u64 = 0x1_00000000_0100
+
+let read: usize = 0
+
+/** The LEB128 number at `read` */
+function leb(): u32 {
+  let value: u32 = 0
+  let shift = 0
+  let byte: u32
+  do {
+    byte = load<u8>(read++)
+    value |= (byte & 127) << shift
+    shift += 7
+  } while (byte > 127)
+  return value
+}
+
+/** A size in four bytes, whatever it is: sections and functions grow. */
+@inline
+function storeSize(at: usize, n: u32): void {
+  store<u32>(at, n & 127 | (n >> 7 & 127) << 8 | (n >> 14 & 127) << 16 | n >> 21 << 24 | 0x808080)
+}
+
+/** Copies what lies before `end`; if `t` >= 0, with a multiplication and an addition through local variable t for every relaxed_madd. */
+function copyUpTo(end: usize, t: i32, out: usize): usize {
+  while (read < end) {
+    if (t >= 0 && (load<u32>(read) & 0xffffff) == MADD) {
+      store<u64>(out, MUL_ADD + T_TWICE * t)
+      store<u16>(out, ADD_END, 8)
+      read += 3
+      out += 10
+    } else store<u8>(out++, load<u8>(read++))
+  }
+  return out
+}
+
+/**
+ * Writes the module at from..end-1 to `out` on, its relaxed instructions replaced by plain ones. Functions that have some begin with
+ * local.get t, drop, where t is a local variable to be used. Returns the end of what it wrote.
+ */
+export function plain(from: usize, end: usize, out: usize): usize {
+  read = from
+  out = copyUpTo(from + 8, -1, out)
+  while (read < end) {
+    const section: i32 = load<u8>(read)
+    store<u8>(out, section)
+    read++
+    const size = leb()
+    const next = read + size
+    const sizeAt = out + 1
+    out += 5
+    if (section == CODE) {
+      const first = read
+      const count = leb()
+      const second = read
+      read = first
+      out = copyUpTo(second, -1, out)
+      for (let f: u32 = 0; f < count; f++) {
+        const bytes = leb()
+        const start = read
+        for (let groups = leb(); groups > 0; groups--) {
+          leb()
+          read++
+        }
+        const head = load<u32>(read)
+        const t: i32 = (head & 0xff00ff) == (GET | DROP << 16) ? head >> 8 & 127 : -1
+        read = start
+        const begun = out + 4
+        out = copyUpTo(start + bytes, t, begun)
+        storeSize(begun - 4, <u32>(out - begun))
+      }
+    }
+    out = copyUpTo(next, -1, out)
+    storeSize(sizeAt, <u32>(out - sizeAt - 4))
+  }
+  return out
 }

@@ -1,7 +1,7 @@
 // Rewrites a WebAssembly module so that it packs better (kernels: by an eighth): functions that look alike come one after another, where a
 // compressor remembers them, local variables have the numbers that their like had before, and constants of four equal lanes are written once
-// and splat. What is computed stays the same.
-import { CALL, F32X4_SPLAT, F32_CONST, V128_CONST, VECTOR, endOf, skipLeb } from './instructions.js'
+// and splat. What is computed stays the same. Functions with relaxed_madd are prepared for assembly/unpack.ts, which replaces it.
+import { CALL, F32X4_SPLAT, F32_CONST, RELAXED_MADD, V128_CONST, VECTOR, endOf, skipLeb } from './instructions.js'
 import { leb, number } from './leb.js'
 import { renumbered } from './locals.js'
 
@@ -33,6 +33,35 @@ function rewritten(body, numbers) {
     }
   }
   return Buffer.concat([...pieces, body.subarray(copied)])
+}
+
+const V128 = 0x7b
+const LOCAL_GET = 0x20
+const DROP = 0x1a
+const MADD = Buffer.from([VECTOR, ...leb(RELAXED_MADD)])
+
+/**
+ * A function with relaxed_madd gets one more local variable, and begins by naming it: local.get, drop. What replaces the instruction
+ * uses it, and looks for the instruction's bytes alone.
+ */
+function prepared(body, parameters) {
+  let [groups, at] = number(body, 0)
+  const declarations = number(body, 0)[1]
+  let locals = parameters
+  for (let i = 0; i < groups; i++) {
+    const [count, type] = number(body, at)
+    locals += count
+    at = type + 1
+  }
+  const code = body.subarray(at)
+  let uses = 0
+  for (let i = 0; i < code.length; i = endOf(code, i)) if (MADD.equals(code.subarray(i, i + MADD.length))) uses++
+  let found = 0
+  for (let i = code.indexOf(MADD); i >= 0; i = code.indexOf(MADD, i + 1)) found++
+  if (found > uses) throw new Error('the bytes of relaxed_madd in a number of the kernels, where they would be replaced: write the number otherwise')
+  if (uses === 0) return body
+  if (locals > 127) throw new Error(`${locals} local variables in a function with relaxed_madd: at most 127 expected`)
+  return Buffer.concat([Buffer.from(leb(groups + 1)), body.subarray(declarations, at), Buffer.from([1, V128, LOCAL_GET, locals, DROP]), code])
 }
 
 /** Bytes that have to look alike, and bytes before a function among which they are looked for */
@@ -132,11 +161,8 @@ function importsFunctions(content) {
   }).some(item => item[skipName(item, skipName(item, 0))] === FUNCTION)
 }
 
-/**
- * What becomes of a module: the old number of each function, and the functions in that order. `model`: that of a module of the same source,
- * for which another one's functions shall look alike.
- */
-function arrangement(bytes, model) {
+/** The module, functions in another order and constants written shorter. Its functions must not lie in tables, and it must import none. */
+export function arranged(bytes) {
   const sections = sectionsOf(bytes)
   const contentOf = id => sections.find(section => section.id === id)?.content
   for (const id of [START, ELEMENTS]) if (contentOf(id)) throw new Error(`section ${id} in the kernels: it would have to be rewritten`)
@@ -145,23 +171,13 @@ function arrangement(bytes, model) {
     const [size, start] = number(code, at)
     return start + size
   }).map(item => item.subarray(number(item, 0)[1]))
-  // inlining may have left another number of functions
-  const like = model?.order.length === bodies.length ? model : null
-  const order = like?.order ?? orderOf(bodies)
+  const order = orderOf(bodies)
   const places = new Map(order.map((old, place) => [old, place]))
   const numbers = index => places.get(index)
   const types = itemsOf(contentOf(FUNCTIONS), skipLeb)
-  const parameters = parameterCounts(contentOf(TYPES))
-  const code = renumbered(order.map(old => rewritten(bodies[old], numbers)), order.map(old => parameters[number(types[old], 0)[0]]), like?.code)
-  return { sections, order, numbers, types, code }
-}
-
-/**
- * The module, functions in another order and constants written shorter. Its functions must not lie in tables, and it must import none.
- * @param twin a module of the same source that is arranged too and packed together with this one
- */
-export function arranged(bytes, twin = null) {
-  const { sections, order, numbers, types, code } = arrangement(bytes, twin && arrangement(twin, null))
+  const counts = parameterCounts(contentOf(TYPES))
+  const parameters = order.map(old => counts[number(types[old], 0)[0]])
+  const code = renumbered(order.map(old => rewritten(bodies[old], numbers)), parameters).map((body, i) => prepared(body, parameters[i]))
   const rewrite = {
     [FUNCTIONS]: () => vector(order.map(old => types[old])),
     [EXPORTS]: content => vector(itemsOf(content, (list, at) => skipLeb(list, skipName(list, at) + 1)).map(item => {

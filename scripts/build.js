@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { arranged } from './arrange.js'
 import { packedText } from './pack.js'
+import { UNPACKER, plain } from './plain.js'
 import { importedKernels, inlinedKernels, kernelModules, namedClasses } from './plugins.js'
 import { root } from './root.js'
 
@@ -25,33 +26,21 @@ const shared = {
   legalComments: 'none',
 }
 
-/** The compiled forms of the kernels: targets of asconfig.json. The one that most runtimes take comes first: others are unpacked after it. */
+/** The compiled forms of the kernels. The relaxed one is compiled and packed; plain() makes the other of it, here and at run time. */
 const BINARIES = ['relaxed', 'simd']
-const plainFile = name => `build/wasm/${name}.wasm`
+const binaryFile = name => join(root, `build/wasm/${name}.wasm`)
 /** What buildKernels() writes last */
 export const KERNELS = 'build/wasm/kernels.json'
-/** What unpacks them from their text */
-const UNPACKER = 'build/wasm/unpack.wasm'
 
 export async function buildKernels() {
   mkdirSync(join(root, 'build/wasm'), { recursive: true })
   const unpacker = ['assembly/unpack.ts', '--config', 'none', '--runtime', 'stub', '--noAssert', '-O3', '--shrinkLevel', '1', '--use', 'abort=', '--enable', 'simd']
-  await Promise.all([...BINARIES.map(name => compile('--target', name)), compile(...unpacker, '-o', UNPACKER)])
-  const [relaxed, simd] = BINARIES.map(name => readFileSync(join(root, plainFile(name))))
-  writeFileSync(join(root, plainFile('relaxed')), arranged(relaxed, simd))
-  writeFileSync(join(root, plainFile('simd')), arranged(simd))
-  packKernels()
-}
-
-/** Packs the binaries into one text. To get one of them those before it are unpacked too. */
-function packKernels() {
-  const binaries = BINARIES.map(name => readFileSync(join(root, plainFile(name))))
-  const places = {}
-  let end = 0
-  BINARIES.forEach((name, i) => (places[`${name}.wasm`] = [end, (end += binaries[i].length)]))
-  const text = packedText(Buffer.concat(binaries))
-  const unpacker = readFileSync(join(root, UNPACKER)).toString('hex')
-  writeFileSync(join(root, KERNELS), JSON.stringify({ places, unpacker, text }))
+  await Promise.all([compile('--target', 'relaxed'), compile(...unpacker, '-o', UNPACKER)])
+  const relaxed = arranged(readFileSync(binaryFile('relaxed')))
+  writeFileSync(binaryFile('relaxed'), relaxed)
+  writeFileSync(binaryFile('simd'), plain(relaxed))
+  const parts = { size: relaxed.length, unpacker: readFileSync(join(root, UNPACKER)).toString('hex'), text: packedText(relaxed) }
+  writeFileSync(join(root, KERNELS), JSON.stringify(parts))
 }
 
 /** Runs AssemblyScript's compiler; several may run at a time. */
@@ -88,7 +77,7 @@ export async function buildLibrary() {
   written('kernels.workerd.js', kernelModules('', BINARIES))
   // the bundlers that know ?module compile with the Node.js they run on, and Node 20 knows no relaxed SIMD
   written('kernels.edge.js', kernelModules('?module', ['simd']))
-  for (const name of BINARIES) copyFileSync(join(root, plainFile(name)), join(root, 'build/dist', `${name}.wasm`))
+  for (const name of BINARIES) copyFileSync(binaryFile(name), join(root, 'build/dist', `${name}.wasm`))
 }
 
 /** Programs and tests for Node; they import the library as its users do. */

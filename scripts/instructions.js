@@ -17,6 +17,7 @@ const BULK = 0xfc
 export const VECTOR = 0xfd
 export const V128_CONST = 12
 export const F32X4_SPLAT = 19
+export const RELAXED_MADD = 261
 /** Instructions without immediates: unreachable, nop, else, end, return, drop, select, numeric ones */
 const plain = op => op <= 0x01 || op === 0x05 || op === 0x0b || op === 0x0f || op === 0x1a || op === 0x1b || (op >= 0x45 && op <= 0xc4)
 export const within = (op, [first, last]) => op >= first && op <= last

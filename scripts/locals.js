@@ -92,20 +92,12 @@ function note(code, around, seen, numberOf) {
   })
 }
 
-/**
- * Functions with new numbers of locals. `parameters`, whose numbers stay, are how many each has; `models`, if there are some, functions
- * with such numbers already, each of which its namesake shall look like.
- */
-export function renumbered(bodies, parameters, models) {
-  let seen = new Map()
+/** Functions with new numbers of locals. `parameters`, whose numbers stay, are how many each has. */
+export function renumbered(bodies, parameters) {
+  const seen = new Map()
   return bodies.map((body, f) => {
     const { types, code } = decoded(body)
     const around = surroundings(code)
-    if (models) {
-      const model = decoded(models[f]).code
-      seen = new Map()
-      note(model, surroundings(model), seen, local => local)
-    }
     const numbers = newNumbers(votesFor(code, parameters[f], around, seen), parameters[f], types.length)
     const numberOf = local => numbers.get(local) ?? local
     note(code, around, seen, numberOf)

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { root } from './root.js'
 
-/** A .wasm import is a function that compiles the binary from text inlined in the file, which build.js has packed with its twin. */
+/** A .wasm import is a function that compiles the binary from text inlined in the file, which build.js has packed. */
 export const inlinedKernels = {
   name: 'inlined kernels',
   setup(build) {
@@ -14,12 +14,11 @@ export const inlinedKernels = {
       return { contents: `export const text = "${text}"\nexport const unpacker = "${unpacker}"`, watchFiles: [path] }
     })
     build.onLoad({ filter: /\.wasm$/ }, ({ path }) => {
-      const file = basename(path)
       const packed = join(root, 'build/wasm/kernels.json')
-      const [start, end] = JSON.parse(readFileSync(packed, 'utf8')).places[file]
+      const { size } = JSON.parse(readFileSync(packed, 'utf8'))
       const contents = `import { text, unpacker } from ${JSON.stringify(`packed:${packed}`)}
 import { compileInlined } from './inlined.ts'
-export default rewritten => compileInlined(text, unpacker, ${start}, ${end}, ${file === 'relaxed.wasm'}, rewritten)`
+export default rewritten => compileInlined(text, unpacker, ${size}, ${basename(path) === 'relaxed.wasm'}, rewritten)`
       return { contents, ...inside, watchFiles: [packed] }
     })
   },

@@ -3,11 +3,14 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { compiledBinary, createWasm } from '../ts/backends/wasm.js'
 
-const { packedText } = (await import(pathToFileURL('scripts/pack.js').href)) as { packedText(bytes: Uint8Array): string }
+const script = (name: string) => import(pathToFileURL(`scripts/${name}.js`).href) as Promise<any>
+const { packedText } = (await script('pack')) as { packedText(bytes: Uint8Array): string }
 
 /** f32x4.relaxed_madd in a module of its own, as in ts/backends/inlined.ts */
 const MADD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 1, 123, 0, 3, 2, 1, 0, 10, 14, 1, 12, 0, 32, 0, 32, 0, 32, 0, 253, 133, 2, 26, 11]
@@ -56,7 +59,8 @@ test('a binary runs in a memory that it is given', () => {
 
 // ---- how binaries are made small ----------------------------------------------------------------------------------------
 
-const { arranged } = (await import(pathToFileURL('scripts/arrange.js').href)) as { arranged(module: Uint8Array): Uint8Array<ArrayBuffer> }
+const { arranged } = (await script('arrange')) as { arranged(module: Uint8Array): Uint8Array<ArrayBuffer> }
+const { plain } = (await script('plain')) as { plain(module: Uint8Array): Uint8Array<ArrayBuffer> }
 
 /** A module with functions one() = 1, two() = one() + one() and lanes() = a lane of four 2.5, in that order */
 const SMALL = [
@@ -77,6 +81,45 @@ test('a module with its functions in another order and shorter constants compute
   const unknown = Buffer.from(module)
   unknown[module.indexOf(106)] = 0xd0
   assert.throws(() => arranged(unknown), /instruction 0xd0 in the kernels/)
+})
+
+/** What asc makes of a source with relaxed SIMD */
+function compiled(source: string): Buffer {
+  const folder = mkdtempSync(join(tmpdir(), 'hebb-binaries-'))
+  try {
+    writeFileSync(join(folder, 'source.ts'), source)
+    const options = ['--config', 'none', '--runtime', 'stub', '-O3', '--enable', 'simd', '--enable', 'relaxed-simd', '-o', join(folder, 'out.wasm')]
+    execFileSync(process.execPath, ['node_modules/assemblyscript/bin/asc.js', join(folder, 'source.ts'), ...options])
+    return readFileSync(join(folder, 'out.wasm'))
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+test('plain SIMD is relaxed SIMD with two roundings, in functions small and large', () => {
+  const lanes = (body: string) => `(a: f32, b: f32, c: f32): f32 { ${body} }`
+  // nested, 200 in a row, and none at all
+  const source = `
+    @inline function madd(a: f32, b: f32, c: f32): v128 { return f32x4.relaxed_madd(f32x4.splat(a), f32x4.splat(b), f32x4.splat(c)) }
+    export function none${lanes('return a * b - c')}
+    export function nested${lanes('return f32x4.extract_lane(f32x4.relaxed_madd(madd(a, b, c), madd(b, c, a), madd(c, a, b)), 1)')}
+    export function row${lanes(`let s = f32x4.splat(c)
+    ${'s = f32x4.relaxed_madd(s, f32x4.splat(a), f32x4.splat(b))\n'.repeat(200)}
+    return f32x4.extract_lane(s, 3)`)}`
+  const { none, nested, row } = new WebAssembly.Instance(new WebAssembly.Module(plain(arranged(compiled(source))))).exports as Record<
+    string, (a: number, b: number, c: number) => number
+  >
+  const { fround } = Math
+  const madd = (a: number, b: number, c: number) => fround(fround(a * b) + c)
+  const [a, b, c] = [fround(0.7), fround(-1.3), fround(0.9)]
+  assert.is(none!(a, b, c), fround(fround(a * b) - c))
+  assert.is(nested!(a, b, c), madd(madd(a, b, c), madd(b, c, a), madd(c, a, b)))
+  assert.is(row!(a, b, c), Array(200).fill(0).reduce(s => madd(s, a, b), c))
+})
+
+test('a number that looks like the instruction to be replaced is refused', () => {
+  // relaxed_madd is fd 85 02, and so is 33533
+  assert.throws(() => arranged(compiled('export function number(): i32 { return 33533 }')), /the bytes of relaxed_madd in a number of the kernels/)
 })
 
 // ---- how binaries get into the one file ----------------------------------------------------------------------------------
@@ -110,8 +153,6 @@ test('what is packed comes out again: noise, runs, text, far and long repeats, n
     assert.equal(Buffer.from(unpacked(text, bytes.length)).equals(bytes), true, name)
     assert.match(text, /^[#-[\]-c]+$/, 'nothing in it needs an escape')
   }
-  // a beginning alone, as for the first of several binaries
-  assert.equal(Buffer.from(unpacked(packedText(source), 1000)).equals(source.subarray(0, 1000)), true)
 })
 
 test.run()

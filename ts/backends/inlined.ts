@@ -1,5 +1,5 @@
 // Compiled kernels as text in the library's one file: what the modules that the build makes of .wasm imports call. scripts/pack.js
-// packs the text, and a WebAssembly module of one kilobyte unpacks it.
+// packs the text, and a small WebAssembly module unpacks it.
 
 /** Makes another module of one, both as bytes. */
 export type Rewriting = (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>
@@ -9,6 +9,8 @@ interface Unpacker {
   /** Where the text goes */
   TEXT: WebAssembly.Global
   unpack(size: number, out: number): void
+  /** Returns its end */
+  plain(from: number, end: number, out: number): number
 }
 
 /** (module (func (param v128) (drop (f32x4.relaxed_madd …)))): tells whether the relaxed binary is worth unpacking */
@@ -26,23 +28,27 @@ const digit = (text: string, i: number): number => {
 }
 
 /**
- * The module of bytes start..end-1 of a packed text.
+ * The module that a text of `size` bytes was packed from.
  * @param unpacker the module of assembly/unpack.ts in hexadecimal
+ * @param relaxed as it is; otherwise with plain SIMD in place of relaxed SIMD
  * @param rewritten what is compiled in their stead
  * @throws Error where there is no WebAssembly, no SIMD of that kind, or compiling is forbidden
  */
 export function compileInlined(
-  text: string, unpacker: string, start: number, end: number, relaxed: boolean, rewritten: Rewriting = bytes => bytes,
+  text: string, unpacker: string, size: number, relaxed: boolean, rewritten: Rewriting = bytes => bytes,
 ): WebAssembly.Module {
   if (relaxed && !WebAssembly.validate(new Uint8Array(RELAXED))) throw new Error('no relaxed SIMD here')
   const code = new Uint8Array(unpacker.length / 2)
   for (let i = 0; i < code.length; i++) code[i] = (digit(unpacker, 2 * i) << 4) | digit(unpacker, 2 * i + 1)
-  const { memory, TEXT, unpack } = new WebAssembly.Instance(new WebAssembly.Module(code)).exports as unknown as Unpacker
+  const { memory, TEXT, unpack, plain } = new WebAssembly.Instance(new WebAssembly.Module(code)).exports as unknown as Unpacker
   const from = TEXT.value as number
   // a zero between them: the byte before the first
-  const out = from + text.length + 1
-  memory.grow(Math.ceil((out + end + SLACK - memory.buffer.byteLength) / PAGE))
+  let start = from + text.length + 1
+  let end = start + size
+  // the plain form is less than half as long again
+  memory.grow(Math.ceil((end + SLACK + 1.5 * size - memory.buffer.byteLength) / PAGE))
   new TextEncoder().encodeInto(text, new Uint8Array(memory.buffer, from))
-  unpack(end, out)
-  return new WebAssembly.Module(rewritten(new Uint8Array(memory.buffer, out + start, end - start)))
+  unpack(size, start)
+  if (!relaxed) end = plain(start, end, (start = end))
+  return new WebAssembly.Module(rewritten(new Uint8Array(memory.buffer, start, end - start)))
 }
