@@ -121,7 +121,7 @@ async function main() {
   await runAll(first, 1)
   if (all.every(r => r.name === 'types' || r.failed === 0)) {
     // what takes longest begins first
-    const rest = files.filter(f => !isFirst(f)).sort((a, b) => /\blong\.ts$/.test(b) - /\blong\.ts$/.test(a))
+    const rest = files.filter(f => !isFirst(f)).sort((a, b) => /\b(long|ulp)\.ts$/.test(b) - /\b(long|ulp)\.ts$/.test(a))
     await runAll(rest.filter(f => !isTimed(f)), AT_ONCE)
     await runAll(rest.filter(isTimed), 1)
   } else console.log('tiny failed: the other files were not run')
