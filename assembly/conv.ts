@@ -304,9 +304,9 @@ function panelTiles(
     const h = panelRow(rows, panels, p + 1) - i
     const at = <usize>i * ys
     const s = start + <usize>i * startStep
-    if (!direct) apartTile(left, right, h, a, a + step, b, start ? s : 0, startStep, y + at, ys, low)
-    else if (start) tileRows(h, a, a + step, b, s, s + 16, startStep, y0 + at, y1 + at, ys, low)
-    else tileRows(h, a, a + step, b, y0 + at, y1 + at, ys, y0 + at, y1 + at, ys, low)
+    if (!direct) apartTile(left, right, h, step, a + step, b, start ? s : 0, startStep, y + at, ys, low)
+    else if (start) tileRows(h, step, a + step, b, s, s + 16, startStep, y0 + at, y1 + at, ys, low)
+    else tileRows(h, step, a + step, b, y0 + at, y1 + at, ys, y0 + at, y1 + at, ys, low)
     a += step
   }
 }
@@ -321,11 +321,11 @@ function outOf(left: Half, right: Half, i: i32): i32 {
 
 /** A tile some of whose columns are missing or lie in different images goes through scratch. */
 function apartTile(
-  left: Half, right: Half, rows: i32, a: usize, ae: usize, b: usize, start: usize, startStep: usize,
+  left: Half, right: Half, rows: i32, length: usize, ae: usize, b: usize, start: usize, startStep: usize,
   y: usize, ys: usize, low: f32,
 ): void {
   const tile = scratchAt(EDGE)
-  if (start) tileRows(rows, a, ae, b, start, start + 16, startStep, tile, tile + 16, 32, low)
+  if (start) tileRows(rows, length, ae, b, start, start + 16, startStep, tile, tile + 16, 32, low)
   else {
     for (let i = 0; i < NR; i++) {
       const out = outOf(left, right, i)
@@ -334,7 +334,7 @@ function apartTile(
       const to = tile + (<usize>i << 2)
       for (let r: usize = 0; r < <usize>rows; r++) store<f32>(to + (r << 5), load<f32>(from + r * ys))
     }
-    tileRows(rows, a, ae, b, tile, tile + 16, 32, tile, tile + 16, 32, low)
+    tileRows(rows, length, ae, b, tile, tile + 16, 32, tile, tile + 16, 32, low)
   }
   for (let i = 0; i < NR; i++) {
     const out = outOf(left, right, i)

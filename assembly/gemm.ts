@@ -158,9 +158,9 @@ export function block(
     for (let p = 0; p < panels; p++) {
       const rows = least + <i32>(p < taller)
       const ae = ap + stepA
-      if (columns < NR || columnStep != 4) edge(rows, columns, ap, ae, b, start ? from : 0, startRow, cp, rowStep, columnStep, low)
-      else if (start) tileRows(rows, ap, ae, b, from, from + 16, startRow, cp, cp + 16, rowStep, low)
-      else tileRows(rows, ap, ae, b, cp, cp + 16, rowStep, cp, cp + 16, rowStep, low)
+      if (columns < NR || columnStep != 4) edge(rows, columns, stepA, ae, b, start ? from : 0, startRow, cp, rowStep, columnStep, low)
+      else if (start) tileRows(rows, stepA, ae, b, from, from + 16, startRow, cp, cp + 16, rowStep, low)
+      else tileRows(rows, stepA, ae, b, cp, cp + 16, rowStep, cp, cp + 16, rowStep, low)
       ap = ae
       cp += <usize>rows * rowStep
       from += <usize>rows * startRow
@@ -173,17 +173,17 @@ export function block(
 
 /** A tile of fewer than 8 columns, or one that is stored turned, goes through scratch: nothing beyond C is written. */
 function edge(
-  rows: i32, columns: i32, a: usize, ae: usize, b: usize, start: usize, startRow: usize,
+  rows: i32, columns: i32, length: usize, ae: usize, b: usize, start: usize, startRow: usize,
   c: usize, rowStep: usize, columnStep: usize, low: f32,
 ): void {
   const tile = scratchAt(EDGE)
-  if (start) tileRows(rows, a, ae, b, start, start + 16, startRow, tile, tile + 16, 32, low)
+  if (start) tileRows(rows, length, ae, b, start, start + 16, startRow, tile, tile + 16, 32, low)
   else {
     for (let r: usize = 0; r < <usize>rows; r++) {
       const to = tile + (r << 5)
       for (let j: usize = 0; j < <usize>columns; j++) store<f32>(to + (j << 2), load<f32>(c + r * rowStep + j * columnStep))
     }
-    tileRows(rows, a, ae, b, tile, tile + 16, 32, tile, tile + 16, 32, low)
+    tileRows(rows, length, ae, b, tile, tile + 16, 32, tile, tile + 16, 32, low)
   }
   for (let r: usize = 0; r < <usize>rows; r++) {
     const from = tile + (r << 5)
