@@ -8,7 +8,7 @@ import { correlatePlanes, planeWeights, suitsPlanes } from './depthwise'
 import { unary } from './elementwise'
 import { copyFrames, layFrame } from './frame'
 import { part } from './gemm'
-import { EDGE, MR, NR, clearZeros, panelRow, scratchAt, tileRows } from './microkernel'
+import { EDGE, MR, NR, clearZeros, panelRow, scratchAt, tilePanels, tileRows } from './microkernel'
 import { addLanes, suitsLaneSums } from './lanegrad'
 import { LANES, correlateLanes, imagesInLanes } from './lanes'
 import { FEW, inRows, nearRows } from './near'
@@ -295,19 +295,19 @@ function panelTiles(
   left: Half, right: Half, rows: i32, panels: i32, k: i32, a: usize, b: usize, start: usize, startStep: usize,
   y: usize, ys: usize, low: f32,
 ): void {
-  const step = <usize>k << 4
-  const direct = left.whole && right.whole
-  const y0 = y + (<usize>left.lane(0).out << 2)
-  const y1 = y + (<usize>right.lane(0).out << 2)
+  const length = <usize>k << 4
+  if (left.whole && right.whole) {
+    const y0 = y + (<usize>left.lane(0).out << 2)
+    const y1 = y + (<usize>right.lane(0).out << 2)
+    if (start) tilePanels(rows, panels, length, a, b, start, start + 16, startStep, y0, y1, ys, low)
+    else tilePanels(rows, panels, length, a, b, y0, y1, ys, y0, y1, ys, low)
+    return
+  }
   for (let p = 0; p < panels; p++) {
     const i = panelRow(rows, panels, p)
     const h = panelRow(rows, panels, p + 1) - i
-    const at = <usize>i * ys
-    const s = start + <usize>i * startStep
-    if (!direct) apartTile(left, right, h, step, a + step, b, start ? s : 0, startStep, y + at, ys, low)
-    else if (start) tileRows(h, step, a + step, b, s, s + 16, startStep, y0 + at, y1 + at, ys, low)
-    else tileRows(h, step, a + step, b, y0 + at, y1 + at, ys, y0 + at, y1 + at, ys, low)
-    a += step
+    a += length
+    apartTile(left, right, h, length, a, b, start ? start + <usize>i * startStep : 0, startStep, y + <usize>i * ys, ys, low)
   }
 }
 
@@ -325,7 +325,7 @@ function apartTile(
   y: usize, ys: usize, low: f32,
 ): void {
   const tile = scratchAt(EDGE)
-  if (start) tileRows(rows, length, ae, b, start, start + 16, startStep, tile, tile + 16, 32, low)
+  if (start) tileRows(rows, 1, length, ae, b, start, start + 16, startStep, tile, tile + 16, 32, low)
   else {
     for (let i = 0; i < NR; i++) {
       const out = outOf(left, right, i)
@@ -334,7 +334,7 @@ function apartTile(
       const to = tile + (<usize>i << 2)
       for (let r: usize = 0; r < <usize>rows; r++) store<f32>(to + (r << 5), load<f32>(from + r * ys))
     }
-    tileRows(rows, length, ae, b, tile, tile + 16, 32, tile, tile + 16, 32, low)
+    tileRows(rows, 1, length, ae, b, tile, tile + 16, 32, tile, tile + 16, 32, low)
   }
   for (let i = 0; i < NR; i++) {
     const out = outOf(left, right, i)

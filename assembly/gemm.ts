@@ -6,7 +6,7 @@
 import { Activation, Unary } from './codes'
 import { unary } from './elementwise'
 import { FEW, rowProducts } from './gemv'
-import { EDGE, FREE, MR, NR, clearZeros, scratchAt, tileRows } from './microkernel'
+import { EDGE, FREE, MR, NR, clearZeros, panelRow, scratchAt, tilePanels, tileRows } from './microkernel'
 import { packA, packB } from './pack'
 import { shareEnd, shareStart } from './share'
 
@@ -145,48 +145,41 @@ export function block(
   m: i32, panels: i32, n: i32, k: i32, a: usize, b: usize, start: usize, startRow: usize, startColumn: usize,
   c: usize, rowStep: usize, columnStep: usize, low: f32,
 ): void {
-  const stepA = <usize>k << 4
-  const stepB = <usize>k << 5
-  // panelRow's heights without its divisions, which cost as much as two turns of a tile
-  const least = m / panels
-  const taller = m % panels
+  const length = <usize>k << 4
   for (let j = 0; j < n; j += NR) {
     const columns = min(NR, n - j)
-    let ap = a
-    let cp = c
-    let from = start
-    for (let p = 0; p < panels; p++) {
-      const rows = least + <i32>(p < taller)
-      const ae = ap + stepA
-      if (columns < NR || columnStep != 4) edge(rows, columns, stepA, ae, b, start ? from : 0, startRow, cp, rowStep, columnStep, low)
-      else if (start) tileRows(rows, stepA, ae, b, from, from + 16, startRow, cp, cp + 16, rowStep, low)
-      else tileRows(rows, stepA, ae, b, cp, cp + 16, rowStep, cp, cp + 16, rowStep, low)
-      ap = ae
-      cp += <usize>rows * rowStep
-      from += <usize>rows * startRow
-    }
-    b += stepB
+    if (columns < NR || columnStep != 4) edges(m, panels, columns, length, a, b, start, startRow, c, rowStep, columnStep, low)
+    else if (start) tilePanels(m, panels, length, a, b, start, start + 16, startRow, c, c + 16, rowStep, low)
+    else tilePanels(m, panels, length, a, b, c, c + 16, rowStep, c, c + 16, rowStep, low)
+    b += length << 1
     c += <usize>NR * columnStep
     if (start) start += <usize>NR * startColumn
   }
 }
 
-/** A tile of fewer than 8 columns, or one that is stored turned, goes through scratch: nothing beyond C is written. */
-function edge(
-  rows: i32, columns: i32, length: usize, ae: usize, b: usize, start: usize, startRow: usize,
+/** Tiles of fewer than 8 columns, or ones that are stored turned, go through scratch: nothing beyond C is written. */
+function edges(
+  m: i32, panels: i32, columns: i32, length: usize, a: usize, b: usize, start: usize, startRow: usize,
   c: usize, rowStep: usize, columnStep: usize, low: f32,
 ): void {
   const tile = scratchAt(EDGE)
-  if (start) tileRows(rows, length, ae, b, start, start + 16, startRow, tile, tile + 16, 32, low)
-  else {
-    for (let r: usize = 0; r < <usize>rows; r++) {
-      const to = tile + (r << 5)
-      for (let j: usize = 0; j < <usize>columns; j++) store<f32>(to + (j << 2), load<f32>(c + r * rowStep + j * columnStep))
+  for (let p = 0; p < panels; p++) {
+    const rows = panelRow(m, panels, p + 1) - panelRow(m, panels, p)
+    a += length
+    if (start) {
+      tileRows(rows, 1, length, a, b, start, start + 16, startRow, tile, tile + 16, 32, low)
+      start += <usize>rows * startRow
+    } else {
+      for (let r: usize = 0; r < <usize>rows; r++) {
+        const to = tile + (r << 5)
+        for (let j: usize = 0; j < <usize>columns; j++) store<f32>(to + (j << 2), load<f32>(c + r * rowStep + j * columnStep))
+      }
+      tileRows(rows, 1, length, a, b, tile, tile + 16, 32, tile, tile + 16, 32, low)
     }
-    tileRows(rows, length, ae, b, tile, tile + 16, 32, tile, tile + 16, 32, low)
-  }
-  for (let r: usize = 0; r < <usize>rows; r++) {
-    const from = tile + (r << 5)
-    for (let j: usize = 0; j < <usize>columns; j++) store<f32>(c + r * rowStep + j * columnStep, load<f32>(from + (j << 2)))
+    for (let r: usize = 0; r < <usize>rows; r++) {
+      const from = tile + (r << 5)
+      for (let j: usize = 0; j < <usize>columns; j++) store<f32>(c + r * rowStep + j * columnStep, load<f32>(from + (j << 2)))
+    }
+    c += <usize>rows * rowStep
   }
 }

@@ -45,26 +45,21 @@ export function packB(transB: i32, n: i32, k: i32, b: usize, ldb: i32, y: usize)
   for (let j = 0; j < n; j += NR) {
     if (transB) {
       const last = b + <usize>(n - 1) * step
-      let r0 = b + <usize>j * step
-      let r1 = min(r0 + step, last)
-      let r2 = min(r1 + step, last)
-      let r3 = min(r2 + step, last)
-      let r4 = min(r3 + step, last)
-      let r5 = min(r4 + step, last)
-      let r6 = min(r5 + step, last)
-      let r7 = min(r6 + step, last)
-      for (let i = 0; i < k; i += 4) {
-        const z = y + (<usize>i << 5)
-        transpose(r0, r1, r2, r3, z, 32)
-        transpose(r4, r5, r6, r7, z + 16, 32)
-        r0 += 16
-        r1 += 16
-        r2 += 16
-        r3 += 16
-        r4 += 16
-        r5 += 16
-        r6 += 16
-        r7 += 16
+      // four rows at a time: the addresses of eight don't fit into V8's registers
+      for (let h = 0; h < NR; h += 4) {
+        let r0 = min(b + <usize>(j + h) * step, last)
+        let r1 = min(r0 + step, last)
+        let r2 = min(r1 + step, last)
+        let r3 = min(r2 + step, last)
+        let z = y + (<usize>h << 2)
+        for (let i = 0; i < k; i += 4) {
+          transpose(r0, r1, r2, r3, z, 32)
+          r0 += 16
+          r1 += 16
+          r2 += 16
+          r3 += 16
+          z += 128
+        }
       }
       y += <usize>k << 5
     } else {
