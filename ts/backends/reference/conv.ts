@@ -13,106 +13,71 @@ const first = (stride: number, shift: number) => Math.max(0, Math.ceil(-shift / 
 const end = (out: number, size: number, stride: number, shift: number) =>
   Math.min(out, Math.floor((size - 1 - shift) / stride) + 1)
 
+/**
+ * Visits all that a convolution multiplies, a row of outputs at a time: the weight at w joins `count` outputs from y on with inputs from x on,
+ * sw apart. An output meets its weights in their order, a weight its outputs in theirs.
+ */
+function walk(
+  n: number, c: number, o: number, groups: number, id: number, ih: number, iw: number, kd: number, kh: number, kw: number,
+  od: number, oh: number, ow: number, sd: number, sh: number, sw: number, pd: number, ph: number, pw: number,
+  dd: number, dh: number, dw: number, visit: (x: number, w: number, y: number, count: number) => void,
+): void {
+  const channels = c / groups
+  for (let image = 0; image < n; image++)
+    for (let to = 0; to < o; to++)
+      for (let from = 0, w = to * channels * kd * kh * kw; from < channels; from++) {
+        const plane = image * c + Math.floor(to / (o / groups)) * channels + from
+        for (let ud = 0; ud < kd; ud++)
+          for (let uh = 0; uh < kh; uh++)
+            for (let uw = 0; uw < kw; uw++, w++) {
+              const [shiftD, shiftH, shiftW] = [ud * dd - pd, uh * dh - ph, uw * dw - pw]
+              const start = first(sw, shiftW)
+              const count = end(ow, iw, sw, shiftW) - start
+              for (let zd = first(sd, shiftD); zd < end(od, id, sd, shiftD); zd++)
+                for (let zh = first(sh, shiftH); zh < end(oh, ih, sh, shiftH); zh++) {
+                  const row = (plane * id + zd * sd + shiftD) * ih + zh * sh + shiftH
+                  visit(row * iw + start * sw + shiftW, w, (((image * o + to) * od + zd) * oh + zh) * ow + start, count)
+                }
+            }
+      }
+}
+
 export const convolution = (memory: Memory): Convolution => ({
   conv(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw, x, w, _filters, bias, activation, y) {
-    const inPlane = id * ih * iw
-    const outPlane = od * oh * ow
-    const channels = c / groups
-    const xs = memory.floats(x, n * c * inPlane)
-    const ws = memory.floats(w, o * channels * kd * kh * kw)
-    const ys = memory.floats(y, n * o * outPlane)
+    const plane = od * oh * ow
+    const xs = memory.floats(x, n * c * id * ih * iw)
+    const ws = memory.floats(w, ((o * c) / groups) * kd * kh * kw)
     const added = memory.floats(bias, o)
+    const sums = new Float64Array(n * o * plane)
+    if (bias) for (let i = 0; i < n * o; i++) sums.fill(added[i % o]!, i * plane, (i + 1) * plane)
+    walk(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw, (xAt, wAt, yAt, count) => {
+      const weight = ws[wAt]!
+      for (let i = 0; i < count; i++) sums[yAt + i]! += weight * xs[xAt + i * sw]!
+    })
     const activate = ACTIVATION[activation]
-    const plane = new Float64Array(outPlane)
-    for (let image = 0; image < n; image++)
-      for (let to = 0; to < o; to++) {
-        plane.fill(bias ? added[to]! : 0)
-        const group = Math.floor(to / (o / groups))
-        for (let from = 0; from < channels; from++) {
-          const input = (image * c + group * channels + from) * inPlane
-          for (let ud = 0; ud < kd; ud++)
-            for (let uh = 0; uh < kh; uh++)
-              for (let uw = 0; uw < kw; uw++) {
-                const weight = ws[(((to * channels + from) * kd + ud) * kh + uh) * kw + uw]!
-                const shiftD = ud * dd - pd
-                const shiftH = uh * dh - ph
-                const shiftW = uw * dw - pw
-                const endW = end(ow, iw, sw, shiftW)
-                for (let zd = first(sd, shiftD); zd < end(od, id, sd, shiftD); zd++)
-                  for (let zh = first(sh, shiftH); zh < end(oh, ih, sh, shiftH); zh++) {
-                    const xRow = input + ((zd * sd + shiftD) * ih + zh * sh + shiftH) * iw + shiftW
-                    const yRow = (zd * oh + zh) * ow
-                    for (let zw = first(sw, shiftW); zw < endW; zw++) plane[yRow + zw]! += weight * xs[xRow + zw * sw]!
-                  }
-              }
-        }
-        const output = (image * o + to) * outPlane
-        for (let i = 0; i < outPlane; i++) ys[output + i] = activate(plane[i]!)
-      }
+    memory.floats(y, sums.length).set(sums.map(sum => activate(sum)))
   },
 
   convGradInput(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw, g, w, gx) {
-    const inPlane = id * ih * iw
-    const outPlane = od * oh * ow
-    const channels = c / groups
-    const outputs = o / groups
-    const gs = memory.floats(g, n * o * outPlane)
-    const ws = memory.floats(w, o * channels * kd * kh * kw)
-    const gxs = memory.floats(gx, n * c * inPlane)
-    const plane = new Float64Array(inPlane)
-    for (let image = 0; image < n; image++)
-      for (let channel = 0; channel < c; channel++) {
-        plane.fill(0)
-        const group = Math.floor(channel / channels)
-        for (let to = group * outputs; to < (group + 1) * outputs; to++) {
-          const output = (image * o + to) * outPlane
-          for (let ud = 0; ud < kd; ud++)
-            for (let uh = 0; uh < kh; uh++)
-              for (let uw = 0; uw < kw; uw++) {
-                const weight = ws[(((to * channels + (channel % channels)) * kd + ud) * kh + uh) * kw + uw]!
-                const shiftD = ud * dd - pd
-                const shiftH = uh * dh - ph
-                const shiftW = uw * dw - pw
-                const endW = end(ow, iw, sw, shiftW)
-                for (let zd = first(sd, shiftD); zd < end(od, id, sd, shiftD); zd++)
-                  for (let zh = first(sh, shiftH); zh < end(oh, ih, sh, shiftH); zh++) {
-                    const xRow = ((zd * sd + shiftD) * ih + zh * sh + shiftH) * iw + shiftW
-                    const yRow = output + (zd * oh + zh) * ow
-                    for (let zw = first(sw, shiftW); zw < endW; zw++) plane[xRow + zw * sw]! += weight * gs[yRow + zw]!
-                  }
-              }
-        }
-        gxs.set(plane, (image * c + channel) * inPlane)
-      }
+    const gs = memory.floats(g, n * o * od * oh * ow)
+    const ws = memory.floats(w, ((o * c) / groups) * kd * kh * kw)
+    const sums = new Float64Array(n * c * id * ih * iw)
+    walk(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw, (xAt, wAt, yAt, count) => {
+      const weight = ws[wAt]!
+      for (let i = 0; i < count; i++) sums[xAt + i * sw]! += weight * gs[yAt + i]!
+    })
+    memory.floats(gx, sums.length).set(sums)
   },
 
   convGradWeight(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw, x, g, gw) {
-    const inPlane = id * ih * iw
-    const outPlane = od * oh * ow
-    const channels = c / groups
-    const xs = memory.floats(x, n * c * inPlane)
-    const gs = memory.floats(g, n * o * outPlane)
-    const gws = memory.floats(gw, o * channels * kd * kh * kw)
-    for (let to = 0; to < o; to++)
-      for (let from = 0; from < channels; from++) {
-        const channel = Math.floor(to / (o / groups)) * channels + from
-        for (let ud = 0; ud < kd; ud++)
-          for (let uh = 0; uh < kh; uh++)
-            for (let uw = 0; uw < kw; uw++) {
-              const shiftD = ud * dd - pd
-              const shiftH = uh * dh - ph
-              const shiftW = uw * dw - pw
-              const endW = end(ow, iw, sw, shiftW)
-              let sum = 0
-              for (let image = 0; image < n; image++)
-                for (let zd = first(sd, shiftD); zd < end(od, id, sd, shiftD); zd++)
-                  for (let zh = first(sh, shiftH); zh < end(oh, ih, sh, shiftH); zh++) {
-                    const xRow = (image * c + channel) * inPlane + ((zd * sd + shiftD) * ih + zh * sh + shiftH) * iw + shiftW
-                    const yRow = (image * o + to) * outPlane + (zd * oh + zh) * ow
-                    for (let zw = first(sw, shiftW); zw < endW; zw++) sum += xs[xRow + zw * sw]! * gs[yRow + zw]!
-                  }
-              gws[(((to * channels + from) * kd + ud) * kh + uh) * kw + uw] = sum
-            }
-      }
+    const xs = memory.floats(x, n * c * id * ih * iw)
+    const gs = memory.floats(g, n * o * od * oh * ow)
+    const sums = new Float64Array(((o * c) / groups) * kd * kh * kw)
+    walk(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw, (xAt, wAt, yAt, count) => {
+      let sum = sums[wAt]!
+      for (let i = 0; i < count; i++) sum += xs[xAt + i * sw]! * gs[yAt + i]!
+      sums[wAt] = sum
+    })
+    memory.floats(gw, sums.length).set(sums)
   },
 })

@@ -1,7 +1,7 @@
 // Reference kernels: memory and layout.
 
 import type { Kernels } from '../../kernels.js'
-import type { Memory } from './memory.js'
+import type { Ints, Memory } from './memory.js'
 
 type Layout = Pick<
   Kernels<number>,
@@ -20,123 +20,112 @@ function reach(sizes: readonly number[], strides: readonly number[]): [number, n
   return [least, most]
 }
 
-export const layout = (memory: Memory): Layout => ({
-  fill(n, value, y) {
-    memory.floats(y, n).fill(value)
-  },
+/** Visits every element of a box: its number, and its position by the strides from the offset on. */
+function walk(
+  n0: number, n1: number, n2: number, n3: number, n4: number, n5: number,
+  s0: number, s1: number, s2: number, s3: number, s4: number, s5: number, offset: number, visit: (i: number, at: number) => void,
+): void {
+  let i = 0
+  for (let i0 = 0; i0 < n0; i0++)
+    for (let i1 = 0; i1 < n1; i1++)
+      for (let i2 = 0; i2 < n2; i2++)
+        for (let i3 = 0; i3 < n3; i3++)
+          for (let i4 = 0; i4 < n4; i4++) {
+            const row = offset + i0 * s0 + i1 * s1 + i2 * s2 + i3 * s3 + i4 * s4
+            for (let i5 = 0; i5 < n5; i5++) visit(i++, row + i5 * s5)
+          }
+}
 
-  copy(n, x, y) {
-    memory.ints(y, n).set(memory.ints(x, n))
-  },
-
-  copyFrom(n0, n1, n2, n3, n4, n5, s0, s1, s2, s3, s4, s5, offset, x, y) {
-    const n = n0 * n1 * n2 * n3 * n4 * n5
-    if (n === 0) return
-    const [least, most] = reach([n0, n1, n2, n3, n4, n5], [s0, s1, s2, s3, s4, s5])
-    const from = memory.ints(x, offset + most + 1)
-    const to = memory.ints(y, n)
-    if (offset + least < 0) throw new RangeError('copyFrom: strides reach below the tensor')
-    let i = 0
-    for (let i0 = 0; i0 < n0; i0++)
-      for (let i1 = 0; i1 < n1; i1++)
-        for (let i2 = 0; i2 < n2; i2++)
-          for (let i3 = 0; i3 < n3; i3++)
-            for (let i4 = 0; i4 < n4; i4++) {
-              const row = offset + i0 * s0 + i1 * s1 + i2 * s2 + i3 * s3 + i4 * s4
-              for (let i5 = 0; i5 < n5; i5++) to[i++] = from[row + i5 * s5]!
-            }
-  },
-
-  copyTo(n0, n1, n2, n3, n4, n5, s0, s1, s2, s3, s4, s5, offset, accumulate, x, y) {
-    const n = n0 * n1 * n2 * n3 * n4 * n5
-    if (n === 0) return
-    const [least, most] = reach([n0, n1, n2, n3, n4, n5], [s0, s1, s2, s3, s4, s5])
-    if (offset + least < 0) throw new RangeError('copyTo: strides reach below the tensor')
-    const target = accumulate ? memory.floats(y, offset + most + 1) : memory.ints(y, offset + most + 1)
-    const from = accumulate ? memory.floats(x, n) : memory.ints(x, n)
-    // many repeats may add up in one element: in float64, rounded once
-    const to = accumulate ? Float64Array.from(target) : target
-    let i = 0
-    for (let i0 = 0; i0 < n0; i0++)
-      for (let i1 = 0; i1 < n1; i1++)
-        for (let i2 = 0; i2 < n2; i2++)
-          for (let i3 = 0; i3 < n3; i3++)
-            for (let i4 = 0; i4 < n4; i4++) {
-              const row = offset + i0 * s0 + i1 * s1 + i2 * s2 + i3 * s3 + i4 * s4
-              if (accumulate) for (let i5 = 0; i5 < n5; i5++) to[row + i5 * s5]! += from[i++]!
-              else for (let i5 = 0; i5 < n5; i5++) to[row + i5 * s5] = from[i++]!
-            }
-    if (accumulate) target.set(to)
-  },
-
-  toInt(n, x, y) {
-    const from = memory.floats(x, n)
-    const to = memory.ints(y, n)
-    for (let i = 0; i < n; i++) {
-      const v = from[i]!
-      to[i] = v !== v ? 0 : Math.max(-2147483648, Math.min(2147483647, v < 0 ? Math.ceil(v) : Math.floor(v))) + 0
-    }
-  },
-
-  toFloat(n, x, y) {
-    memory.floats(y, n).set(memory.ints(x, n))
-  },
-
-  gather(outer, n, m, inner, x, index, y) {
-    const from = memory.ints(x, outer * n * inner)
-    const at = memory.ints(index, outer * m * inner)
-    const to = memory.ints(y, outer * m * inner)
-    for (let o = 0; o < outer; o++)
-      for (let j = 0; j < m; j++)
-        for (let i = 0; i < inner; i++) {
-          const k = (o * m + j) * inner + i
-          const t = at[k]!
-          to[k] = t >= 0 && t < n ? from[(o * n + t) * inner + i]! : memory.nan
-        }
-  },
-
-  scatterAdd(outer, n, m, inner, g, index, y) {
-    const from = memory.floats(g, outer * m * inner)
-    const at = memory.ints(index, outer * m * inner)
-    const sums = new Float64Array(outer * n * inner)
-    for (let o = 0; o < outer; o++)
-      for (let j = 0; j < m; j++)
-        for (let i = 0; i < inner; i++) {
-          const k = (o * m + j) * inner + i
-          const t = at[k]!
-          if (t >= 0 && t < n) sums[(o * n + t) * inner + i]! += from[k]!
-        }
-    memory.floats(y, outer * n * inner).set(sums)
-  },
-
-  indexSelect(outer, n, m, inner, x, index, y) {
-    const from = memory.ints(x, outer * n * inner)
-    const at = memory.ints(index, m)
-    const to = memory.ints(y, outer * m * inner)
-    for (let o = 0; o < outer; o++)
-      for (let j = 0; j < m; j++) {
-        const t = at[j]!
-        const known = t >= 0 && t < n
-        for (let i = 0; i < inner; i++) to[(o * m + j) * inner + i] = known ? from[(o * n + t) * inner + i]! : memory.nan
+/**
+ * Visits every element k of [outer, m, inner] with the element of [outer, n, inner] that its index names, -1 for an index outside 0..n-1.
+ * There is an index for each element, or one for each of the m rows.
+ */
+function follow(outer: number, n: number, m: number, inner: number, index: Ints, visit: (k: number, named: number) => void): void {
+  const ofRows = index.length === m
+  let k = 0
+  for (let o = 0; o < outer; o++)
+    for (let j = 0; j < m; j++)
+      for (let i = 0; i < inner; i++, k++) {
+        const t = index[ofRows ? j : k]!
+        visit(k, t >= 0 && t < n ? (o * n + t) * inner + i : -1)
       }
-  },
+}
 
-  indexAdd(outer, n, m, inner, g, index, y) {
+export const layout = (memory: Memory): Layout => {
+  const take = (outer: number, n: number, m: number, inner: number, x: number, index: Ints, y: number) => {
+    const from = memory.ints(x, outer * n * inner)
+    const to = memory.ints(y, outer * m * inner)
+    follow(outer, n, m, inner, index, (k, named) => (to[k] = named < 0 ? memory.nan : from[named]!))
+  }
+  const addUp = (outer: number, n: number, m: number, inner: number, g: number, index: Ints, y: number) => {
     const from = memory.floats(g, outer * m * inner)
-    const at = memory.ints(index, m)
     const sums = new Float64Array(outer * n * inner)
-    for (let o = 0; o < outer; o++)
-      for (let j = 0; j < m; j++) {
-        const t = at[j]!
-        if (t < 0 || t >= n) continue
-        for (let i = 0; i < inner; i++) sums[(o * n + t) * inner + i]! += from[(o * m + j) * inner + i]!
-      }
-    memory.floats(y, outer * n * inner).set(sums)
-  },
+    follow(outer, n, m, inner, index, (k, named) => {
+      if (named >= 0) sums[named]! += from[k]!
+    })
+    memory.floats(y, sums.length).set(sums)
+  }
 
-  oneHot(n, classes, index, y) {
-    const at = memory.ints(index, n)
-    const to = memory.floats(y, n * classes)
-    for (let i = 0; i < n; i++) for (let c = 0; c < classes; c++) to[i * classes + c] = at[i] === c ? 1 : 0
-  },
-})
+  return {
+    fill(n, value, y) {
+      memory.floats(y, n).fill(value)
+    },
+
+    copy(n, x, y) {
+      memory.ints(y, n).set(memory.ints(x, n))
+    },
+
+    copyFrom(n0, n1, n2, n3, n4, n5, s0, s1, s2, s3, s4, s5, offset, x, y) {
+      const n = n0 * n1 * n2 * n3 * n4 * n5
+      if (n === 0) return
+      const [least, most] = reach([n0, n1, n2, n3, n4, n5], [s0, s1, s2, s3, s4, s5])
+      if (offset + least < 0) throw new RangeError('copyFrom: strides reach below the tensor')
+      const from = memory.ints(x, offset + most + 1)
+      const to = memory.ints(y, n)
+      walk(n0, n1, n2, n3, n4, n5, s0, s1, s2, s3, s4, s5, offset, (i, at) => (to[i] = from[at]!))
+    },
+
+    copyTo(n0, n1, n2, n3, n4, n5, s0, s1, s2, s3, s4, s5, offset, accumulate, x, y) {
+      const n = n0 * n1 * n2 * n3 * n4 * n5
+      if (n === 0) return
+      const [least, most] = reach([n0, n1, n2, n3, n4, n5], [s0, s1, s2, s3, s4, s5])
+      if (offset + least < 0) throw new RangeError('copyTo: strides reach below the tensor')
+      if (!accumulate) {
+        const from = memory.ints(x, n)
+        const to = memory.ints(y, offset + most + 1)
+        walk(n0, n1, n2, n3, n4, n5, s0, s1, s2, s3, s4, s5, offset, (i, at) => (to[at] = from[i]!))
+        return
+      }
+      const from = memory.floats(x, n)
+      const to = memory.floats(y, offset + most + 1)
+      // many repeats may add up in one element: in float64, rounded once
+      const sums = Float64Array.from(to)
+      walk(n0, n1, n2, n3, n4, n5, s0, s1, s2, s3, s4, s5, offset, (i, at) => (sums[at]! += from[i]!))
+      to.set(sums)
+    },
+
+    toInt(n, x, y) {
+      const from = memory.floats(x, n)
+      const to = memory.ints(y, n)
+      for (let i = 0; i < n; i++) {
+        const v = from[i]!
+        to[i] = v !== v ? 0 : Math.max(-2147483648, Math.min(2147483647, v < 0 ? Math.ceil(v) : Math.floor(v))) + 0
+      }
+    },
+
+    toFloat(n, x, y) {
+      memory.floats(y, n).set(memory.ints(x, n))
+    },
+
+    gather: (outer, n, m, inner, x, index, y) => take(outer, n, m, inner, x, memory.ints(index, outer * m * inner), y),
+    indexSelect: (outer, n, m, inner, x, index, y) => take(outer, n, m, inner, x, memory.ints(index, m), y),
+    scatterAdd: (outer, n, m, inner, g, index, y) => addUp(outer, n, m, inner, g, memory.ints(index, outer * m * inner), y),
+    indexAdd: (outer, n, m, inner, g, index, y) => addUp(outer, n, m, inner, g, memory.ints(index, m), y),
+
+    oneHot(n, classes, index, y) {
+      const at = memory.ints(index, n)
+      const to = memory.floats(y, n * classes)
+      for (let i = 0; i < n; i++) for (let c = 0; c < classes; c++) to[i * classes + c] = at[i] === c ? 1 : 0
+    },
+  }
+}

@@ -17,75 +17,75 @@ const REDUCE: Record<Reduce, { start: number; add: (sum: number, x: number) => n
   [Reduce.sumSquares]: { start: 0, add: (sum, x) => sum + x * x },
 }
 
+/** Visits the lines of n elements in [outer, n, inner]: where each starts (its elements are `inner` apart), and its number. */
+export function lines(outer: number, n: number, inner: number, visit: (start: number, line: number) => void): void {
+  for (let o = 0; o < outer; o++) for (let i = 0; i < inner; i++) visit(o * n * inner + i, o * inner + i)
+}
+
 export const reductions = (memory: Memory): Reductions => ({
   reduce(f, outer, n, inner, x, y) {
     const { start, add } = REDUCE[f]
     const from = memory.floats(x, outer * n * inner)
     const to = memory.floats(y, outer * inner)
-    for (let o = 0; o < outer; o++)
-      for (let i = 0; i < inner; i++) {
-        let result = start
-        for (let j = 0; j < n; j++) result = add(result, from[(o * n + j) * inner + i]!)
-        to[o * inner + i] = f === Reduce.mean ? result / n : result
-      }
+    lines(outer, n, inner, (at, line) => {
+      let result = start
+      for (let j = 0; j < n; j++) result = add(result, from[at + j * inner]!)
+      to[line] = f === Reduce.mean ? result / n : result
+    })
   },
 
   argReduce(sign, outer, n, inner, x, y) {
     const from = memory.floats(x, outer * n * inner)
     const to = memory.ints(y, outer * inner)
-    for (let o = 0; o < outer; o++)
-      for (let i = 0; i < inner; i++) {
-        let best = 0
-        let most = sign * from[o * n * inner + i]!
-        for (let j = 1; j < n; j++) {
-          const v = sign * from[(o * n + j) * inner + i]!
-          if (v > most || (v !== v && most === most)) {
-            best = j
-            most = v
-          }
+    lines(outer, n, inner, (at, line) => {
+      let best = 0
+      let most = sign * from[at]!
+      for (let j = 1; j < n; j++) {
+        const v = sign * from[at + j * inner]!
+        if (v > most || (v !== v && most === most)) {
+          best = j
+          most = v
         }
-        to[o * inner + i] = best
       }
+      to[line] = best
+    })
   },
 
   moments(outer, n, inner, x, mean, squares) {
     const from = memory.floats(x, outer * n * inner)
     const means = memory.floats(mean, outer * inner)
     const deviations = memory.floats(squares, outer * inner)
-    for (let o = 0; o < outer; o++)
-      for (let i = 0; i < inner; i++) {
-        let sum = 0
-        for (let j = 0; j < n; j++) sum += from[(o * n + j) * inner + i]!
-        const centre = sum / n
-        let squared = 0
-        for (let j = 0; j < n; j++) {
-          const d = from[(o * n + j) * inner + i]! - centre
-          squared += d * d
-        }
-        means[o * inner + i] = centre
-        deviations[o * inner + i] = squared
+    lines(outer, n, inner, (at, line) => {
+      let sum = 0
+      for (let j = 0; j < n; j++) sum += from[at + j * inner]!
+      const centre = sum / n
+      let squared = 0
+      for (let j = 0; j < n; j++) {
+        const d = from[at + j * inner]! - centre
+        squared += d * d
       }
+      means[line] = centre
+      deviations[line] = squared
+    })
   },
 
   logSumExp(outer, n, inner, x, y) {
     const from = memory.floats(x, outer * n * inner)
     const to = memory.floats(y, outer * inner)
-    for (let o = 0; o < outer; o++)
-      for (let i = 0; i < inner; i++) to[o * inner + i] = logSumExp(from, n, inner, o * n * inner + i)
+    lines(outer, n, inner, (at, line) => (to[line] = logSumExp(from, n, inner, at)))
   },
 
   cumsum(outer, n, inner, reverse, x, y) {
     const from = memory.floats(x, outer * n * inner)
     const to = memory.floats(y, outer * n * inner)
-    for (let o = 0; o < outer; o++)
-      for (let i = 0; i < inner; i++) {
-        let sum = 0
-        for (let j = 0; j < n; j++) {
-          const k = (o * n + (reverse ? n - 1 - j : j)) * inner + i
-          sum += from[k]!
-          to[k] = sum
-        }
+    lines(outer, n, inner, at => {
+      let sum = 0
+      for (let j = 0; j < n; j++) {
+        const k = at + (reverse ? n - 1 - j : j) * inner
+        sum += from[k]!
+        to[k] = sum
       }
+    })
   },
 
   firstNonFinite(n, x) {

@@ -3,7 +3,7 @@
 import type { Kernels } from '../../kernels.js'
 import { exp } from '../../numerics.js'
 import type { Memory } from './memory.js'
-import { logSumExp, maximumOf } from './reduce.js'
+import { lines, logSumExp, maximumOf } from './reduce.js'
 
 type Softmax = Pick<
   Kernels<number>,
@@ -14,51 +14,43 @@ export const softmax = (memory: Memory): Softmax => ({
   softmax(outer, n, inner, x, y) {
     const from = memory.floats(x, outer * n * inner)
     const to = memory.floats(y, outer * n * inner)
-    for (let o = 0; o < outer; o++)
-      for (let i = 0; i < inner; i++) {
-        const start = o * n * inner + i
-        const most = maximumOf(from, n, inner, start)
-        let sum = 0
-        for (let j = 0; j < n; j++) sum += exp(from[start + j * inner]! - most)
-        for (let j = 0; j < n; j++) to[start + j * inner] = exp(from[start + j * inner]! - most) / sum
-      }
+    lines(outer, n, inner, start => {
+      const most = maximumOf(from, n, inner, start)
+      let sum = 0
+      for (let j = 0; j < n; j++) sum += exp(from[start + j * inner]! - most)
+      for (let j = 0; j < n; j++) to[start + j * inner] = exp(from[start + j * inner]! - most) / sum
+    })
   },
 
   softmaxGrad(outer, n, inner, y, g, out) {
     const ys = memory.floats(y, outer * n * inner)
     const gs = memory.floats(g, outer * n * inner)
     const to = memory.floats(out, outer * n * inner)
-    for (let o = 0; o < outer; o++)
-      for (let i = 0; i < inner; i++) {
-        const start = o * n * inner + i
-        let dot = 0
-        for (let j = 0; j < n; j++) dot += ys[start + j * inner]! * gs[start + j * inner]!
-        for (let j = 0; j < n; j++) to[start + j * inner] = ys[start + j * inner]! * (gs[start + j * inner]! - dot)
-      }
+    lines(outer, n, inner, start => {
+      let dot = 0
+      for (let j = 0; j < n; j++) dot += ys[start + j * inner]! * gs[start + j * inner]!
+      for (let j = 0; j < n; j++) to[start + j * inner] = ys[start + j * inner]! * (gs[start + j * inner]! - dot)
+    })
   },
 
   logSoftmax(outer, n, inner, x, y) {
     const from = memory.floats(x, outer * n * inner)
     const to = memory.floats(y, outer * n * inner)
-    for (let o = 0; o < outer; o++)
-      for (let i = 0; i < inner; i++) {
-        const start = o * n * inner + i
-        const lse = logSumExp(from, n, inner, start)
-        for (let j = 0; j < n; j++) to[start + j * inner] = from[start + j * inner]! - lse
-      }
+    lines(outer, n, inner, start => {
+      const lse = logSumExp(from, n, inner, start)
+      for (let j = 0; j < n; j++) to[start + j * inner] = from[start + j * inner]! - lse
+    })
   },
 
   logSoftmaxGrad(outer, n, inner, y, g, out) {
     const ys = memory.floats(y, outer * n * inner)
     const gs = memory.floats(g, outer * n * inner)
     const to = memory.floats(out, outer * n * inner)
-    for (let o = 0; o < outer; o++)
-      for (let i = 0; i < inner; i++) {
-        const start = o * n * inner + i
-        let sum = 0
-        for (let j = 0; j < n; j++) sum += gs[start + j * inner]!
-        for (let j = 0; j < n; j++) to[start + j * inner] = gs[start + j * inner]! - exp(ys[start + j * inner]!) * sum
-      }
+    lines(outer, n, inner, start => {
+      let sum = 0
+      for (let j = 0; j < n; j++) sum += gs[start + j * inner]!
+      for (let j = 0; j < n; j++) to[start + j * inner] = gs[start + j * inner]! - exp(ys[start + j * inner]!) * sum
+    })
   },
 
   crossEntropy(n, c, inner, ignore, smoothing, x, target, weight, loss, lse, used) {
@@ -69,8 +61,7 @@ export const softmax = (memory: Memory): Softmax => ({
     const lses = memory.floats(lse, n * inner)
     const useds = memory.floats(used, n * inner)
     let stray = -1
-    for (let p = 0; p < n * inner; p++) {
-      const start = Math.floor(p / inner) * c * inner + (p % inner)
+    lines(n, c, inner, (start, p) => {
       const t = targets[p]!
       const total = logSumExp(xs, c, inner, start)
       lses[p] = total
@@ -90,7 +81,7 @@ export const softmax = (memory: Memory): Softmax => ({
         losses[p] = value
         useds[p] = w
       }
-    }
+    })
     return stray
   },
 
@@ -106,8 +97,7 @@ export const softmax = (memory: Memory): Softmax => ({
       sum = 0
       for (let j = 0; j < c; j++) sum += weights[j]!
     }
-    for (let p = 0; p < n * inner; p++) {
-      const start = Math.floor(p / inner) * c * inner + (p % inner)
+    lines(n, c, inner, (start, p) => {
       const t = targets[p]!
       const own = (1 - smoothing) * (t >= 0 && t < c ? (weight ? weights[t]! : 1) : NaN)
       // rounded to float32, the log-sum of large logits is too coarse: what it shifts is normalised again
@@ -119,6 +109,6 @@ export const softmax = (memory: Memory): Softmax => ({
         const smooth = (smoothing / c) * (sum * probability - (weight ? weights[j]! : 1))
         to[k] = t === ignore ? 0 : gs[p]! * (own * (probability - (j === t ? 1 : 0)) + smooth)
       }
-    }
+    })
   },
 })
