@@ -84,7 +84,7 @@ test('the other entry points import hebb by its name', () => {
   for (const file of SOURCES.filter(f => PARTS.includes(room(f)))) {
     for (const { from } of importsOf(read(file))) {
       const target = posix.join(dirname(file), from)
-      const inside = from.startsWith('.') && (room(target) === room(file) || (GROUND.includes(target) && target.endsWith('.wasm')))
+      const inside = from.startsWith('.') && (room(target) === room(file) || GROUND.includes(target))
       if (!inside && from !== 'hebb' && !PARTS.some(part => from === `hebb/${part}`)) wrong.push(`${file} imports ${from}`)
     }
   }

@@ -65,16 +65,15 @@ export { Generator } from './random.js'
 
 import { apply, isRecording } from './autograd.js'
 import { adoptWasm, backendNamed, currentBackend } from './backends/current.js'
-import { Activation, Unary, Update } from './kernels.js'
 import { compiledBinary, createWasm, WASM_PAGES } from './backends/wasm.js'
 import { heapOf, hostMark, hostWork, memoryInUse } from './memory.js'
 import { inOrder } from './nn/module.js'
 import { randomState, restoreRandomState } from './ops/random.js'
-import * as numerics from './numerics.js'
+import { pow } from './numerics.js'
 install()
 
 /** What hebb's other entry points need of the engine. Not part of the public interface: it may change in any release. @internal */
 export const engine = {
-  adoptWasm, apply, backendNamed, codes: { Activation, Unary, Update }, compiledBinary, createWasm, currentBackend, heapOf, hostMark, hostWork, inOrder,
-  isRecording, memoryInUse, numerics, randomState, restoreRandomState, WASM_PAGES,
+  adoptWasm, apply, backendNamed, compiledBinary, createWasm, currentBackend, heapOf, hostMark, hostWork, inOrder, isRecording, memoryInUse, pow, randomState,
+  restoreRandomState, WASM_PAGES,
 }

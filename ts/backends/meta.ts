@@ -3,6 +3,7 @@
 
 import { SHAPES_ONLY } from '../arena.js'
 import type { Backend, Kernels } from '../kernels.js'
+import { createReference } from './reference/index.js'
 
 /** A backend whose address space ends at 2^53. Reading what a kernel would have computed is an error. */
 export function createMeta(): Backend {
@@ -24,16 +25,10 @@ export function createMeta(): Backend {
     variant: SHAPES_ONLY,
     width: 4,
     kernels: {
-      fill: nothing, copy: nothing, copyFrom: nothing, copyTo: nothing, toInt: nothing, toFloat: nothing, gather: nothing, scatterAdd: nothing,
-      indexSelect: nothing, indexAdd: nothing, oneHot: nothing,
-      unary: nothing, unaryGrad: nothing, binary: nothing, where: nothing, axpby: nothing,
-      reduce: nothing, argReduce: nothing, moments: nothing, logSumExp: nothing, cumsum: nothing,
-      softmax: nothing, softmaxGrad: nothing, logSoftmax: nothing, logSoftmaxGrad: nothing, crossEntropy: unknown, crossEntropyGrad: nothing,
-      gemm: nothing, conv: nothing, convGradInput: nothing, convGradWeight: nothing,
-      maxPool: nothing, maxPoolGrad: nothing, pickWinners: nothing, avgPool: nothing, avgPoolGrad: nothing,
-      channelMoments: nothing, batchNorm: nothing, batchNormGrad: nothing, updateRunning: nothing,
-      uniform: nothing, normal: nothing, bernoulli: nothing, update: nothing, firstNonFinite: unknown,
-    } satisfies Kernels<number>,
+      ...(Object.fromEntries(Object.keys(createReference(4).kernels).map(name => [name, nothing])) as Record<keyof Kernels<number>, typeof nothing>),
+      crossEntropy: unknown,
+      firstNonFinite: unknown,
+    },
     bytes: 0,
     total: 0,
     reserve(bytes) {

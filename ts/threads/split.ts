@@ -1,9 +1,9 @@
 // How each kernel is split: into calls that compute different outputs, each in the order in which the whole call would. Kernels
 // that are missing here (whole sums, random numbers, what is always small) are left to one thread.
 
-import { engine } from 'hebb'
+import type { engine } from 'hebb'
+import { Activation, Unary, Update } from '../../assembly/codes.js'
 
-const { Activation, Unary, Update } = engine.codes
 export type Kernels = ReturnType<typeof engine.currentBackend>['kernels']
 export type KernelName = keyof Kernels
 type Arguments = readonly number[]
@@ -120,7 +120,7 @@ function shared(time: (a: Arguments) => number, most: (a: Arguments) => number, 
 }
 
 /** ns an element of the slower functions; others are bound by memory */
-const SLOW = new Set([Unary.exp, Unary.log, Unary.log1p, Unary.sin, Unary.cos, Unary.tanh, Unary.sigmoid, Unary.elu, Unary.gelu, Unary.geluTanh, Unary.silu, Unary.softplus, Unary.power, Unary.erf])
+const SLOW = new Set<number>([Unary.exp, Unary.log, Unary.log1p, Unary.sin, Unary.cos, Unary.tanh, Unary.sigmoid, Unary.elu, Unary.gelu, Unary.geluTanh, Unary.silu, Unary.softplus, Unary.power, Unary.erf])
 const ofUnary = (a: Arguments) => (SLOW.has(a[0]!) ? 2 : 0.3)
 const ofUpdate = (a: Arguments) => (a[0] === Update.sgd ? 0.6 : 1)
 

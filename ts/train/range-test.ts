@@ -67,7 +67,7 @@ export function lrRangeTest(model: Module, loader: DataLoader, options: RangeTes
     model.train()
     let batches = loader.batches()
     for (let i = 0; i < steps; i++) {
-      const lr = from * engine.numerics.pow(to / from, i / (steps - 1))
+      const lr = from * engine.pow(to / from, i / (steps - 1))
       const loss = turn('lrRangeTest', i, () => {
         let next = batches.next()
         if (next.done) next = (batches = loader.batches()).next()
