@@ -4,7 +4,7 @@ import { foreign, gradientOf, isRecording, leadingTo, noGrad, recordingIf, relat
 import { Binary } from './kernels.js'
 import { closeScope, currentScope, FRAME, openScope, recorder, type Scope } from './memory.js'
 import { sameShape, ShapeError, show } from './shape.js'
-import { setReader, Tensor } from './tensor.js'
+import { combined, filled, setReader, Tensor } from './tensor.js'
 
 /**
  * By leaf: results that no scope owns, of the graph of the last backward() that reached it. The next one that does frees them; one through
@@ -44,7 +44,7 @@ function accumulate(a: Tensor, b: Tensor): Tensor {
   const out = alone ? a : new Tensor(a.shape, a.dtype, a.backend)
   out.kept = true
   out.owner = null
-  a.backend.kernels.binary(Binary.add, 1, 1, 1, a.size, 0, 0, 0, 1, 0, 0, 0, 1, a.address, b.address, out.address)
+  combined(Binary.add, a, b, out)
   b.release('backward()')
   if (!alone) a.release('backward()')
   return out
@@ -61,7 +61,7 @@ function deliver(leaf: Tensor, g: Tensor): void {
     leaf.stale = false
   } else {
     const target = leaf.gradient!
-    k.binary(Binary.add, 1, 1, 1, leaf.size, 0, 0, 0, 1, 0, 0, 0, 1, target.address, g.address, target.address)
+    combined(Binary.add, target, g, target)
   }
   g.release('backward()')
 }
@@ -256,12 +256,6 @@ function walkRecorded(nodes: Node[], wanted: Map<Tensor, Tensor | null>, add: (a
   for (const [leaf, sum] of wanted) if (sum && !leaf.node) wanted.set(leaf, hooked(leaf, sum, null))
 }
 
-function filled(like: Tensor, value: number): Tensor {
-  const t = new Tensor(like.shape, 'float32', like.backend)
-  like.backend.kernels.fill(t.size, value, t.address)
-  return t
-}
-
 export interface BackwardOptions {
   /** Keep the graph for another backward() through it (default false) */
   retainGraph?: boolean
@@ -287,7 +281,7 @@ export function backward(loss: Tensor, options: BackwardOptions = {}): void {
   // before anything is freed, so that a loss built on the last graph is told that it is gone
   const nodes = collect([loss])
   freeSpent(nodes)
-  const seed = filled(loss, 1)
+  const seed = filled(loss.shape, 1, loss.backend)
   seed.kept = true
   loss.node.grad = seed
   walkFast(nodes, null, options.retainGraph ?? false)
@@ -330,7 +324,7 @@ export function gradients(outputs: Tensor | readonly Tensor[], inputs: readonly 
   return leadingTo(on, () => {
     const seeds = roots.map((root, i) => {
       const given = gradOutputs?.[i]
-      return on.has(root) ? (given ? (createGraph ? given : given.alias()) : filled(root, 1)) : null
+      return on.has(root) ? (given ? (createGraph ? given : given.alias()) : filled(root.shape, 1, root.backend)) : null
     })
     const add = createGraph ? addition : accumulate
     try {
@@ -354,7 +348,7 @@ export function gradients(outputs: Tensor | readonly Tensor[], inputs: readonly 
       throw error
     }
     return inputs.map(t => {
-      const g = wanted.get(t) ?? filled(t, 0)
+      const g = wanted.get(t) ?? filled(t.shape, 0, t.backend)
       // the walk held it; now it belongs to whoever asked
       if (!createGraph && g.kept) {
         g.moveTo(currentScope())

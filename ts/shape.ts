@@ -33,6 +33,11 @@ export function checkShape(op: string, shape: Shape): Shape {
 }
 
 /** Shapes and lists of dimensions stand in brackets: zeros([2, 3]), not zeros(2, 3). */
+/** A size or count of `what`. @internal */
+export function requireCount(what: string, role: string, value: number): void {
+  if (!Number.isInteger(value) || value < 1) throw new ShapeError(`${what}: ${role} must be a whole number ≥ 1, got ${value}`)
+}
+
 export function requireList(op: string, what: string, list: unknown, example: string): void {
   if (!Array.isArray(list)) throw new ShapeError(`${op}: ${what} in brackets expected, ${op}(${example}) for instance, got ${String(list)}`)
 }

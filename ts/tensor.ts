@@ -1,7 +1,7 @@
 // The tensor: a shape over a buffer of one backend. Who frees it, how its values are read, how it prints.
 /// <reference lib="esnext.disposable" preserve="true" />
 
-import type { Backend, DType } from './kernels.js'
+import type { Backend, Binary, DType } from './kernels.js'
 import { Buffer, isReal } from './arena.js'
 import { arenaFor, collects, currentHome, currentScope, heapOf, hostMark, recorder, type Kin, type Owned, type Scope } from './memory.js'
 import type { Node } from './autograd.js'
@@ -369,6 +369,18 @@ const disposal: symbol | undefined = (Symbol as { dispose?: symbol }).dispose
 if (disposal) Object.defineProperty(Tensor.prototype, disposal, { value: Tensor.prototype.dispose, configurable: true })
 export interface Tensor {
   [Symbol.dispose](): void
+}
+
+/** A float32 constant. @internal */
+export function filled(shape: Shape, value: number, backend: Backend): Tensor {
+  const t = new Tensor(shape, 'float32', backend)
+  backend.kernels.fill(t.size, value, t.address)
+  return t
+}
+
+/** out = f(a, b) of three tensors of one size. @internal */
+export function combined(f: Binary, a: Tensor, b: Tensor, out: Tensor): void {
+  out.backend.kernels.binary(f, 1, 1, 1, out.size, 0, 0, 0, 1, 0, 0, 0, 1, a.address, b.address, out.address)
 }
 
 function nest(values: ArrayLike<number>, shape: Shape): NestedArray {

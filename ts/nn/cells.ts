@@ -5,10 +5,10 @@ import { select, unsqueeze } from '../ops/layout.js'
 import { linear } from '../ops/matmul.js'
 import { gru, lstm, type CellWeights } from '../ops/recurrent.js'
 import { relu, tanh } from '../ops/unary.js'
-import { show, ShapeError } from '../shape.js'
-import { Tensor } from '../tensor.js'
+import { requireCount, show, ShapeError } from '../shape.js'
+import { filled, Tensor } from '../tensor.js'
 import { defaultParameter } from './init.js'
-import { Module } from './module.js'
+import { described, Module } from './module.js'
 
 /** State of an LSTM cell, [n, hiddenSize] each */
 export interface LstmState {
@@ -24,10 +24,8 @@ abstract class RecurrentCell extends Module {
   biasHh: Tensor | null
   constructor(gates: number, readonly inputSize: number, readonly hiddenSize: number, bias: boolean) {
     super()
-    const name = this.constructor.name
-    for (const [role, value] of [['inputSize', inputSize], ['hiddenSize', hiddenSize]] as const) {
-      if (!Number.isInteger(value) || value < 1) throw new ShapeError(`${name}: ${role} must be a whole number ≥ 1, got ${value}`)
-    }
+    requireCount(this.constructor.name, 'inputSize', inputSize)
+    requireCount(this.constructor.name, 'hiddenSize', hiddenSize)
     const rows = gates * hiddenSize
     this.weightIh = defaultParameter([rows, inputSize], hiddenSize)
     this.weightHh = defaultParameter([rows, hiddenSize], hiddenSize)
@@ -50,21 +48,15 @@ abstract class RecurrentCell extends Module {
     const shape = single ? [this.hiddenSize] : [x.shape[0]!, this.hiddenSize]
     const full = states.map((t, i) => {
       if (t && show(t.shape) !== show(shape)) throw new ShapeError(`${name}: a state ${'hc'[i]} ${show(shape)} expected, got ${show(t.shape)}`)
-      return t ?? blank(x, shape)
+      return t ?? filled(shape, 0, x.backend)
     })
     if (!single) return step(x, full)
     const result = step(unsqueeze(x, 0), full.map(t => unsqueeze(t, 0)))
-    const row = (t: Tensor) => select(t, 0, 0)
-    return (result instanceof Tensor ? row(result) : { h: row(result.h), c: row(result.c) }) as T
+    return (result instanceof Tensor ? first(result) : { h: first(result.h), c: first(result.c) }) as T
   }
   override describe(): string {
-    return `${this.inputSize}, ${this.hiddenSize}${this.biasIh ? '' : ', { bias: false }'}`
+    return described([this.inputSize, this.hiddenSize], this.biasIh ? {} : { bias: false })
   }
-}
-function blank(x: Tensor, shape: readonly number[]): Tensor {
-  const t = new Tensor(shape, 'float32', x.backend)
-  x.backend.kernels.fill(t.size, 0, t.address)
-  return t
 }
 const first = (t: Tensor): Tensor => select(t, 0, 0)
 

@@ -1,14 +1,14 @@
 // Normalisation of each image by itself, and of vectors by their root mean square.
 
 import { noGrad } from '../autograd.js'
-import { persistent } from '../ops/creation.js'
 import { expand, reshape, squeeze, unsqueeze } from '../ops/layout.js'
 import { batchNorm, groupNorm } from '../ops/norm.js'
 import { mean } from '../ops/reduce.js'
 import { rmsNorm } from '../ops/rms-norm.js'
 import { checkShape, show, ShapeError, sizeOf, type Shape } from '../shape.js'
-import { Tensor } from '../tensor.js'
+import type { Tensor } from '../tensor.js'
 import { constantParameter } from './init.js'
+import { ChannelNorm } from './layers.js'
 import { Module } from './module.js'
 
 export interface InstanceNormOptions {
@@ -21,33 +21,14 @@ export interface InstanceNormOptions {
   trackRunningStats?: boolean
 }
 
-abstract class InstanceNorm extends Module {
-  weight: Tensor | null
-  bias: Tensor | null
-  runningMean: Tensor | null
-  runningVar: Tensor | null
-  /** Stays 0, as in PyTorch */
-  numBatchesTracked: Tensor | null
-  readonly eps: number
-  readonly momentum: number
-  readonly #rank: number
-  constructor(rank: number, readonly numFeatures: number, options: InstanceNormOptions) {
-    super()
-    const { eps = 1e-5, momentum = 0.1, affine = false, trackRunningStats = false } = options
-    if (!Number.isInteger(numFeatures) || numFeatures < 1) {
-      throw new ShapeError(`${this.constructor.name}: numFeatures must be a whole number ≥ 1, got ${numFeatures}`)
-    }
-    this.#rank = rank
-    this.eps = eps
-    this.momentum = momentum
-    this.weight = affine ? constantParameter([numFeatures], 1) : null
-    this.bias = affine ? constantParameter([numFeatures], 0) : null
-    this.runningMean = trackRunningStats ? persistent([numFeatures], 0) : null
-    this.runningVar = trackRunningStats ? persistent([numFeatures], 1) : null
-    this.numBatchesTracked = trackRunningStats ? new Tensor([], 'int32', this.runningMean!.backend, null, 'module').set([0]) : null
+abstract class InstanceNorm extends ChannelNorm {
+  /** With the batch */
+  protected abstract readonly rank: number
+  constructor(numFeatures: number, options: InstanceNormOptions = {}) {
+    super(numFeatures, options, false)
   }
   forward(x: Tensor): Tensor {
-    const rank = this.#rank
+    const { rank } = this
     if (x.rank === rank - 1) return squeeze(this.forward(unsqueeze(x, 0)), 0)
     if (x.rank !== rank || x.shape[1] !== this.numFeatures) {
       throw new ShapeError(
@@ -71,20 +52,17 @@ abstract class InstanceNorm extends Module {
       // every image of every channel as a channel of its own, with a copy of the statistics
       const [means, variances] = [runningMean, runningVar].map(t => reshape(expand(t, [n, c]), [n * c])) as [Tensor, Tensor]
       const running = { mean: means, variance: variances }
-      batchNorm(reshape(x, [1, n * c, ...x.shape.slice(2)]), null, null, { running, momentum: this.momentum })
+      batchNorm(reshape(x, [1, n * c, ...x.shape.slice(2)]), null, null, { running, momentum: this.momentum! })
       for (const [own, all] of [[runningMean, means], [runningVar, variances]] as const) {
         own.backend.kernels.copy(c, mean(reshape(all, [n, c]), 0).address, own.restless().address)
       }
     })
   }
-  override describe(): string {
-    return String(this.numFeatures)
-  }
 }
 /** Instance normalisation of [n, c, l] or [c, l] */
 export class InstanceNorm1d extends InstanceNorm {
-  constructor(numFeatures: number, options: InstanceNormOptions = {}) {
-    super(3, numFeatures, options)
+  protected get rank(): number {
+    return 3
   }
 }
 /**
@@ -92,14 +70,14 @@ export class InstanceNorm1d extends InstanceNorm {
  * x: [n, c, h, w] or [c, h, w]; weight and bias with { affine: true }, running statistics with { trackRunningStats: true }
  */
 export class InstanceNorm2d extends InstanceNorm {
-  constructor(numFeatures: number, options: InstanceNormOptions = {}) {
-    super(4, numFeatures, options)
+  protected get rank(): number {
+    return 4
   }
 }
 /** Instance normalisation of [n, c, d, h, w] or [c, d, h, w] */
 export class InstanceNorm3d extends InstanceNorm {
-  constructor(numFeatures: number, options: InstanceNormOptions = {}) {
-    super(5, numFeatures, options)
+  protected get rank(): number {
+    return 5
   }
 }
 

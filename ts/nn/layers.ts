@@ -8,15 +8,11 @@ import { flatten } from '../ops/layout.js'
 import { dropout } from '../ops/random.js'
 import { persistent } from '../ops/creation.js'
 import { hostWork } from '../memory.js'
-import { perDim, show, ShapeError, sizeOf, type PerDim } from '../shape.js'
+import { perDim, requireCount, show, ShapeError, sizeOf, type PerDim } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { isReLU } from './activations.js'
 import { constantParameter, defaultParameter } from './init.js'
-import { Module } from './module.js'
-
-function whole(layer: string, role: string, value: number): void {
-  if (!Number.isInteger(value) || value < 1) throw new ShapeError(`${layer}: ${role} must be a whole number ≥ 1, got ${value}`)
-}
+import { described, Module } from './module.js'
 
 /** y = x Wᵀ + b. weight: [outFeatures, inFeatures], drawn from U(±1/√inFeatures) like the bias */
 export class Linear extends Module {
@@ -24,8 +20,8 @@ export class Linear extends Module {
   bias: Tensor | null
   constructor(readonly inFeatures: number, readonly outFeatures: number, { bias = true }: { bias?: boolean } = {}) {
     super()
-    whole('Linear', 'inFeatures', inFeatures)
-    whole('Linear', 'outFeatures', outFeatures)
+    requireCount('Linear', 'inFeatures', inFeatures)
+    requireCount('Linear', 'outFeatures', outFeatures)
     this.weight = defaultParameter([outFeatures, inFeatures], inFeatures)
     this.bias = bias ? defaultParameter([outFeatures], inFeatures) : null
   }
@@ -37,49 +33,57 @@ export class Linear extends Module {
     return [linear(x, this.weight, this.bias, { relu: true }), 1]
   }
   override describe(): string {
-    return `${this.inFeatures}, ${this.outFeatures}${this.bias ? '' : ', { bias: false }'}`
+    return described([this.inFeatures, this.outFeatures], this.bias ? {} : { bias: false })
   }
 }
 
 export interface ConvLayerOptions extends ops.ConvOptions {
   bias?: boolean
 }
-abstract class Conv extends Module {
+/**
+ * What convolutions and transposed ones have in common. The weight of the one is [outChannels, inChannels / groups, ...kernel], of the other
+ * [inChannels, outChannels / groups, ...kernel]. @internal
+ */
+export abstract class Conv<O extends ops.ConvOptions | ops.ConvTransposeOptions> extends Module {
   weight: Tensor
   bias: Tensor | null
-  readonly options: ops.ConvOptions
-  constructor(name: string, rank: number, readonly inChannels: number, readonly outChannels: number, readonly kernelSize: PerDim, options: ConvLayerOptions) {
+  readonly options: Omit<O, 'bias'>
+  constructor(
+    rank: number, readonly inChannels: number, readonly outChannels: number, readonly kernelSize: PerDim, options: O & { bias?: boolean },
+    transposed = false,
+  ) {
     super()
-    whole(name, 'inChannels', inChannels)
-    whole(name, 'outChannels', outChannels)
+    const name = this.constructor.name
+    requireCount(name, 'inChannels', inChannels)
+    requireCount(name, 'outChannels', outChannels)
     const { bias = true, ...rest } = options
     const kernel = perDim(name, 'kernelSize', kernelSize, rank, 1)
     const groups = rest.groups ?? 1
     if (inChannels % groups || outChannels % groups) throw new ShapeError(`${name}: groups must divide ${inChannels} and ${outChannels} channels, got ${groups}`)
     this.options = rest
-    const fanIn = (inChannels / groups) * sizeOf(kernel)
-    this.weight = defaultParameter([outChannels, inChannels / groups, ...kernel], fanIn)
+    const [first, second] = transposed ? [inChannels, outChannels] : [outChannels, inChannels]
+    // PyTorch takes the second dimension of any weight for its inputs
+    const fanIn = (second / groups) * sizeOf(kernel)
+    this.weight = defaultParameter([first, second / groups, ...kernel], fanIn)
     this.bias = bias ? defaultParameter([outChannels], fanIn) : null
   }
   override describe(): string {
-    const options = Object.entries({ ...this.options, ...(this.bias ? {} : { bias: false }) }).map(([k, v]) => `${k}: ${JSON.stringify(v)}`)
-    const size = typeof this.kernelSize === 'number' ? this.kernelSize : show(this.kernelSize)
-    return `${this.inChannels}, ${this.outChannels}, ${size}${options.length ? `, { ${options.join(', ')} }` : ''}`
+    return described([this.inChannels, this.outChannels, this.kernelSize], { ...this.options, ...(this.bias ? {} : { bias: false }) })
   }
 }
 /** conv1d with weight [outChannels, inChannels / groups, k] */
-export class Conv1d extends Conv {
+export class Conv1d extends Conv<ops.ConvOptions> {
   constructor(inChannels: number, outChannels: number, kernelSize: PerDim, options: ConvLayerOptions = {}) {
-    super('Conv1d', 1, inChannels, outChannels, kernelSize, options)
+    super(1, inChannels, outChannels, kernelSize, options)
   }
   forward(x: Tensor): Tensor {
     return ops.conv1d(x, this.weight, this.bias, this.options)
   }
 }
 /** conv2d with weight [outChannels, inChannels / groups, kh, kw], drawn from U(±1/√fanIn) like the bias */
-export class Conv2d extends Conv {
+export class Conv2d extends Conv<ops.ConvOptions> {
   constructor(inChannels: number, outChannels: number, kernelSize: PerDim, options: ConvLayerOptions = {}) {
-    super('Conv2d', 2, inChannels, outChannels, kernelSize, options)
+    super(2, inChannels, outChannels, kernelSize, options)
   }
   forward(x: Tensor): Tensor {
     return ops.conv2d(x, this.weight, this.bias, this.options)
@@ -93,65 +97,55 @@ export class Conv2d extends Conv {
   }
 }
 /** conv3d with weight [outChannels, inChannels / groups, kd, kh, kw] */
-export class Conv3d extends Conv {
+export class Conv3d extends Conv<ops.ConvOptions> {
   constructor(inChannels: number, outChannels: number, kernelSize: PerDim, options: ConvLayerOptions = {}) {
-    super('Conv3d', 3, inChannels, outChannels, kernelSize, options)
+    super(3, inChannels, outChannels, kernelSize, options)
   }
   forward(x: Tensor): Tensor {
     return ops.conv3d(x, this.weight, this.bias, this.options)
   }
 }
 
-abstract class Pool<O> extends Module {
-  constructor(readonly kernelSize: PerDim, readonly options: O) {
+abstract class Pool<O extends object> extends Module {
+  constructor(readonly kernelSize: PerDim, readonly options: O = {} as O) {
     super()
   }
   override describe(): string {
-    return typeof this.kernelSize === 'number' ? String(this.kernelSize) : show(this.kernelSize)
-  }
-}
-abstract class MaxPool extends Pool<pool.MaxPoolOptions> {
-  constructor(kernelSize: PerDim, options: pool.MaxPoolOptions = {}) {
-    super(kernelSize, options)
+    return described([this.kernelSize])
   }
 }
 /** maxPool1d of [n, c, l] */
-export class MaxPool1d extends MaxPool {
+export class MaxPool1d extends Pool<pool.MaxPoolOptions> {
   forward(x: Tensor): Tensor {
     return pool.maxPool1d(x, this.kernelSize, this.options)
   }
 }
 /** maxPool2d; the stride is the window's size unless given */
-export class MaxPool2d extends MaxPool {
+export class MaxPool2d extends Pool<pool.MaxPoolOptions> {
   forward(x: Tensor): Tensor {
     return pool.maxPool2d(x, this.kernelSize, this.options)
   }
 }
 /** maxPool3d of [n, c, d, h, w] */
-export class MaxPool3d extends MaxPool {
+export class MaxPool3d extends Pool<pool.MaxPoolOptions> {
   forward(x: Tensor): Tensor {
     return pool.maxPool3d(x, this.kernelSize, this.options)
   }
 }
-abstract class AvgPool extends Pool<pool.AvgPoolOptions> {
-  constructor(kernelSize: PerDim, options: pool.AvgPoolOptions = {}) {
-    super(kernelSize, options)
-  }
-}
 /** avgPool1d of [n, c, l] */
-export class AvgPool1d extends AvgPool {
+export class AvgPool1d extends Pool<pool.AvgPoolOptions> {
   forward(x: Tensor): Tensor {
     return pool.avgPool1d(x, this.kernelSize, this.options)
   }
 }
 /** avgPool2d; the stride is the window's size unless given */
-export class AvgPool2d extends AvgPool {
+export class AvgPool2d extends Pool<pool.AvgPoolOptions> {
   forward(x: Tensor): Tensor {
     return pool.avgPool2d(x, this.kernelSize, this.options)
   }
 }
 /** avgPool3d of [n, c, d, h, w] */
-export class AvgPool3d extends AvgPool {
+export class AvgPool3d extends Pool<pool.AvgPoolOptions> {
   forward(x: Tensor): Tensor {
     return pool.avgPool3d(x, this.kernelSize, this.options)
   }
@@ -178,19 +172,21 @@ export interface BatchNormLayerOptions {
   /** Keep running statistics for evaluation (default true) */
   trackRunningStats?: boolean
 }
-abstract class BatchNorm extends Module {
+/** What normalisations over a batch and over each image have in common. @internal */
+export abstract class ChannelNorm extends Module {
   weight: Tensor | null
   bias: Tensor | null
   runningMean: Tensor | null
   runningVar: Tensor | null
-  /** int32 count of training batches */
+  /** int32 count of training batches; stays 0 in instance normalisation, as in PyTorch */
   numBatchesTracked: Tensor | null
   readonly eps: number
   readonly momentum: number | null
-  protected abstract readonly ranks: readonly number[]
-  constructor(readonly numFeatures: number, { eps = 1e-5, momentum = 0.1, affine = true, trackRunningStats = true }: BatchNormLayerOptions = {}) {
+  /** @param standard whether there are weights and running statistics unless the options say otherwise */
+  constructor(readonly numFeatures: number, options: BatchNormLayerOptions, standard: boolean) {
     super()
-    whole('BatchNorm', 'numFeatures', numFeatures)
+    requireCount(this.constructor.name, 'numFeatures', numFeatures)
+    const { eps = 1e-5, momentum = 0.1, affine = standard, trackRunningStats = standard } = options
     this.eps = eps
     this.momentum = momentum
     this.weight = affine ? constantParameter([numFeatures], 1) : null
@@ -198,6 +194,16 @@ abstract class BatchNorm extends Module {
     this.runningMean = trackRunningStats ? persistent([numFeatures], 0) : null
     this.runningVar = trackRunningStats ? persistent([numFeatures], 1) : null
     this.numBatchesTracked = trackRunningStats ? new Tensor([], 'int32', this.runningMean!.backend, null, 'module').set([0]) : null
+  }
+  override describe(): string {
+    return String(this.numFeatures)
+  }
+}
+
+abstract class BatchNorm extends ChannelNorm {
+  protected abstract readonly ranks: readonly number[]
+  constructor(numFeatures: number, options: BatchNormLayerOptions = {}) {
+    super(numFeatures, options, true)
   }
   forward(x: Tensor): Tensor {
     if (!this.ranks.includes(x.rank) || x.shape[1] !== this.numFeatures) {
@@ -211,9 +217,6 @@ abstract class BatchNorm extends Module {
     }
     const momentum = this.momentum ?? (() => 1 / count!.backend.readOne(count!.buffer.address, 'int32'))
     return batchNorm(x, this.weight, this.bias, { training: this.training || !running, running, momentum, eps: this.eps })
-  }
-  override describe(): string {
-    return String(this.numFeatures)
   }
 }
 /** Batch normalisation of [n, c] or [n, c, l] */

@@ -4,7 +4,7 @@ import * as ops from '../ops/loss.js'
 import type { LossOptions } from '../ops/reduction.js'
 import { crossEntropy, type CrossEntropyOptions } from '../ops/softmax.js'
 import type { Tensor } from '../tensor.js'
-import { Module } from './module.js'
+import { described, Module } from './module.js'
 
 /** Options of a loss, its tensors apart: they are buffers, which state_dict holds. */
 abstract class Loss<O extends object> extends Module {
@@ -18,8 +18,7 @@ abstract class Loss<O extends object> extends Module {
   }
   abstract override forward(input: Tensor, target: Tensor): Tensor
   override describe(): string {
-    const options = Object.entries(this.options).map(([k, v]) => `${k}: ${JSON.stringify(v)}`)
-    return options.length ? `{ ${options.join(', ')} }` : ''
+    return described([], this.options)
   }
 }
 

@@ -178,6 +178,12 @@ export abstract class Module {
   }
 }
 
+/** What describe() returns: values, then the options where there are any, as in '3, 8, { bias: false }'. @internal */
+export function described(values: readonly unknown[], options: object = {}): string {
+  const named = Object.entries(options).map(([name, value]) => `${name}: ${JSON.stringify(value)}`)
+  return [...values.map(v => (Array.isArray(v) ? show(v) : v)), ...(named.length ? [`{ ${named.join(', ')} }`] : [])].join(', ')
+}
+
 /** Modules one after the other. */
 export class Sequential extends Module {
   readonly layers: Module[]

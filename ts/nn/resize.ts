@@ -5,8 +5,8 @@ import { interpolate, type InterpolateOptions } from '../ops/interpolate.js'
 import { adaptiveAvgPool1d } from '../ops/pool.js'
 import { dropout } from '../ops/random.js'
 import { show, ShapeError, type PerDim } from '../shape.js'
-import { Tensor } from '../tensor.js'
-import { Module } from './module.js'
+import { filled, type Tensor } from '../tensor.js'
+import { described, Module } from './module.js'
 
 /** interpolate() as a layer: nearest (default), linear, bilinear or trilinear, to a size or by a scaleFactor. x: [n, c, ...] */
 export class Upsample extends Module {
@@ -20,7 +20,7 @@ export class Upsample extends Module {
     return interpolate(x, this.options)
   }
   override describe(): string {
-    return `{ ${Object.entries(this.options).map(([k, v]) => `${k}: ${JSON.stringify(v)}`).join(', ')} }`
+    return described([], this.options)
   }
 }
 
@@ -49,9 +49,7 @@ export class Dropout2d extends Module {
   forward(x: Tensor): Tensor {
     if (x.rank !== 4) throw new ShapeError(`Dropout2d: x [n, c, h, w] expected, got ${show(x.shape)}`)
     if (!this.training || this.p === 0) return x
-    const ones = new Tensor([x.shape[0]!, x.shape[1]!, 1, 1], 'float32', x.backend)
-    x.backend.kernels.fill(ones.size, 1, ones.address)
-    return mul(x, dropout(ones, { p: this.p }))
+    return mul(x, dropout(filled([x.shape[0]!, x.shape[1]!, 1, 1], 1, x.backend), { p: this.p }))
   }
   override describe(): string {
     return String(this.p)

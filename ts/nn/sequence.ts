@@ -3,11 +3,11 @@
 import { multiHeadAttention, type AttentionOptions } from '../ops/attention.js'
 import { embedding } from '../ops/indexing.js'
 import { gru, lstm, rnnTanh, type CellWeights, type LstmRecurrence, type Recurrence, type RecurrentState } from '../ops/recurrent.js'
-import { ShapeError } from '../shape.js'
+import { requireCount, ShapeError } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { constantParameter, defaultParameter, normal, xavierUniform } from './init.js'
 import { Linear } from './layers.js'
-import { Module } from './module.js'
+import { described, Module } from './module.js'
 
 /** Rows of a table by index. weight: [numEmbeddings, embeddingDim], drawn from N(0, 1); the row paddingIdx is 0 and stays as it is. */
 export class Embedding extends Module {
@@ -47,13 +47,11 @@ export interface RecurrentLayerOptions {
 abstract class Recurrent extends Module {
   readonly options: Required<RecurrentLayerOptions>
   readonly #suffixes: string[]
-  constructor(name: string, gates: number, readonly inputSize: number, readonly hiddenSize: number, options: RecurrentLayerOptions) {
+  constructor(gates: number, readonly inputSize: number, readonly hiddenSize: number, options: RecurrentLayerOptions) {
     super()
     this.options = { numLayers: 1, bias: true, batchFirst: false, dropout: 0, bidirectional: false, ...options }
     const { numLayers, bias, bidirectional } = this.options
-    for (const [role, value] of [['inputSize', inputSize], ['hiddenSize', hiddenSize], ['numLayers', numLayers]] as const) {
-      if (!Number.isInteger(value) || value < 1) throw new ShapeError(`${name}: ${role} must be a whole number ≥ 1, got ${value}`)
-    }
+    for (const [role, value] of Object.entries({ inputSize, hiddenSize, numLayers })) requireCount(this.constructor.name, role, value)
     this.#suffixes = Array.from({ length: numLayers }, (_, layer) => (bidirectional ? [`l${layer}`, `l${layer}_reverse`] : [`l${layer}`])).flat()
     const own = this as unknown as Record<string, Tensor>
     const rows = gates * hiddenSize
@@ -76,15 +74,15 @@ abstract class Recurrent extends Module {
     return { bidirectional, batchFirst, dropout: this.training ? dropout : 0 }
   }
   override describe(): string {
-    const options = Object.entries(this.options).filter(([, v]) => v !== false && v !== 0 && v !== 1 && v !== true).map(([k, v]) => `${k}: ${String(v)}`)
-    return `${this.inputSize}, ${this.hiddenSize}${options.length ? `, { ${options.join(', ')} }` : ''}`
+    const numbers = Object.entries(this.options).filter(([, v]) => Number(v) !== 0 && Number(v) !== 1)
+    return described([this.inputSize, this.hiddenSize], Object.fromEntries(numbers))
   }
 }
 
 /** h′ = tanh(Wih x + bih + Whh h + bhh). x: [t, n, inputSize]; forward(x, { h }) returns { output, h } */
 export class RNN extends Recurrent {
   constructor(inputSize: number, hiddenSize: number, options: RecurrentLayerOptions = {}) {
-    super('RNN', 1, inputSize, hiddenSize, options)
+    super(1, inputSize, hiddenSize, options)
   }
   forward(x: Tensor, state: RecurrentState | null = null): Recurrence {
     return rnnTanh(x, state, this.weights(), this.settings())
@@ -93,7 +91,7 @@ export class RNN extends Recurrent {
 /** Gated recurrent units (Cho et al., 2014). x: [t, n, inputSize]; forward(x, { h }) returns { output, h } */
 export class GRU extends Recurrent {
   constructor(inputSize: number, hiddenSize: number, options: RecurrentLayerOptions = {}) {
-    super('GRU', 3, inputSize, hiddenSize, options)
+    super(3, inputSize, hiddenSize, options)
   }
   forward(x: Tensor, state: RecurrentState | null = null): Recurrence {
     return gru(x, state, this.weights(), this.settings())
@@ -102,7 +100,7 @@ export class GRU extends Recurrent {
 /** Long short-term memory (Hochreiter and Schmidhuber, 1997). x: [t, n, inputSize]; forward(x, { h, c }) returns { output, h, c } */
 export class LSTM extends Recurrent {
   constructor(inputSize: number, hiddenSize: number, options: RecurrentLayerOptions = {}) {
-    super('LSTM', 4, inputSize, hiddenSize, options)
+    super(4, inputSize, hiddenSize, options)
   }
   forward(x: Tensor, state: RecurrentState | null = null): LstmRecurrence {
     return lstm(x, state, this.weights(), this.settings())

@@ -1,44 +1,21 @@
 // Transposed convolutions as layers. Defaults and state_dict keys are PyTorch's.
 
 import * as ops from '../ops/conv.js'
-import { perDim, show, ShapeError, sizeOf, type PerDim } from '../shape.js'
+import { perDim, show, ShapeError, type PerDim } from '../shape.js'
 import type { Tensor } from '../tensor.js'
-import { defaultParameter } from './init.js'
-import { Module } from './module.js'
+import { Conv } from './layers.js'
 
 export interface ConvTransposeLayerOptions extends ops.ConvTransposeOptions {
   bias?: boolean
 }
 
-abstract class ConvTranspose extends Module {
-  weight: Tensor
-  bias: Tensor | null
-  readonly options: ops.ConvTransposeOptions
-  readonly #rank: number
-  constructor(
-    name: string, rank: number, readonly inChannels: number, readonly outChannels: number, readonly kernelSize: PerDim,
-    options: ConvTransposeLayerOptions,
-  ) {
-    super()
-    for (const [role, value] of [['inChannels', inChannels], ['outChannels', outChannels]] as const) {
-      if (!Number.isInteger(value) || value < 1) throw new ShapeError(`${name}: ${role} must be a whole number ≥ 1, got ${value}`)
-    }
-    const { bias = true, ...rest } = options
-    const kernel = perDim(name, 'kernelSize', kernelSize, rank, 1)
-    const groups = rest.groups ?? 1
-    if (inChannels % groups || outChannels % groups) {
-      throw new ShapeError(`${name}: groups must divide ${inChannels} and ${outChannels} channels, got ${groups}`)
-    }
-    this.options = rest
-    this.#rank = rank
-    // PyTorch takes the second dimension of the weight for its inputs, though here it is the outputs
-    const fanIn = (outChannels / groups) * sizeOf(kernel)
-    this.weight = defaultParameter([inChannels, outChannels / groups, ...kernel], fanIn)
-    this.bias = bias ? defaultParameter([outChannels], fanIn) : null
+abstract class ConvTranspose extends Conv<ops.ConvTransposeOptions> {
+  constructor(rank: number, inChannels: number, outChannels: number, kernelSize: PerDim, options: ConvTransposeLayerOptions) {
+    super(rank, inChannels, outChannels, kernelSize, options, true)
   }
   /** Options with the outputPadding that makes the result as large as wished: a stride s leaves s sizes open. */
   protected optionsFor(x: Tensor, outputSize: PerDim | null): ops.ConvTransposeOptions {
-    const rank = this.#rank
+    const rank = this.weight.rank - 2
     if (outputSize === null || (x.rank !== rank + 1 && x.rank !== rank + 2)) return this.options
     const name = this.constructor.name
     const per = (role: string, value: PerDim, least: number) => perDim(name, role, value, rank, least)
@@ -54,17 +31,12 @@ abstract class ConvTranspose extends Module {
     }
     return { ...this.options, outputPadding: wanted.map((d, i) => d - least[i]!) }
   }
-  override describe(): string {
-    const options = Object.entries({ ...this.options, ...(this.bias ? {} : { bias: false }) }).map(([k, v]) => `${k}: ${JSON.stringify(v)}`)
-    const size = typeof this.kernelSize === 'number' ? this.kernelSize : show(this.kernelSize)
-    return `${this.inChannels}, ${this.outChannels}, ${size}${options.length ? `, { ${options.join(', ')} }` : ''}`
-  }
 }
 
 /** convTranspose1d with weight [inChannels, outChannels / groups, k]; forward(x, outputSize) as in ConvTranspose2d */
 export class ConvTranspose1d extends ConvTranspose {
   constructor(inChannels: number, outChannels: number, kernelSize: PerDim, options: ConvTransposeLayerOptions = {}) {
-    super('ConvTranspose1d', 1, inChannels, outChannels, kernelSize, options)
+    super(1, inChannels, outChannels, kernelSize, options)
   }
   forward(x: Tensor, outputSize: PerDim | null = null): Tensor {
     return ops.convTranspose1d(x, this.weight, this.bias, this.optionsFor(x, outputSize))
@@ -77,7 +49,7 @@ export class ConvTranspose1d extends ConvTranspose {
  */
 export class ConvTranspose2d extends ConvTranspose {
   constructor(inChannels: number, outChannels: number, kernelSize: PerDim, options: ConvTransposeLayerOptions = {}) {
-    super('ConvTranspose2d', 2, inChannels, outChannels, kernelSize, options)
+    super(2, inChannels, outChannels, kernelSize, options)
   }
   forward(x: Tensor, outputSize: PerDim | null = null): Tensor {
     return ops.convTranspose2d(x, this.weight, this.bias, this.optionsFor(x, outputSize))
@@ -86,7 +58,7 @@ export class ConvTranspose2d extends ConvTranspose {
 /** convTranspose3d with weight [inChannels, outChannels / groups, kd, kh, kw]; forward(x, outputSize) as in ConvTranspose2d */
 export class ConvTranspose3d extends ConvTranspose {
   constructor(inChannels: number, outChannels: number, kernelSize: PerDim, options: ConvTransposeLayerOptions = {}) {
-    super('ConvTranspose3d', 3, inChannels, outChannels, kernelSize, options)
+    super(3, inChannels, outChannels, kernelSize, options)
   }
   forward(x: Tensor, outputSize: PerDim | null = null): Tensor {
     return ops.convTranspose3d(x, this.weight, this.bias, this.optionsFor(x, outputSize))

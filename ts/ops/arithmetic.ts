@@ -4,7 +4,7 @@ import { apply, foreign, freeWith, type Op } from '../autograd.js'
 import { useAddition } from '../backward.js'
 import { Binary } from '../kernels.js'
 import { broadcastShapes, broadcastStrides, nested, sameShape, type Shape } from '../shape.js'
-import { Tensor } from '../tensor.js'
+import { combined, filled, Tensor } from '../tensor.js'
 import { affineAs, log, neg } from './unary.js'
 import { reshape } from './layout.js'
 import { sum } from './reduce.js'
@@ -19,15 +19,14 @@ export function requireFloat(op: string, ...inputs: readonly Tensor[]): void {
 }
 
 function compute(code: Binary, name: string, a: Tensor, b: Tensor): Tensor {
-  const k = a.backend.kernels
   if (sameShape(a.shape, b.shape)) {
     const y = new Tensor(a.shape, 'float32', a.backend)
-    k.binary(code, 1, 1, 1, a.size, 0, 0, 0, 1, 0, 0, 0, 1, a.address, b.address, y.address)
+    combined(code, a, b, y)
     return y
   }
   const shape = broadcastShapes(name, a.shape, b.shape)
   const y = new Tensor(shape, 'float32', a.backend)
-  const width = a.backend.width
+  const { kernels: k, width } = a.backend
   nested(4, shape, [broadcastStrides(a.shape, shape), broadcastStrides(b.shape, shape)], (n, [p, q], [i, j], o) =>
     k.binary(
       code, n[0]!, n[1]!, n[2]!, n[3]!, p![0]!, p![1]!, p![2]!, p![3]!, q![0]!, q![1]!, q![2]!, q![3]!,
@@ -61,11 +60,7 @@ function binaryOp(name: string, code: Binary, gradient?: (g: Tensor, a: Tensor, 
 }
 
 /** The scalar as a tensor beside `other`. */
-function scalar(value: number, other: Tensor): Tensor {
-  const t = new Tensor([], 'float32', other.backend)
-  t.backend.kernels.fill(1, value, t.address)
-  return t
-}
+const scalar = (value: number, other: Tensor): Tensor => filled([], value, other.backend)
 
 function combine(op: Op, a: Operand, b: Operand): Tensor {
   let constant: Tensor | null = null

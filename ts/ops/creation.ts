@@ -3,7 +3,7 @@
 import { currentBackend } from '../backends/current.js'
 import type { DType } from '../kernels.js'
 import { checkShape, ShapeError, show, sizeOf, type Shape } from '../shape.js'
-import { Tensor, type Home, type NestedArray } from '../tensor.js'
+import { filled, Tensor, type Home, type NestedArray } from '../tensor.js'
 
 export type Values = NestedArray | ArrayLike<number> | readonly Values[]
 
@@ -107,11 +107,7 @@ export const zerosLike = (x: Tensor): Tensor => like(x, 0)
 export const onesLike = (x: Tensor): Tensor => like(x, 1)
 
 /** A float32 constant of x's shape on x's backend. @internal */
-export function like(x: Tensor, value: number): Tensor {
-  const t = new Tensor(x.shape, 'float32', x.backend)
-  x.backend.kernels.fill(t.size, value, t.address)
-  return t
-}
+export const like = (x: Tensor, value: number): Tensor => filled(x.shape, value, x.backend)
 
 /** start, start + step … up to but without end. arange(5) counts from 0. */
 export function arange(start: number, end?: number, step = 1, options: TensorOptions = {}): Tensor {

@@ -2,7 +2,7 @@
 
 import { apply, type Op } from '../autograd.js'
 import { dimension, dimensions, nested, requireList, show, ShapeError, sizeOf, stridesOf, type Shape } from '../shape.js'
-import { Tensor } from '../tensor.js'
+import { filled, Tensor } from '../tensor.js'
 import { indexSelect } from './indexing.js'
 import { ge, le, sumTo, where } from './arithmetic.js'
 
@@ -116,8 +116,7 @@ const boxOp: Op<Box> = {
 const unboxOp: Op<Box & { into: Shape }> = {
   name: 'slice',
   forward([g], { strides, offset, into }) {
-    const y = new Tensor(into, 'float32', g!.backend)
-    y.backend.kernels.fill(y.size, 0, y.address)
+    const y = filled(into, 0, g!.backend)
     writeStrided(g!, y, strides, offset, strides.includes(0))
     return y
   },

@@ -3,7 +3,7 @@
 import { apply, type Op } from '../autograd.js'
 import { Activation } from '../kernels.js'
 import { show, ShapeError } from '../shape.js'
-import { Tensor } from '../tensor.js'
+import { filled, Tensor } from '../tensor.js'
 import { add, mul, requireFloat, sub } from './arithmetic.js'
 import { cat, stack } from './joining.js'
 import { chunk, select, transpose } from './layout.js'
@@ -134,13 +134,6 @@ function checkWeights(cell: Cell, x: Tensor, inputs: number, hidden: number, { w
   }
 }
 
-/** Zeros on x's backend */
-function blank(x: Tensor, shape: readonly number[]): Tensor {
-  const t = new Tensor(shape, 'float32', x.backend)
-  x.backend.kernels.fill(t.size, 0, t.address)
-  return t
-}
-
 /** One layer in one direction. x: [t, n, inputs]; returns the outputs of all steps, in order, and the last state. */
 function run(cell: Cell, x: Tensor, state: Tensor[], weights: CellWeights, reverse: boolean): { outputs: Tensor[]; state: Tensor[] } {
   const { weightIh, biasIh, biasHh } = weights
@@ -182,7 +175,7 @@ function recur(
     return t ?? null
   })
   const last: Tensor[][] = initial.map(() => [])
-  const zero = starts.includes(null) ? blank(x, [n, hidden]) : null
+  const zero = starts.includes(null) ? filled([n, hidden], 0, x.backend) : null
   for (let first = 0; first < layers.length; first += directions) {
     const inputs = sequence.shape[2]!
     if (first > 0) sequence = drop(sequence, { p: dropout })

@@ -3,7 +3,7 @@
 import { apply, type Op } from '../autograd.js'
 import { Reduce, Unary } from '../kernels.js'
 import { around, dimension, dimensions, show, ShapeError, sizeOf, type Shape } from '../shape.js'
-import { Tensor } from '../tensor.js'
+import { filled, Tensor } from '../tensor.js'
 import { div, eq, mul, requireFloat, sub, where } from './arithmetic.js'
 import { like } from './creation.js'
 import { expand, narrow, permute, reshape } from './layout.js'
@@ -241,8 +241,7 @@ const prodOp: Op<Attrs> = {
 function exclusiveProducts(x: Tensor, reverse: boolean): Tensor {
   const [n, m] = x.shape as [number, number]
   const shifted = (t: Tensor, by: number): Tensor => {
-    const edge = new Tensor([by, m], 'float32', x.backend)
-    x.backend.kernels.fill(edge.size, 1, edge.address)
+    const edge = filled([by, m], 1, x.backend)
     return reverse ? cat([narrow(t, 0, by, n - by), edge]) : cat([edge, narrow(t, 0, 0, n - by)])
   }
   if (n * m === 0) return like(x, 1)

@@ -3,7 +3,7 @@
 import { apply, type Op } from '../autograd.js'
 import { Binary } from '../kernels.js'
 import { around, dimension, sameShape, show, ShapeError } from '../shape.js'
-import { Tensor } from '../tensor.js'
+import { combined, Tensor } from '../tensor.js'
 import { requireFloat } from './arithmetic.js'
 import { checkIndices, gather, indexSelect, type Indices } from './indexing.js'
 
@@ -15,11 +15,10 @@ function addition(name: string, kernel: 'scatterAdd' | 'indexAdd', back: (g: Ten
   return {
     name,
     forward([x, index, source], { dim }) {
-      const { kernels: k } = x!.backend
       const y = new Tensor(x!.shape, 'float32', x!.backend)
       const [outer, m, inner] = around(source!.shape, dim, dim)
-      k[kernel](outer, x!.shape[dim] ?? 1, m, inner, source!.address, index!.address, y.address)
-      k.binary(Binary.add, 1, 1, 1, x!.size, 0, 0, 0, 1, 0, 0, 0, 1, x!.address, y.address, y.address)
+      y.backend.kernels[kernel](outer, x!.shape[dim] ?? 1, m, inner, source!.address, index!.address, y.address)
+      combined(Binary.add, x!, y, y)
       return y
     },
     gradient: (g, node) => [node.needs(0) ? g : null, null, node.needs(2) ? back(g, node.attrs.dim, node.inputs[1]!) : null],
