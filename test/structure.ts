@@ -47,7 +47,7 @@ const FLOORS = [
   ['shape'],
   ['kernels'],
   ['arena', 'memory'],
-  ['format', 'tensor', 'autograd', 'backward', 'scope', 'numerics', 'random'],
+  ['format', 'tensor', 'autograd', 'backward', 'scope', 'numerics', 'vectors', 'random'],
   ['backends'],
   ['ops'],
   ['capture', 'grad'],

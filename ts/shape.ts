@@ -32,12 +32,12 @@ export function checkShape(op: string, shape: Shape): Shape {
   return shape
 }
 
-/** Shapes and lists of dimensions stand in brackets: zeros([2, 3]), not zeros(2, 3). */
-/** A size or count of `what`. @internal */
-export function requireCount(what: string, role: string, value: number): void {
-  if (!Number.isInteger(value) || value < 1) throw new ShapeError(`${what}: ${role} must be a whole number ≥ 1, got ${value}`)
+/** The sizes and counts that a layer is made of. */
+export function requireCount(layer: string, role: string, value: number): void {
+  if (!Number.isInteger(value) || value < 1) throw new ShapeError(`${layer}: ${role} must be a whole number ≥ 1, got ${value}`)
 }
 
+/** Shapes and lists of dimensions stand in brackets: zeros([2, 3]), not zeros(2, 3). */
 export function requireList(op: string, what: string, list: unknown, example: string): void {
   if (!Array.isArray(list)) throw new ShapeError(`${op}: ${what} in brackets expected, ${op}(${example}) for instance, got ${String(list)}`)
 }

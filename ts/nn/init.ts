@@ -5,6 +5,7 @@ import { empty } from '../ops/creation.js'
 import { rand, randn } from '../ops/random.js'
 import { show, ShapeError, sizeOf, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
+import { addScaled, dot } from '../vectors.js'
 
 export interface Fans {
   fanIn: number
@@ -97,7 +98,7 @@ export function orthogonal(t: Tensor, { gain: g = 1 }: { gain?: number } = {}): 
   const vectors = Array.from({ length: count }, (_, i) => drawn.subarray(i * length, (i + 1) * length))
   vectors.forEach((v, i) => {
     // Gram and Schmidt's process, twice: once leaves rounding errors that nearly dependent vectors magnify
-    for (let pass = 0; pass < 2; pass++) for (let j = 0; j < i; j++) addTo(v, -dot(v, vectors[j]!), vectors[j]!)
+    for (let pass = 0; pass < 2; pass++) for (let j = 0; j < i; j++) addScaled(v, -dot(v, vectors[j]!), vectors[j]!)
     const scale = 1 / Math.sqrt(dot(v, v))
     for (let k = 0; k < length; k++) v[k]! *= scale
   })
@@ -106,16 +107,6 @@ export function orthogonal(t: Tensor, { gain: g = 1 }: { gain?: number } = {}): 
     return g * (rows <= columns ? vectors[row]![column]! : vectors[column]![row]!)
   }))
 }
-function dot(a: Float64Array, b: Float64Array): number {
-  let sum = 0
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!
-  return sum
-}
-/** a += s b */
-function addTo(a: Float64Array, s: number, b: Float64Array): void {
-  for (let i = 0; i < a.length; i++) a[i]! += s * b[i]!
-}
-
 /** A parameter drawn from U(±1/√fanIn), PyTorch's default for the weight and bias of linear and convolutional layers. @internal */
 export function defaultParameter(shape: Shape, fanIn: number): Tensor {
   const bound = fanIn > 0 ? 1 / Math.sqrt(fanIn) : 0

@@ -1,7 +1,7 @@
 // Learning rates of each parameter's own, from the squares of its past gradients: Adagrad, Adadelta, RMSprop.
 
 import { Update } from '../kernels.js'
-import { Optimizer, type Group, type GroupOptions, type Params } from './optimizer.js'
+import { demand, Optimizer, type Group, type GroupOptions, type Params } from './optimizer.js'
 
 export interface AdagradOptions extends GroupOptions {
   /** lr / (1 + (t − 1) lrDecay) at step t (default 0) */
@@ -21,10 +21,7 @@ export class Adagrad extends Optimizer<Required<AdagradOptions>> {
   }
   protected override validate(group: Group<Required<AdagradOptions>>): void {
     super.validate(group)
-    const { lrDecay, initialAccumulatorValue, eps } = group
-    if (!(lrDecay >= 0 && initialAccumulatorValue >= 0 && eps >= 0)) {
-      throw new RangeError(`Adagrad: lrDecay, initialAccumulatorValue and eps ≥ 0 expected, got ${lrDecay}, ${initialAccumulatorValue} and ${eps}`)
-    }
+    this.notNegative(group, 'lrDecay', 'initialAccumulatorValue', 'eps')
   }
   protected buffersOf(): readonly string[] {
     return ['sum']
@@ -53,7 +50,8 @@ export class Adadelta extends Optimizer<Required<AdadeltaOptions>> {
   }
   protected override validate(group: Group<Required<AdadeltaOptions>>): void {
     super.validate(group)
-    if (!(group.rho >= 0 && group.rho <= 1 && group.eps >= 0)) throw new RangeError(`Adadelta: rho in 0..1 and eps ≥ 0 expected, got ${group.rho} and ${group.eps}`)
+    this.notNegative(group, 'eps')
+    demand(group.rho >= 0 && group.rho <= 1, `Adadelta: rho in 0..1 expected, got ${group.rho}`)
   }
   protected buffersOf(): readonly string[] {
     return ['squares', 'steps']
@@ -86,10 +84,8 @@ export class RMSprop extends Optimizer<Required<RMSpropOptions>> {
   }
   protected override validate(group: Group<Required<RMSpropOptions>>): void {
     super.validate(group)
-    const { alpha, eps, momentum } = group
-    if (!(alpha >= 0 && alpha <= 1 && eps >= 0 && momentum >= 0)) {
-      throw new RangeError(`RMSprop: alpha in 0..1, eps and momentum ≥ 0 expected, got ${alpha}, ${eps} and ${momentum}`)
-    }
+    this.notNegative(group, 'eps', 'momentum')
+    demand(group.alpha >= 0 && group.alpha <= 1, `RMSprop: alpha in 0..1 expected, got ${group.alpha}`)
   }
   protected buffersOf({ momentum, centered }: Group<Required<RMSpropOptions>>): readonly (string | null)[] {
     return ['squares', centered ? 'mean' : null, momentum > 0 ? 'momentum' : null]

@@ -2,7 +2,7 @@
 
 import { Update } from '../kernels.js'
 import { pow } from '../numerics.js'
-import { Optimizer, type Group, type GroupOptions, type Params } from './optimizer.js'
+import { demand, Optimizer, type Group, type GroupOptions, type Params } from './optimizer.js'
 
 export interface AdamOptions extends GroupOptions {
   /** Decay of the averages of gradients and of squared gradients (default [0.9, 0.999]) */
@@ -25,13 +25,12 @@ abstract class AdamFamily<O extends FullPlain> extends Optimizer<O> {
   protected readonly update: Update = Update.adam
   protected override validate(group: Group<O>): void {
     super.validate(group)
-    if (!(Array.isArray(group.betas) && group.betas.length === 2 && group.betas.every(b => b >= 0 && b < 1))) {
-      throw new RangeError(`${this.name}: two betas in [0, 1) expected, got [${group.betas}]`)
-    }
-    if (!(group.eps >= 0)) throw new RangeError(`${this.name}: eps ≥ 0 expected, got ${group.eps}`)
+    const { betas } = group
+    demand(Array.isArray(betas) && betas.length === 2 && betas.every(b => b >= 0 && b < 1), `${this.name}: two betas in [0, 1) expected, got [${betas}]`)
+    this.notNegative(group, 'eps')
   }
-  protected buffersOf(_group: Group<O>): readonly string[] {
-    return ['m', 'v']
+  protected buffersOf(group: Group<O> & { amsgrad?: boolean }): readonly string[] {
+    return group.amsgrad ? ['m', 'v', 'vMax'] : ['m', 'v']
   }
 }
 
@@ -42,9 +41,6 @@ abstract class AdamFamily<O extends FullPlain> extends Optimizer<O> {
 export class Adam extends AdamFamily<Full> {
   constructor(params: Params<AdamOptions>, options: Partial<AdamOptions> = {}) {
     super('Adam', params as Params<Full>, { ...DEFAULTS, amsgrad: false, ...options })
-  }
-  protected override buffersOf(group: Group<Full>): readonly string[] {
-    return group.amsgrad ? ['m', 'v', 'vMax'] : ['m', 'v']
   }
   protected scalarsOf({ lr, betas: [b1, b2], eps, weightDecay }: Group<Full>, t: number): readonly number[] {
     return [lr / (1 - pow(b1, t)), b1, b2, eps, Math.sqrt(1 - pow(b2, t)), weightDecay, 1, 0]
@@ -98,9 +94,6 @@ export class NAdam extends AdamFamily<Required<NAdamOptions>> {
 export class AdamW extends AdamFamily<Full> {
   constructor(params: Params<AdamOptions>, options: Partial<AdamOptions> = {}) {
     super('AdamW', params as Params<Full>, { ...DEFAULTS, weightDecay: 0.01, amsgrad: false, ...options })
-  }
-  protected override buffersOf(group: Group<Full>): readonly string[] {
-    return group.amsgrad ? ['m', 'v', 'vMax'] : ['m', 'v']
   }
   protected scalarsOf({ lr, betas: [b1, b2], eps, weightDecay }: Group<Full>, t: number): readonly number[] {
     return [lr / (1 - pow(b1, t)), b1, b2, eps, Math.sqrt(1 - pow(b2, t)), 0, 1 - lr * weightDecay, 0]

@@ -1,8 +1,8 @@
 // Schedules that raise the learning rate before they lower it: cyclical rates and the one-cycle policy, with the momentum going the other way.
 
-import { cos, pow } from '../numerics.js'
-import type { Optimizer } from './optimizer.js'
-import { demand, Schedule } from './schedule.js'
+import { pow } from '../numerics.js'
+import { demand, type Optimizer } from './optimizer.js'
+import { cosine, Schedule } from './schedule.js'
 
 export interface CyclicLROptions {
   baseLr: number
@@ -93,7 +93,7 @@ export class OneCycleLR extends Schedule {
     const [start, end] = [ends[phase - 1]!, ends[phase]!]
     const part = end > start ? Math.min(1, (t - start) / (end - start)) : 1
     const [from, to] = [stops[phase - 1]!, stops[phase]!]
-    return annealStrategy === 'linear' ? from + (to - from) * part : to + ((from - to) * (1 + cos(Math.PI * part))) / 2
+    return annealStrategy === 'linear' ? from + (to - from) * part : cosine(from, to, Math.PI * part)
   }
   rate(_initial: number, t: number): number {
     const { maxLr, divFactor, finalDivFactor, threePhase } = this.options

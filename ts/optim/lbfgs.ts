@@ -4,8 +4,9 @@ import { recorder, turn } from '../memory.js'
 import { Update } from '../kernels.js'
 import { show, ShapeError } from '../shape.js'
 import { Tensor } from '../tensor.js'
+import { addScaled, dot } from '../vectors.js'
 import { strongWolfe, type Point, type Vector } from './line-search.js'
-import { Optimizer, type Group, type GroupOptions, type OptimizerState } from './optimizer.js'
+import { demand, Optimizer, type Group, type GroupOptions, type OptimizerState } from './optimizer.js'
 
 export interface LBFGSOptions extends GroupOptions {
   /** Iterations of a step (default 20) */
@@ -44,11 +45,6 @@ interface Memory {
 /** Pairs of less curvature would make the next direction explode. */
 const LEAST_CURVATURE = 1e-10
 
-function dot(a: Vector, b: Vector): number {
-  let total = 0
-  for (let i = 0; i < a.length; i++) total += a[i]! * b[i]!
-  return total
-}
 function largest(a: Vector, factor = 1): number {
   let most = 0
   for (let i = 0; i < a.length; i++) most = Math.max(most, Math.abs(a[i]! * factor))
@@ -59,11 +55,6 @@ function sumOfSizes(a: Vector): number {
   for (let i = 0; i < a.length; i++) total += Math.abs(a[i]!)
   return total
 }
-/** a += factor b */
-function addTo(a: Vector, factor: number, b: Vector): void {
-  for (let i = 0; i < a.length; i++) a[i]! += factor * b[i]!
-}
-
 /**
  * Limited-memory BFGS (Nocedal, 1980; Liu and Nocedal, 1989): w += t d with d = −H g, H being the inverse Hessian that the last pairs
  * s = Δw, y = Δg tell, by the two loops q = g, then for the pairs from new to old α = sᵀq / sᵀy, q −= α y; r = (sᵀy / yᵀy) q, then from
@@ -86,16 +77,12 @@ export class LBFGS extends Optimizer<Full> {
   }
   protected override validate(group: Group<Full>): void {
     super.validate(group)
-    const { maxIter, maxEval, historySize, toleranceGrad, toleranceChange, lineSearchFn } = group
+    const { maxIter, maxEval, historySize, lineSearchFn } = group
     for (const [role, value] of Object.entries({ maxIter, maxEval, historySize })) {
-      if (!(Number.isInteger(value) && value >= 1)) throw new RangeError(`LBFGS: a whole ${role} ≥ 1 expected, got ${value}`)
+      demand(Number.isInteger(value) && value >= 1, `LBFGS: a whole ${role} ≥ 1 expected, got ${value}`)
     }
-    if (!(toleranceGrad >= 0 && toleranceChange >= 0)) {
-      throw new RangeError(`LBFGS: toleranceGrad and toleranceChange ≥ 0 expected, got ${toleranceGrad} and ${toleranceChange}`)
-    }
-    if (lineSearchFn !== null && lineSearchFn !== 'strongWolfe') {
-      throw new RangeError(`LBFGS: lineSearchFn strongWolfe or null expected, got ${String(lineSearchFn)}`)
-    }
+    this.notNegative(group, 'toleranceGrad', 'toleranceChange')
+    demand(lineSearchFn === null || lineSearchFn === 'strongWolfe', `LBFGS: lineSearchFn strongWolfe or null expected, got ${String(lineSearchFn)}`)
   }
   protected buffersOf(): readonly string[] {
     return []
@@ -126,7 +113,7 @@ export class LBFGS extends Optimizer<Full> {
   /** w = from + t d */
   #move(from: Vector, t: number, direction: Vector): void {
     const to = from.slice()
-    addTo(to, t, direction)
+    addScaled(to, t, direction)
     let at = 0
     for (const p of this.#params) p.set(to.subarray(at, (at += p.size)))
   }
@@ -254,12 +241,12 @@ function descent(pairs: readonly Pair[], gradient: Vector): Float64Array {
   for (let i = pairs.length - 1; i >= 0; i--) {
     const { s, y, rho } = pairs[i]!
     weights[i] = dot(s, q) * rho
-    addTo(q, -weights[i]!, y)
+    addScaled(q, -weights[i]!, y)
   }
   const last = pairs.at(-1)
   if (!last) return q
   const scale = 1 / (last.rho * dot(last.y, last.y))
   for (let i = 0; i < q.length; i++) q[i]! *= scale
-  pairs.forEach(({ s, y, rho }, i) => addTo(q, weights[i]! - dot(y, q) * rho, s))
+  pairs.forEach(({ s, y, rho }, i) => addScaled(q, weights[i]! - dot(y, q) * rho, s))
   return q
 }

@@ -29,6 +29,11 @@ export interface OptimizerState {
   buffers: Record<string, Tensor>
 }
 
+/** @throws RangeError unless the condition holds */
+export function demand(holds: boolean, message: string): void {
+  if (!holds) throw new RangeError(message)
+}
+
 const isTensor = (value: unknown): value is Tensor => value instanceof Tensor
 const kind = (value: unknown): string => (typeof value === 'object' && value !== null ? `a ${value.constructor.name}` : String(value))
 
@@ -62,9 +67,15 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
   /** @throws RangeError for options out of range */
   protected validate(group: Group<O>): void {
     if (group.lr === undefined) throw new TypeError(`${this.name}: a learning rate expected, { lr: 0.01 } for instance, got none`)
-    if (!(group.lr >= 0)) throw new RangeError(`${this.name}: a learning rate lr ≥ 0 expected, got ${group.lr}`)
-    const { weightDecay = 0 } = group as { weightDecay?: number }
-    if (!(weightDecay >= 0)) throw new RangeError(`${this.name}: weightDecay ≥ 0 expected, got ${weightDecay}`)
+    demand(group.lr >= 0, `${this.name}: a learning rate lr ≥ 0 expected, got ${group.lr}`)
+    this.notNegative(group, 'weightDecay')
+  }
+  /** @throws RangeError for an option below 0; one that isn't there is none */
+  protected notNegative(group: object, ...names: string[]): void {
+    for (const name of names) {
+      const value = (group as Record<string, unknown>)[name] ?? 0
+      demand((value as number) >= 0, `${this.name}: ${name} ≥ 0 expected, got ${value}`)
+    }
   }
   /** Names of the buffers of the parameter's size that the update needs, in the kernel's order; null for one that it does without. */
   protected abstract buffersOf(group: Group<O>): readonly (string | null)[]

@@ -1,8 +1,8 @@
 // The schedule that watches: a lower learning rate once progress stops.
 
 import { hostWork } from '../memory.js'
-import type { Optimizer } from './optimizer.js'
-import { demand, Schedule } from './schedule.js'
+import { demand, type Optimizer } from './optimizer.js'
+import { Schedule } from './schedule.js'
 
 export interface PlateauOptions {
   /** Is a smaller (min, default) or a larger metric better? */

@@ -2,7 +2,7 @@
 
 import { hostWork } from '../memory.js'
 import { cos, pow } from '../numerics.js'
-import type { GroupOptions, Optimizer } from './optimizer.js'
+import { demand, type GroupOptions, type Optimizer } from './optimizer.js'
 
 type Cycled = GroupOptions & { momentum?: number; betas?: readonly [number, number] }
 
@@ -54,10 +54,8 @@ export abstract class Schedule {
 }
 type AnyOptimizer = Optimizer<any>
 
-/** @throws RangeError unless the condition holds */
-export function demand(holds: boolean, message: string): void {
-  if (!holds) throw new RangeError(message)
-}
+/** Along half a wave of the cosine: `from` at angle 0, `to` at π. */
+export const cosine = (from: number, to: number, angle: number): number => to + ((from - to) * (1 + cos(angle))) / 2
 const whole = (n: number): boolean => Number.isInteger(n) && n > 0
 
 /** lr₀ · gamma^⌊t / stepSize⌋ */
@@ -66,7 +64,7 @@ export class StepLR extends Schedule {
   readonly gamma: number
   constructor(optimizer: AnyOptimizer, { stepSize, gamma = 0.1 }: { stepSize: number; gamma?: number }) {
     super(optimizer)
-    if (!(Number.isInteger(stepSize) && stepSize > 0)) throw new RangeError(`StepLR: a whole stepSize > 0 expected, got ${stepSize}`)
+    demand(whole(stepSize), `StepLR: a whole stepSize > 0 expected, got ${stepSize}`)
     this.stepSize = stepSize
     this.gamma = gamma
   }
@@ -172,12 +170,12 @@ export class CosineAnnealingLR extends Schedule {
   readonly etaMin: number
   constructor(optimizer: AnyOptimizer, { tMax, etaMin = 0 }: { tMax: number; etaMin?: number }) {
     super(optimizer)
-    if (!(tMax > 0)) throw new RangeError(`CosineAnnealingLR: tMax > 0 expected, got ${tMax}`)
+    demand(tMax > 0, `CosineAnnealingLR: tMax > 0 expected, got ${tMax}`)
     this.tMax = tMax
     this.etaMin = etaMin
   }
   rate(initial: number, t: number): number {
-    return this.etaMin + ((initial - this.etaMin) * (1 + cos((Math.PI * t) / this.tMax))) / 2
+    return cosine(initial, this.etaMin, (Math.PI * t) / this.tMax)
   }
 }
 
@@ -202,7 +200,7 @@ export class CosineAnnealingWarmRestarts extends Schedule {
       start += length
       length *= this.tMult
     }
-    return this.etaMin + ((initial - this.etaMin) * (1 + cos((Math.PI * (t - start)) / length))) / 2
+    return cosine(initial, this.etaMin, (Math.PI * (t - start)) / length)
   }
 }
 

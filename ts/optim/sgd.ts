@@ -3,7 +3,7 @@
 import { Update } from '../kernels.js'
 import { hostWork } from '../memory.js'
 import { scalarBlock } from '../ops/norm.js'
-import { Optimizer, type Group, type GroupOptions, type Params } from './optimizer.js'
+import { demand, Optimizer, type Group, type GroupOptions, type Params } from './optimizer.js'
 
 export interface SGDOptions extends GroupOptions {
   /** γ, share of the last step that is kept (default 0) */
@@ -36,10 +36,11 @@ export class SGD extends Optimizer<Full> {
   }
   protected override validate(group: Group<Full>): void {
     super.validate(group)
-    if (!(group.momentum >= 0)) throw new RangeError(`SGD: momentum ≥ 0 expected, got ${group.momentum}`)
-    if (group.form !== 'torch' && group.form !== 'classic') throw new RangeError(`SGD: form torch or classic expected, got ${String(group.form)}`)
-    if (group.nesterov && (group.momentum === 0 || group.dampening !== 0)) throw new RangeError('SGD: nesterov needs momentum > 0 and dampening 0')
-    if (group.form === 'classic' && group.dampening !== 0) throw new RangeError('SGD: the classic form has no dampening')
+    const { momentum, dampening, nesterov, form } = group
+    this.notNegative(group, 'momentum')
+    demand(form === 'torch' || form === 'classic', `SGD: form torch or classic expected, got ${String(form)}`)
+    demand(!nesterov || (momentum > 0 && dampening === 0), 'SGD: nesterov needs momentum > 0 and dampening 0')
+    demand(form === 'torch' || dampening === 0, 'SGD: the classic form has no dampening')
   }
   protected buffersOf(group: Group<Full>): readonly string[] {
     return group.momentum > 0 ? ['momentum'] : []

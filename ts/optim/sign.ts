@@ -1,7 +1,7 @@
 // Steps from the signs of gradients: Rprop and Lion.
 
 import { Update } from '../kernels.js'
-import { Optimizer, type Group, type GroupOptions, type Params } from './optimizer.js'
+import { demand, Optimizer, type Group, type GroupOptions, type Params } from './optimizer.js'
 
 export interface RpropOptions extends GroupOptions {
   /** Factors of a step whose gradient turned round, and of one whose gradient kept its sign (default [0.5, 1.2]) */
@@ -21,8 +21,8 @@ export class Rprop extends Optimizer<Required<RpropOptions>> {
   protected override validate(group: Group<Required<RpropOptions>>): void {
     super.validate(group)
     const { etas: [shrink, grow], stepSizes: [smallest, largest] } = group
-    if (!(shrink > 0 && shrink < 1 && grow > 1)) throw new RangeError(`Rprop: etas in (0, 1) and above 1 expected, got [${group.etas}]`)
-    if (!(smallest >= 0 && smallest <= largest)) throw new RangeError(`Rprop: stepSizes [smallest, largest] expected, got [${group.stepSizes}]`)
+    demand(shrink > 0 && shrink < 1 && grow > 1, `Rprop: etas in (0, 1) and above 1 expected, got [${group.etas}]`)
+    demand(smallest >= 0 && smallest <= largest, `Rprop: stepSizes [smallest, largest] expected, got [${group.stepSizes}]`)
   }
   protected buffersOf(): readonly string[] {
     return ['step', 'grad']
@@ -49,7 +49,7 @@ export class Lion extends Optimizer<Required<LionOptions>> {
   }
   protected override validate(group: Group<Required<LionOptions>>): void {
     super.validate(group)
-    if (!group.betas.every(b => b >= 0 && b <= 1)) throw new RangeError(`Lion: betas in 0..1 expected, got [${group.betas}]`)
+    demand(group.betas.every(b => b >= 0 && b <= 1), `Lion: betas in 0..1 expected, got [${group.betas}]`)
   }
   protected buffersOf(): readonly string[] {
     return ['m']
