@@ -1,5 +1,4 @@
 // The public face of hebb.
-import { install } from './ops/methods.js'
 // keeps the methods' declarations in reach of whoever imports the types
 export type { Fluent } from './ops/methods.js'
 
@@ -70,6 +69,7 @@ import { heapOf, hostMark, hostWork, memoryInUse } from './memory.js'
 import { inOrder } from './nn/module.js'
 import { randomState, restoreRandomState } from './ops/random.js'
 import { pow } from './numerics.js'
+import { install } from './ops/methods.js'
 install()
 
 /** What hebb's other entry points need of the engine. Not part of the public interface: it may change in any release. @internal */
