@@ -1,7 +1,7 @@
 // Reductions over dimensions: sum, mean, extremes, products, variance, norms, log-sum-exp, running sums.
 
 import { apply, type Op } from '../autograd.js'
-import { Reduce, Unary } from '../kernels.js'
+import { Reduce, Unary, type Kernels } from '../kernels.js'
 import { around, dimension, dimensions, show, ShapeError, sizeOf, type Shape } from '../shape.js'
 import { filled, Tensor } from '../tensor.js'
 import { div, eq, mul, requireFloat, sub, where } from './arithmetic.js'
@@ -20,14 +20,16 @@ export interface ReduceOptions {
 const without = (shape: Shape, dims: readonly number[]): number[] => shape.filter((_, i) => !dims.includes(i))
 const withOnes = (shape: Shape, dims: readonly number[]): number[] => shape.map((d, i) => (dims.includes(i) ? 1 : d))
 
-type Run = (outer: number, n: number, inner: number, x: number, y: number) => void
+type Run = (k: Kernels<number>, outer: number, n: number, inner: number, x: number, y: number) => void
+const by = (f: Reduce): Run => (k, outer, n, inner, x, y) => k.reduce(f, outer, n, inner, x, y)
 /** Run a reducing kernel over each run of neighbouring dims, the last run first; `next` combines the results of the first. */
-function overRuns(x: Tensor, dims: readonly number[], run: Run, next = run): Tensor {
+function overRuns(x: Tensor, dims: readonly number[], run: Run, next: Run): Tensor {
+  const { kernels } = x.backend
   let from = x
   let shape = x.shape
   if (dims.length === 0) {
     const y = new Tensor(shape, 'float32', x.backend)
-    run(x.size, 1, 1, x.address, y.address)
+    run(kernels, x.size, 1, 1, x.address, y.address)
     return y
   }
   for (let i = dims.length - 1; i >= 0; ) {
@@ -36,7 +38,7 @@ function overRuns(x: Tensor, dims: readonly number[], run: Run, next = run): Ten
     const first = dims[i]!
     const to = shape.filter((_, d) => d < first || d > last)
     const y = new Tensor(to, 'float32', x.backend)
-    ;(from === x ? run : next)(...around(shape, first, last), from.address, y.address)
+    ;(from === x ? run : next)(kernels, ...around(shape, first, last), from.address, y.address)
     if (from !== x) from.release('reduce')
     from = y
     shape = to
@@ -52,17 +54,18 @@ interface Attrs {
 /** g, whose reduced dimensions are gone, repeated to the shape of x. */
 const spread = (g: Tensor, x: Tensor, dims: readonly number[]): Tensor => expand(reshape(g, withOnes(x.shape, dims)), x.shape)
 
-function reduceOp(name: string, code: Reduce, gradient: (g: Tensor, x: Tensor, y: Tensor, dims: readonly number[]) => Tensor) {
+type Reduction = (x: Tensor, dim?: Dims, options?: ReduceOptions) => Tensor
+
+/** An op over dims; `next` as in overRuns() */
+function reduceOp(
+  name: string, run: Run, gradient: (g: Tensor, x: Tensor, y: Tensor, dims: readonly number[]) => Tensor, next = run,
+): Reduction {
   const op: Op<Attrs> = {
     name,
-    forward([x], { dims }) {
-      const { kernels } = x!.backend
-      const run = (f: Reduce): Run => (outer, n, inner, from, to) => kernels.reduce(f, outer, n, inner, from, to)
-      return overRuns(x!, dims, run(code), run(code === Reduce.sumAbs || code === Reduce.sumSquares ? Reduce.sum : code))
-    },
+    forward: ([x], { dims }) => overRuns(x!, dims, run, next),
     gradient: (g, { inputs: [x], output, attrs: { dims } }) => [gradient(g, x!, output, dims)],
   }
-  return (x: Tensor, dim: Dims, { keepdim = false }: ReduceOptions = {}): Tensor => {
+  return (x, dim, { keepdim = false } = {}) => {
     requireFloat(name, x)
     const dims = dimensions(name, dim, x.rank)
     const y = apply(op, [x], { dims })
@@ -70,13 +73,11 @@ function reduceOp(name: string, code: Reduce, gradient: (g: Tensor, x: Tensor, y
   }
 }
 
-const sumOp = reduceOp('sum', Reduce.sum, (g, x, _y, dims) => spread(g, x, dims))
 /** Σ x over dim: one dimension, several, or all */
-export const sum = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => sumOp(x, dim, options)
+export const sum: Reduction = reduceOp('sum', by(Reduce.sum), (g, x, _y, dims) => spread(g, x, dims))
 
-const meanOp = reduceOp('mean', Reduce.mean, (g, x, _y, dims) => spread(mul(g, 1 / count(x.shape, dims)), x, dims))
 /** Σ x / n over dim; NaN where n = 0 */
-export const mean = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => meanOp(x, dim, options)
+export const mean: Reduction = reduceOp('mean', by(Reduce.mean), (g, x, _y, dims) => spread(mul(g, 1 / count(x.shape, dims)), x, dims))
 
 const count = (shape: Shape, dims: readonly number[]): number => dims.reduce((n, d) => n * shape[d]!, 1)
 
@@ -86,19 +87,20 @@ function amongTies(g: Tensor, x: Tensor, y: Tensor, dims: readonly number[]): Te
   const share = div(g, reshape(sum(ties, dims), g.shape))
   return mul(ties, spread(share, x, dims))
 }
-function extreme(name: string, code: Reduce) {
-  const reduce = reduceOp(name, code, amongTies)
-  return (x: Tensor, dim: Dims, options?: ReduceOptions): Tensor => {
-    if (count(x.shape, dimensions(name, dim, x.rank)) === 0) throw new ShapeError(`${name}: of no elements, in shape ${show(x.shape)}, there is no extreme`)
+function requireElements(name: string, x: Tensor, n: number): void {
+  if (n === 0) throw new ShapeError(`${name}: of no elements, in shape ${show(x.shape)}, there is no extreme`)
+}
+function extreme(name: string, code: Reduce): Reduction {
+  const reduce = reduceOp(name, by(code), amongTies)
+  return (x, dim, options) => {
+    requireElements(name, x, count(x.shape, dimensions(name, dim, x.rank)))
     return reduce(x, dim, options)
   }
 }
-const amaxOp = extreme('amax', Reduce.max)
-const aminOp = extreme('amin', Reduce.min)
 /** Largest element over dim; NaN wins; equal ones share the gradient */
-export const amax = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => amaxOp(x, dim, options)
+export const amax = extreme('amax', Reduce.max)
 /** Smallest element over dim; NaN wins; equal ones share the gradient */
-export const amin = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => aminOp(x, dim, options)
+export const amin = extreme('amin', Reduce.min)
 
 const argOp: Op<{ sign: number; dim: number | null }> = {
   name: 'argmax',
@@ -112,7 +114,7 @@ const argOp: Op<{ sign: number; dim: number | null }> = {
 function arg(name: string, s: number, x: Tensor, dim: number | null | undefined, keepdim: boolean): Tensor {
   requireFloat(name, x)
   const d = dim === null || dim === undefined ? null : dimension(name, dim, x.rank)
-  if ((d === null ? x.size : (x.shape[d] ?? 1)) === 0) throw new ShapeError(`${name}: of no elements, in shape ${show(x.shape)}, there is no extreme`)
+  requireElements(name, x, d === null ? x.size : (x.shape[d] ?? 1))
   if (x.rank === 0) return apply(argOp, [x], { sign: s, dim: null })
   const y = apply(argOp, [x], { sign: s, dim: d })
   if (!keepdim) return y
@@ -138,23 +140,13 @@ export const max = (x: Tensor, dim: number, { keepdim = false }: ReduceOptions =
 /** Smallest elements over one dim and their indices */
 export const min = (x: Tensor, dim: number, { keepdim = false }: ReduceOptions = {}): Extremes => withIndices('min', -1, x, dim, keepdim)
 
-const logSumExpOp: Op<Attrs> = {
-  name: 'logsumexp',
-  forward: ([x], { dims }) => overRuns(x!, dims, (outer, n, inner, from, to) => x!.backend.kernels.logSumExp(outer, n, inner, from, to)),
-  gradient(g, { inputs: [x], output, attrs: { dims } }) {
-    // where the sum is infinite, x − y would be inf − inf
-    const y = spread(output, x!, dims)
-    const weights = where(eq(abs(y), Infinity), eq(x!, y), exp(sub(x!, y)))
-    return [mul(spread(g, x!, dims), weights)]
-  },
-}
 /** log Σ e^x over dim, stable */
-export function logsumexp(x: Tensor, dim?: Dims, { keepdim = false }: ReduceOptions = {}): Tensor {
-  requireFloat('logsumexp', x)
-  const dims = dimensions('logsumexp', dim, x.rank)
-  const y = apply(logSumExpOp, [x], { dims })
-  return keepdim ? reshape(y, withOnes(x.shape, dims)) : y
-}
+export const logsumexp = reduceOp('logsumexp', (k, outer, n, inner, x, y) => k.logSumExp(outer, n, inner, x, y), (g, x, output, dims) => {
+  // where the sum is infinite, x − y would be inf − inf
+  const y = spread(output, x, dims)
+  const weights = where(eq(abs(y), Infinity), eq(x, y), exp(sub(x, y)))
+  return mul(spread(g, x, dims), weights)
+})
 
 interface Moments extends Attrs {
   divisor: number
@@ -206,8 +198,8 @@ const zeroSafeRoot: Op = {
 /** √var; gradient 0 for a constant */
 export const std = (x: Tensor, dim?: Dims, options?: VarOptions): Tensor => apply(zeroSafeRoot, [variance(x, dim, options)], undefined)
 
-const sumAbsOp = reduceOp('norm', Reduce.sumAbs, (g, x, _y, dims) => mul(spread(g, x, dims), sign(x)))
-const sumSquaresOp = reduceOp('norm', Reduce.sumSquares, (g, x, _y, dims) => mul(spread(mul(g, 2), x, dims), x))
+const sumAbsOp = reduceOp('norm', by(Reduce.sumAbs), (g, x, _y, dims) => mul(spread(g, x, dims), sign(x)), by(Reduce.sum))
+const sumSquaresOp = reduceOp('norm', by(Reduce.sumSquares), (g, x, _y, dims) => mul(spread(mul(g, 2), x, dims), x), by(Reduce.sum))
 export interface NormOptions extends ReduceOptions {
   /** 1, 2 (default), any p > 0, or Infinity */
   p?: number
@@ -223,20 +215,16 @@ export function norm(x: Tensor, dim?: Dims, { p = 2, keepdim = false }: NormOpti
   return where(eq(total, 0), 0, powScalar(where(eq(total, 0), 1, total), 1 / p))
 }
 
-const prodOp: Op<Attrs> = {
-  name: 'prod',
-  forward: ([x], { dims }) => overRuns(x!, dims, (outer, n, inner, from, to) => x!.backend.kernels.reduce(Reduce.prod, outer, n, inner, from, to)),
-  gradient: (g, { inputs: [x], attrs: { dims } }) => {
-    // the product of the others, from both sides: right with zero factors too
-    const order = inFront(x!.rank, dims)
-    const rest = without(x!.shape, dims)
-    const n = count(x!.shape, dims)
-    const rows = reshape(permute(x!, order), [n, sizeOf(rest)])
-    const others = mul(exclusiveProducts(rows, false), exclusiveProducts(rows, true))
-    const back = reshape(others, order.map(d => x!.shape[d]!))
-    return [mul(spread(g, x!, dims), permute(back, order.map((_, i) => order.indexOf(i))))]
-  },
-}
+/** Π x over dim; the gradient is right with zero factors too */
+export const prod = reduceOp('prod', by(Reduce.prod), (g, x, _y, dims) => {
+  // the product of the others, from both sides: right with zero factors too
+  const order = inFront(x.rank, dims)
+  const rest = without(x.shape, dims)
+  const rows = reshape(permute(x, order), [count(x.shape, dims), sizeOf(rest)])
+  const others = mul(exclusiveProducts(rows, false), exclusiveProducts(rows, true))
+  const back = reshape(others, order.map(d => x.shape[d]!))
+  return mul(spread(g, x, dims), permute(back, order.map((_, i) => order.indexOf(i))))
+})
 /** Products of the rows before (or after) each row of x [n, m], in log n passes (Hillis and Steele, 1986). */
 function exclusiveProducts(x: Tensor, reverse: boolean): Tensor {
   const [n, m] = x.shape as [number, number]
@@ -249,14 +237,6 @@ function exclusiveProducts(x: Tensor, reverse: boolean): Tensor {
   for (let by = 1; by < n; by *= 2) products = mul(products, shifted(products, by))
   return products
 }
-/** Π x over dim; the gradient is right with zero factors too */
-export function prod(x: Tensor, dim?: Dims, { keepdim = false }: ReduceOptions = {}): Tensor {
-  requireFloat('prod', x)
-  const dims = dimensions('prod', dim, x.rank)
-  const y = apply(prodOp, [x], { dims })
-  return keepdim ? reshape(y, withOnes(x.shape, dims)) : y
-}
-
 const cumsumOp: Op<{ dim: number; reverse: number }> = {
   name: 'cumsum',
   forward([x], { dim, reverse }) {

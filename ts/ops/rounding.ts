@@ -16,23 +16,20 @@ function stepwise(name: string, f: (x: Tensor) => Tensor): (x: Tensor) => Tensor
   }
 }
 
-const ceilOp = stepwise('ceil', x => neg(floor(neg(x))))
 /** The smallest whole number ≥ x; gradient 0 */
-export const ceil = (x: Tensor): Tensor => ceilOp(x)
+export const ceil = stepwise('ceil', x => neg(floor(neg(x))))
 
-const truncOp = stepwise('trunc', x => where(lt(x, 0), neg(floor(neg(x))), floor(x)))
 /** x without its fraction: rounded toward 0; gradient 0 */
-export const trunc = (x: Tensor): Tensor => truncOp(x)
+export const trunc = stepwise('trunc', x => where(lt(x, 0), neg(floor(neg(x))), floor(x)))
 
-const roundOp = stepwise('round', x => {
+/** The nearest whole number, the even one if two are equally near; gradient 0 */
+export const round = stepwise('round', x => {
   // the distance x − ⌊x⌋ is exact where it matters; at infinity it is NaN, and no comparison holds
   const below = floor(x)
   const distance = sub(x, below)
   const odd = sub(below, mul(floor(mul(below, 0.5)), 2))
   return add(below, where(gt(distance, 0.5), 1, where(eq(distance, 0.5), odd, 0)))
 })
-/** The nearest whole number, the even one if two are equally near; gradient 0 */
-export const round = (x: Tensor): Tensor => roundOp(x)
 
 /** start + weight (end − start), broadcast */
 export function lerp(start: Tensor, end: Operand, weight: Operand): Tensor {

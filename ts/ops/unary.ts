@@ -14,7 +14,7 @@ interface Attrs {
 /** dL/dx from g = dL/dy, x, y = f(x) and the attributes, in differentiable ops */
 type Derivative = (g: Tensor, x: Tensor, y: Tensor, a: number, b: number) => Tensor
 
-function unaryOp(name: string, code: Unary, derivative: Derivative): (x: Tensor, a?: number, b?: number) => Tensor {
+function parametric(name: string, code: Unary, derivative: Derivative): (x: Tensor, a?: number, b?: number) => Tensor {
   const op: Op<Attrs> = {
     name,
     forward([x], { a, b }) {
@@ -38,8 +38,15 @@ function unaryOp(name: string, code: Unary, derivative: Derivative): (x: Tensor,
   }
 }
 
+/** A function without attributes takes none, whatever comes behind x: map() passes positions there. */
+function unary(name: string, code: Unary, derivative: (g: Tensor, x: Tensor, y: Tensor) => Tensor): Elementwise {
+  const f = parametric(name, code, derivative)
+  return x => f(x)
+}
+type Elementwise = (x: Tensor) => Tensor
+
 /** a x + b with numbers a and b */
-export const affine: (x: Tensor, a?: number, b?: number) => Tensor = unaryOp('affine', Unary.affine, (g, _x, _y, a) => affine(g, a, 0))
+export const affine: (x: Tensor, a?: number, b?: number) => Tensor = parametric('affine', Unary.affine, (g, _x, _y, a) => affine(g, a, 0))
 
 /** affine under the name of the op that the user wrote, for messages */
 export function affineAs(name: string, x: Tensor, a: number, b: number): Tensor {
@@ -52,51 +59,39 @@ export function affineAs(name: string, x: Tensor, a: number, b: number): Tensor 
 /** −x */
 export const neg = (x: Tensor): Tensor => affineAs('neg', x, -1, 0)
 
-const absOp = unaryOp('abs', Unary.abs, (g, x) => where(gt(x, 0), g, where(lt(x, 0), neg(g), 0)))
 /** |x|; gradient 0 at 0 */
-export const abs = (x: Tensor): Tensor => absOp(x)
+export const abs: Elementwise = unary('abs', Unary.abs, (g, x) => where(gt(x, 0), g, where(lt(x, 0), neg(g), 0)))
 
-const expOp = unaryOp('exp', Unary.exp, (g, _x, y) => mul(g, y))
 /** e^x */
-export const exp = (x: Tensor): Tensor => expOp(x)
+export const exp: Elementwise = unary('exp', Unary.exp, (g, _x, y) => mul(g, y))
 
-const logOp = unaryOp('log', Unary.log, (g, x) => mul(g, reciprocal(x)))
 /** Natural logarithm; −inf at 0, NaN below */
-export const log = (x: Tensor): Tensor => logOp(x)
+export const log: Elementwise = unary('log', Unary.log, (g, x) => mul(g, reciprocal(x)))
 
-const log1pOp = unaryOp('log1p', Unary.log1p, (g, x) => mul(g, reciprocal(add(x, 1))))
 /** log(1 + x), accurate near 0 */
-export const log1p = (x: Tensor): Tensor => log1pOp(x)
+export const log1p: Elementwise = unary('log1p', Unary.log1p, (g, x) => mul(g, reciprocal(add(x, 1))))
 
-const sqrtOp = unaryOp('sqrt', Unary.sqrt, (g, _x, y) => mul(g, mul(reciprocal(y), 0.5)))
 /** √x */
-export const sqrt = (x: Tensor): Tensor => sqrtOp(x)
+export const sqrt: Elementwise = unary('sqrt', Unary.sqrt, (g, _x, y) => mul(g, mul(reciprocal(y), 0.5)))
 
-const rsqrtOp = unaryOp('rsqrt', Unary.rsqrt, (g, _x, y) => mul(g, mul(mul(y, mul(y, y)), -0.5)))
 /** 1 / √x */
-export const rsqrt = (x: Tensor): Tensor => rsqrtOp(x)
+export const rsqrt: Elementwise = unary('rsqrt', Unary.rsqrt, (g, _x, y) => mul(g, mul(mul(y, mul(y, y)), -0.5)))
 
-const squareOp = unaryOp('square', Unary.square, (g, x) => mul(g, mul(x, 2)))
 /** x² */
-export const square = (x: Tensor): Tensor => squareOp(x)
+export const square: Elementwise = unary('square', Unary.square, (g, x) => mul(g, mul(x, 2)))
 
-const sinOp = unaryOp('sin', Unary.sin, (g, x) => mul(g, cos(x)))
 /** sin x, x in radians */
-export const sin = (x: Tensor): Tensor => sinOp(x)
+export const sin: Elementwise = unary('sin', Unary.sin, (g, x) => mul(g, cos(x)))
 
-const cosOp = unaryOp('cos', Unary.cos, (g, x) => neg(mul(g, sin(x))))
 /** cos x, x in radians */
-export const cos = (x: Tensor): Tensor => cosOp(x)
+export const cos: Elementwise = unary('cos', Unary.cos, (g, x) => neg(mul(g, sin(x))))
 
-const tanhOp = unaryOp('tanh', Unary.tanh, (g, _x, y) => mul(g, affine(mul(y, y), -1, 1)))
 /** (e^x − e^−x) / (e^x + e^−x) */
-export const tanh = (x: Tensor): Tensor => tanhOp(x)
+export const tanh: Elementwise = unary('tanh', Unary.tanh, (g, _x, y) => mul(g, affine(mul(y, y), -1, 1)))
 
-const sigmoidOp = unaryOp('sigmoid', Unary.sigmoid, (g, _x, y) => mul(g, mul(y, affine(y, -1, 1))))
 /** 1 / (1 + e^−x) */
-export const sigmoid = (x: Tensor): Tensor => sigmoidOp(x)
+export const sigmoid: Elementwise = unary('sigmoid', Unary.sigmoid, (g, _x, y) => mul(g, mul(y, affine(y, -1, 1))))
 
-const reluOp = unaryOp('relu', Unary.relu, (g, x) => where(le(x, 0), 0, g))
 /** dL/dx of y = relu(x) from g = dL/dy and y: positive, or NaN, where x is. @internal */
 export const rectified = (g: Tensor, y: Tensor): Tensor => where(le(y, 0), 0, g)
 /** The same by the kernel, over g where nobody else reads it. @internal */
@@ -106,26 +101,25 @@ export function rectifiedOver(g: Tensor, y: Tensor): Tensor {
   return out
 }
 /** max(0, x); gradient 0 at 0 */
-export const relu = (x: Tensor): Tensor => reluOp(x)
+export const relu: Elementwise = unary('relu', Unary.relu, (g, x) => where(le(x, 0), 0, g))
 
-const leakyReluOp = unaryOp('leakyRelu', Unary.leakyRelu, (g, x, _y, a) => where(gt(x, 0), g, mul(g, a)))
+const leakyReluOp = parametric('leakyRelu', Unary.leakyRelu, (g, x, _y, a) => where(gt(x, 0), g, mul(g, a)))
 /** x > 0 ? x : negativeSlope · x */
 export const leakyRelu = (x: Tensor, { negativeSlope = 0.01 }: { negativeSlope?: number } = {}): Tensor => leakyReluOp(x, negativeSlope)
 
-const eluOp = unaryOp('elu', Unary.elu, (g, x, y, a) => where(gt(x, 0), g, mul(g, add(y, a))))
+const eluOp = parametric('elu', Unary.elu, (g, x, y, a) => where(gt(x, 0), g, mul(g, add(y, a))))
 /** x > 0 ? x : alpha (e^x − 1) (Clevert et al., 2015) */
 export const elu = (x: Tensor, { alpha = 1 }: { alpha?: number } = {}): Tensor => eluOp(x, alpha)
 
-const erfOp = unaryOp('erf', Unary.erf, (g, x) => mul(g, mul(exp(neg(mul(x, x))), 2 / Math.sqrt(Math.PI))))
 /** 2/√π ∫₀ˣ e^−t² dt */
-export const erf = (x: Tensor): Tensor => erfOp(x)
+export const erf: Elementwise = unary('erf', Unary.erf, (g, x) => mul(g, mul(exp(neg(mul(x, x))), 2 / Math.sqrt(Math.PI))))
 
-const geluOp = unaryOp('gelu', Unary.gelu, (g, x) => {
+const geluOp = parametric('gelu', Unary.gelu, (g, x) => {
   const cdf = affine(erf(mul(x, Math.SQRT1_2)), 0.5, 0.5)
   const pdf = mul(exp(mul(mul(x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI))
   return mul(g, add(cdf, mul(x, pdf)))
 })
-const geluTanhOp = unaryOp('gelu', Unary.geluTanh, (g, x) => {
+const geluTanhOp = parametric('gelu', Unary.geluTanh, (g, x) => {
   const c = Math.sqrt(2 / Math.PI)
   const t = tanh(mul(mul(x, add(mul(mul(x, x), 0.044715), 1)), c))
   const slope = mul(affine(mul(x, x), 3 * 0.044715, 1), c)
@@ -135,31 +129,27 @@ const geluTanhOp = unaryOp('gelu', Unary.geluTanh, (g, x) => {
 export const gelu = (x: Tensor, { approximate = 'none' }: { approximate?: 'none' | 'tanh' } = {}): Tensor =>
   approximate === 'tanh' ? geluTanhOp(x) : geluOp(x)
 
-const siluOp = unaryOp('silu', Unary.silu, (g, x) => {
+/** x · sigmoid(x) */
+export const silu: Elementwise = unary('silu', Unary.silu, (g, x) => {
   const s = sigmoid(x)
   return mul(g, mul(s, add(mul(x, affine(s, -1, 1)), 1)))
 })
-/** x · sigmoid(x) */
-export const silu = (x: Tensor): Tensor => siluOp(x)
 
-const softplusOp = unaryOp('softplus', Unary.softplus, (g, x, _y, a, b) => where(gt(mul(x, a), b), g, mul(g, sigmoid(mul(x, a)))))
+const softplusOp = parametric('softplus', Unary.softplus, (g, x, _y, a, b) => where(gt(mul(x, a), b), g, mul(g, sigmoid(mul(x, a)))))
 /** log(1 + e^(beta x)) / beta; x itself where beta x > threshold */
 export const softplus = (x: Tensor, { beta = 1, threshold = 20 }: { beta?: number; threshold?: number } = {}): Tensor =>
   softplusOp(x, beta, threshold)
 
-const signOp = unaryOp('sign', Unary.sign, g => like(g, 0))
 /** −1, 0 or 1; gradient 0 */
-export const sign = (x: Tensor): Tensor => signOp(x)
+export const sign: Elementwise = unary('sign', Unary.sign, g => like(g, 0))
 
-const floorOp = unaryOp('floor', Unary.floor, g => like(g, 0))
 /** The largest whole number ≤ x; gradient 0 */
-export const floor = (x: Tensor): Tensor => floorOp(x)
+export const floor: Elementwise = unary('floor', Unary.floor, g => like(g, 0))
 
-const reciprocalOp = unaryOp('reciprocal', Unary.reciprocal, (g, _x, y) => neg(mul(g, mul(y, y))))
 /** 1 / x */
-export const reciprocal = (x: Tensor): Tensor => reciprocalOp(x)
+export const reciprocal: Elementwise = unary('reciprocal', Unary.reciprocal, (g, _x, y) => neg(mul(g, mul(y, y))))
 
-const clampOp = unaryOp('clamp', Unary.clamp, (g, x, _y, a, b) => where(mul(ge(x, a), le(x, b)), g, 0))
+const clampOp = parametric('clamp', Unary.clamp, (g, x, _y, a, b) => where(mul(ge(x, a), le(x, b)), g, 0))
 /** min(max(x, min), max); the gradient passes on the bounds and between them */
 export function clamp(x: Tensor, bounds: { min?: number; max?: number } = {}): Tensor {
   // clamp(x, 0, 1) would do nothing, in silence
@@ -168,7 +158,7 @@ export function clamp(x: Tensor, bounds: { min?: number; max?: number } = {}): T
   return clampOp(x, min, max)
 }
 
-const powerOp = unaryOp('powScalar', Unary.power, (g, x, _y, a) => (a === 0 ? like(g, 0) : mul(g, mul(powScalar(x, a - 1), a))))
+const powerOp = parametric('powScalar', Unary.power, (g, x, _y, a) => (a === 0 ? like(g, 0) : mul(g, mul(powScalar(x, a - 1), a))))
 /** x^exponent with a number as exponent; x^0 = 1 */
 export const powScalar = (x: Tensor, exponent: number): Tensor => powerOp(x, exponent)
 
