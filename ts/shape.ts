@@ -62,6 +62,9 @@ export function dimensions(op: string, dim: number | readonly number[] | null | 
   return rank === 0 ? [] : list
 }
 
+/** All dimensions but one */
+export const otherDims = (rank: number, dim: number): number[] => Array.from({ length: rank }, (_, i) => i).filter(i => i !== dim)
+
 /** Row-major strides in elements. */
 export function stridesOf(shape: Shape): number[] {
   const strides = new Array<number>(shape.length)
@@ -185,6 +188,23 @@ export function perDim(op: string, role: string, value: PerDim, rank: number, le
     )
   }
   return list
+}
+
+/** Windows over an image, in D, H, W order */
+export interface WindowSizes {
+  input: number[]
+  kernel: number[]
+  output: number[]
+  stride: number[]
+  padding: number[]
+  dilation: number[]
+}
+/** With leading dimensions of size 1, three in all */
+export function inThree({ input, kernel, output, stride, padding, dilation }: WindowSizes): WindowSizes {
+  return {
+    input: padFront(input, 3, 1), kernel: padFront(kernel, 3, 1), output: padFront(output, 3, 1),
+    stride: padFront(stride, 3, 1), padding: padFront(padding, 3, 0), dilation: padFront(dilation, 3, 1),
+  }
 }
 
 /** ⌊(size + before + after − dilation (kernel − 1) − 1) / stride⌋ + 1, with ⌈⌉ if `ceil`: then the last window must begin inside size + before. */

@@ -9,7 +9,7 @@ import { randn } from '../ops/random.js'
 import { norm, sum } from '../ops/reduce.js'
 import { clamp } from '../ops/unary.js'
 import { scope } from '../scope.js'
-import { dimension, show, ShapeError } from '../shape.js'
+import { dimension, otherDims, ShapeError, show } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import type { Module } from './module.js'
 
@@ -57,7 +57,7 @@ function restore(op: string, module: Module, name: string, parts: readonly strin
 export function weightNorm<M extends Module>(module: M, { name = 'weight', dim = 0 }: { name?: string; dim?: number | null } = {}): M {
   const v = parameterOf('weightNorm', module, name)
   const kept = dim === null ? null : dimension('weightNorm', dim, v.rank)
-  const length = () => norm(v, kept === null ? null : v.shape.flatMap((_, i) => (i === kept ? [] : [i])), { keepdim: kept !== null })
+  const length = () => norm(v, kept === null ? null : otherDims(v.rank, kept), { keepdim: kept !== null })
   const g = scopedParameter(() => noGrad(length))
   replace(module, name, () => mul(v, div(g, length())), { [`${name}_g`]: g, [`${name}_v`]: v })
   return module
@@ -102,7 +102,7 @@ export function spectralNorm<M extends Module>(module: M, options: SpectralNormO
   if (weight.rank < 2) throw new ShapeError(`spectralNorm: a weight with two dimensions or more expected, got ${show(weight.shape)}`)
   const dim = dimension('spectralNorm', options.dim ?? (module.constructor.name.startsWith('ConvTranspose') ? 1 : 0), weight.rank)
   const matrix = () => {
-    const front = dim === 0 ? weight : permute(weight, [dim, ...weight.shape.flatMap((_, i) => (i === dim ? [] : [i]))])
+    const front = dim === 0 ? weight : permute(weight, [dim, ...otherDims(weight.rank, dim)])
     return reshape(front, [weight.shape[dim]!, -1])
   }
   const unit = (x: Tensor) => div(x, clamp(norm(x), { min: eps }))

@@ -2,7 +2,7 @@
 
 import { dimension, requireList, show, ShapeError, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
-import { foreign } from '../autograd.js'
+import { requireTensors } from './checks.js'
 import { onHost } from './host.js'
 import { indexSelect, type Indices } from './indexing.js'
 import { cat } from './joining.js'
@@ -112,7 +112,7 @@ export function diag(x: Tensor, offset = 0): Tensor {
 export function meshgrid(vectors: readonly Tensor[], { indexing = 'ij' }: { indexing?: 'ij' | 'xy' } = {}): Tensor[] {
   if (!['ij', 'xy'].includes(indexing)) throw new RangeError(`meshgrid: indexing ij or xy expected, got ${indexing}`)
   requireList('meshgrid', 'vectors', vectors, '[x, y]')
-  for (const t of vectors) if (!(t instanceof Tensor)) throw foreign('meshgrid', t)
+  requireTensors('meshgrid', ...vectors)
   const wrong = vectors.find(t => t.rank > 1)
   if (wrong) throw new ShapeError(`meshgrid: vectors expected, got shape ${show(wrong.shape)}`)
   const place = (i: number) => (indexing === 'xy' && vectors.length > 1 && i < 2 ? 1 - i : i)

@@ -3,29 +3,23 @@
 
 import { apply, isRecording, watcher, type Gradients, type Node, type Op } from '../autograd.js'
 import { Activation, type Kernels } from '../kernels.js'
-import { padFront, perDim, show, ShapeError, windowCount, type PerDim } from '../shape.js'
+import { inThree, otherDims, perDim, show, ShapeError, windowCount, type PerDim, type WindowSizes } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { add, requireFloat } from './arithmetic.js'
+import { requireBias } from './checks.js'
 import { keptFilters } from './filters.js'
-import { reshape, squeeze, unsqueeze } from './layout.js'
+import { perChannel, squeeze, unsqueeze } from './layout.js'
 import { maxPool2d, pickMaxima, spread, windowsOf, type MaxPoolOptions, type Windows } from './pool.js'
 import { sum } from './reduce.js'
 import { rectified, rectifiedOver } from './unary.js'
 
-/** Everything the kernels need to know, in D, H, W order with leading dimensions of size 1. */
-interface Geometry {
+/** Everything the kernels need to know; padding is what is before. */
+interface Geometry extends WindowSizes {
   n: number
   /** Channels of the image, of the result, and groups of them */
   c: number
   o: number
   groups: number
-  /** Spatial sizes of image, kernel and result; stride, padding before, dilation */
-  input: number[]
-  kernel: number[]
-  output: number[]
-  stride: number[]
-  padding: number[]
-  dilation: number[]
   /** Shapes of image, weight and result in their own rank */
   shapes: { x: readonly number[]; w: readonly number[]; y: readonly number[] }
   /** y = max(0, …) */
@@ -95,7 +89,7 @@ const convMaxPoolOp: Op<Pooled> = {
   fused: (g, node) => gradientKernels(spread(g, node.saved[0]!, node.attrs.pool, node.attrs.conv.shapes.y), node, node.attrs.conv),
 }
 /** Σ over images and positions: the gradient of a bias. g: [n, o, ...] */
-const overPositions = (g: Tensor): Tensor => sum(g, g.shape.flatMap((_, i) => (i === 1 ? [] : [i])))
+const overPositions = (g: Tensor): Tensor => sum(g, otherDims(g.rank, 1))
 
 /** dL/dx from g = dL/dy and w */
 const inputOp: Op<Geometry> = {
@@ -159,7 +153,7 @@ function geometryOf(name: string, rank: number, x: Tensor, weight: Tensor, bias:
     const last = x.shape.at(-1) === takes ? `: are channels its last dimension? permute it to [n, c, ${axes}]` : ''
     throw new ShapeError(`${name}: x ${show(x.shape)} has ${c} channels${groups > 1 ? ` in ${groups} groups` : ''}, but weight ${show(weight.shape)} takes ${takes}${last}`)
   }
-  if (bias && (bias.rank !== 1 || bias.size !== o)) throw new ShapeError(`${name}: weight ${show(weight.shape)} needs a bias of ${o}, got ${show(bias.shape)}`)
+  requireBias(name, weight, bias, o)
   const stride = perDim(name, 'stride', options.stride ?? 1, rank, 1)
   const dilation = perDim(name, 'dilation', options.dilation ?? 1, rank, 1)
   const input = x.shape.slice(2)
@@ -175,8 +169,7 @@ function geometryOf(name: string, rank: number, x: Tensor, weight: Tensor, bias:
   }
   return {
     n, c, o, groups,
-    input: padFront(input, 3, 1), kernel: padFront(kernel, 3, 1), output: padFront(output, 3, 1),
-    stride: padFront(stride, 3, 1), padding: padFront(padding, 3, 0), dilation: padFront(dilation, 3, 1),
+    ...inThree({ input, kernel, output, stride, padding, dilation }),
     shapes: { x: x.shape, w: weight.shape, y: [n, o, ...output] },
     inference: !(isRecording() && (x.requiresGrad || weight.requiresGrad || bias?.requiresGrad)),
     relu: options.relu ?? false,
@@ -234,25 +227,25 @@ function convolveTransposed(name: string, rank: number, x: Tensor, weight: Tenso
   }
   const [n, o] = x.shape as [number, number]
   const c = weight.shape[1]! * groups
-  if (bias && (bias.rank !== 1 || bias.size !== c)) throw new ShapeError(`${name}: weight ${show(weight.shape)} needs a bias of ${c}, got ${show(bias.shape)}`)
+  requireBias(name, weight, bias, c)
   const stride = perDim(name, 'stride', options.stride ?? 1, rank, 1)
   const padding = perDim(name, 'padding', options.padding ?? 0, rank, 0)
   const extra = perDim(name, 'outputPadding', options.outputPadding ?? 0, rank, 0)
   const dilation = perDim(name, 'dilation', options.dilation ?? 1, rank, 1)
   const kernel = weight.shape.slice(2)
-  const output = x.shape.slice(2).map((d, i) => (d - 1) * stride[i]! - 2 * padding[i]! + dilation[i]! * (kernel[i]! - 1) + extra[i]! + 1)
+  const input = x.shape.slice(2)
+  const output = input.map((d, i) => (d - 1) * stride[i]! - 2 * padding[i]! + dilation[i]! * (kernel[i]! - 1) + extra[i]! + 1)
   if (output.some(d => d < 1)) throw new ShapeError(`${name}: padding ${show(padding)} leaves nothing of x ${show(x.shape)} with kernel ${show(kernel)}`)
   // the gradient of the convolution that maps our output to our input
   const q: Geometry = {
     n, c, o, groups,
-    input: padFront(output, 3, 1), kernel: padFront(kernel, 3, 1), output: padFront(x.shape.slice(2), 3, 1),
-    stride: padFront(stride, 3, 1), padding: padFront(padding, 3, 0), dilation: padFront(dilation, 3, 1),
+    ...inThree({ input: output, kernel, output: input, stride, padding, dilation }),
     shapes: { x: [n, c, ...output], w: weight.shape, y: x.shape },
     inference: false,
     relu: false,
   }
   const y = apply(inputOp, [x, weight], q)
-  return bias ? add(y, reshape(bias, [c, ...output.map(() => 1)])) : y
+  return bias ? add(y, perChannel(bias, y)) : y
 }
 /** As convTranspose2d with one spatial dimension */
 export function convTranspose1d(x: Tensor, weight: Tensor, bias?: Tensor | null, options: ConvTransposeOptions = {}): Tensor {

@@ -2,7 +2,7 @@
 
 import { apply, type Op } from '../autograd.js'
 import { recorder } from '../memory.js'
-import { around, dimension, show, ShapeError } from '../shape.js'
+import { around, dimension, show, ShapeError, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { ne, where } from './arithmetic.js'
 import { reshape, slice } from './layout.js'
@@ -22,22 +22,30 @@ function indexTensor(op: string, index: Indices, beside: Tensor | null): Tensor 
   return new Tensor([index.length], 'int32', beside.backend).set(index)
 }
 
-/**
- * Refuse indices that are not whole or outside 0..n−1, but for `except`. They are read on the host, where a mistake can be named; so are those
- * of a captured step, at every replay where they are one of its inputs, else while it is recorded. @internal
- */
-export function checkIndices(op: string, what: string, index: Tensor, n: number, except: number | null = null): void {
+/** The error for an index, of a tensor of shape `of`. @internal */
+export const outside = (op: string, what: string, n: number, got: number, position: number, of?: Shape): RangeError =>
+  new RangeError(`${op}: ${what} 0..${n - 1} expected${of ? ` for logits ${show(of)}` : ''}, got ${got} at position ${position}`)
+
+/** A function that refuses indices that are not whole or outside 0..n−1, but for `except`. @internal */
+export function indexCheck(op: string, what: string, index: Tensor, n: number, except: number | null = null, of?: Shape): () => void {
   const { backend, buffer, size, dtype } = index
-  const check = () => {
+  return () => {
     const values = backend.read(buffer.address, size, dtype)
     for (let i = 0; i < values.length; i++) {
       const v = values[i]!
       if (!Number.isInteger(v)) throw new RangeError(`${op}: whole numbers as ${what} expected, got ${v} at position ${i}`)
-      if (!(v >= 0 && v < n) && v !== except) throw new RangeError(`${op}: ${what} 0..${n - 1} expected, got ${v} at position ${i}`)
+      if (!(v >= 0 && v < n) && v !== except) throw outside(op, what, n, v, i, of)
     }
   }
+}
+/**
+ * Refuse such indices. They are read on the host, where a mistake can be named; so are those of a captured step, at every replay where they
+ * are one of its inputs, else while it is recorded. @internal
+ */
+export function checkIndices(op: string, what: string, index: Tensor, n: number, except: number | null = null): void {
+  const check = indexCheck(op, what, index, n, except)
   check()
-  recorder?.verify(buffer, check)
+  recorder?.verify(index.buffer, check)
 }
 
 interface Along {

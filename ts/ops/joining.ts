@@ -1,8 +1,9 @@
 // Ops on lists of tensors: functions only, no methods.
 
-import { apply, foreign, type Op } from '../autograd.js'
+import { apply, type Op } from '../autograd.js'
 import { dimension, sameShape, show, ShapeError, stridesOf } from '../shape.js'
 import { Tensor } from '../tensor.js'
+import { requireTensors } from './checks.js'
 import { narrow, unsqueeze, writeStrided } from './layout.js'
 
 const catOp: Op<{ dim: number }> = {
@@ -35,7 +36,7 @@ const catOp: Op<{ dim: number }> = {
 export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
   const [first] = tensors
   if (!first) throw new ShapeError('cat: at least one tensor expected, got none')
-  for (const t of tensors) if (!(t instanceof Tensor)) throw foreign('cat', t)
+  requireTensors('cat', ...tensors)
   if (first.rank === 0) throw new ShapeError('cat: tensors with dimensions expected, got scalars: stack() makes a vector of them')
   const d = dimension('cat', dim, first.rank)
   tensors.forEach((t, i) => {
@@ -50,7 +51,7 @@ export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
 export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
   const [first] = tensors
   if (!first) throw new ShapeError('stack: at least one tensor expected, got none')
-  for (const t of tensors) if (!(t instanceof Tensor)) throw foreign('stack', t)
+  requireTensors('stack', ...tensors)
   const other = tensors.find(t => !sameShape(t.shape, first.shape))
   if (other) throw new ShapeError(`stack: tensors of one shape expected, got ${show(first.shape)} and ${show(other.shape)}`)
   const d = dimension('stack', dim, first.rank + 1)

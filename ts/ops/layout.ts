@@ -75,6 +75,9 @@ export function squeeze(x: Tensor, dim?: number | readonly number[] | null): Ten
   return reshape(x, x.shape.filter((d, i) => !(d === 1 && dims.includes(i))))
 }
 
+/** A vector beside x [n, c, ...], of c elements. @internal */
+export const perChannel = (t: Tensor, x: Tensor): Tensor => reshape(t, [t.size, ...x.shape.slice(2).map(() => 1)])
+
 const permuteOp: Op<{ order: readonly number[] }> = {
   name: 'permute',
   forward([x], { order }) {

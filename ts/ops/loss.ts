@@ -5,6 +5,7 @@ import { isReal } from '../arena.js'
 import { broadcastShapes, sameShape, show, ShapeError } from '../shape.js'
 import type { Tensor } from '../tensor.js'
 import { add, div, eq, maximum, mul, ne, requireFloat, sub, where } from './arithmetic.js'
+import { requireClassWeight } from './checks.js'
 import { checkIndices, gather, indexSelect, oneHot } from './indexing.js'
 import { reshape, unsqueeze } from './layout.js'
 import { sum } from './reduce.js'
@@ -138,7 +139,7 @@ export function nllLoss(input: Tensor, target: Tensor, options: NllOptions = {})
   if (input.rank === 0 || !sameShape(target.shape, shape)) {
     throw new ShapeError(`nllLoss: log-probabilities [n, c, ...] and class indices [n, ...] expected, got an input ${show(input.shape)} and a target ${show(target.shape)}`)
   }
-  if (weight && (weight.rank !== 1 || weight.size !== c)) throw new ShapeError(`nllLoss: a weight for each of ${c} classes expected, got ${show(weight.shape)}`)
+  requireClassWeight('nllLoss', weight, c)
   const labels = int(target)
   checkIndices('nllLoss', 'labels', target, c, ignoreIndex)
   const counted = ne(float(labels), ignoreIndex)
@@ -186,7 +187,7 @@ export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMar
   if (input.rank !== 2 || target.rank !== 1 || target.size !== n) {
     throw new ShapeError(`multiMarginLoss: scores [n, c] and class indices [n] expected, got an input ${show(input.shape)} and a target ${show(target.shape)}`)
   }
-  if (weight && (weight.rank !== 1 || weight.size !== c)) throw new ShapeError(`multiMarginLoss: a weight for each of ${c} classes expected, got ${show(weight.shape)}`)
+  requireClassWeight('multiMarginLoss', weight, c)
   const labels = int(target)
   checkIndices('multiMarginLoss', 'labels', target, c)
   const slack = relu(add(sub(input, gather(input, 1, unsqueeze(labels, 1))), margin))

@@ -5,6 +5,7 @@ import { Activation, Reduce } from '../kernels.js'
 import { broadcastShapes, broadcastStrides, nested, show, ShapeError, sizeOf, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { requireFloat, sumTo } from './arithmetic.js'
+import { requireBias } from './checks.js'
 import { reshape } from './layout.js'
 import { sum } from './reduce.js'
 import { rectified, rectifiedOver } from './unary.js'
@@ -127,6 +128,6 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, { relu =
     const flat = x.rank > 2 && sizeOf(x.shape.slice(1)) === k ? ': flatten(1) it first' : ''
     throw new ShapeError(`linear: x ${show(x.shape)} has ${x.shape.at(-1) ?? 1} features, but weight ${show(weight.shape)} takes ${k}${flat}`)
   }
-  if (bias && (bias.rank !== 1 || bias.size !== n)) throw new ShapeError(`linear: weight ${show(weight.shape)} needs a bias of ${n}, got ${show(bias.shape)}`)
+  requireBias('linear', weight, bias, n)
   return apply(linearOp, bias ? [x, weight, bias] : [x, weight], { shape: [...x.shape.slice(0, -1), n], relu })
 }

@@ -4,11 +4,12 @@ import { apply, freeWith, type Op } from '../autograd.js'
 import { SCALARS } from '../kernels.js'
 import { Buffer } from '../arena.js'
 import { heapOf, hostWork, recorder } from '../memory.js'
-import { sameShape, show, ShapeError, sizeOf, type Shape } from '../shape.js'
+import { otherDims, show, ShapeError, sizeOf, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { add, mul, requireFloat, sub } from './arithmetic.js'
+import { requireEnd, requirePerChannel } from './checks.js'
 import { like } from './creation.js'
-import { reshape } from './layout.js'
+import { perChannel, reshape } from './layout.js'
 import { meanOverNeighbours } from './pool.js'
 import { mean as meanOf } from './reduce.js'
 import { affine, powScalar, rsqrt, square } from './unary.js'
@@ -35,16 +36,15 @@ const batchNormOp: Op<BatchNorm> = {
   gradient(g, node) {
     const [x, weight, bias] = node.inputs as readonly [Tensor, Tensor?, Tensor?]
     const q = node.attrs
-    const dims = x.shape.flatMap((_, i) => (i === 1 ? [] : [i]))
-    const perChannel = (t: Tensor): Tensor => reshape(t, [q.c, ...x.shape.slice(2).map(() => 1)])
-    const over = (t: Tensor): Tensor => perChannel(meanOf(t, dims))
+    const dims = otherDims(x.rank, 1)
+    const over = (t: Tensor): Tensor => perChannel(meanOf(t, dims), x)
     // recomputed from x, so that the gradient can be differentiated
-    const centred = sub(x, q.training ? over(x) : perChannel(q.mean))
-    const scale = rsqrt(add(q.training ? over(mul(centred, centred)) : perChannel(q.variance), q.eps))
+    const centred = sub(x, q.training ? over(x) : perChannel(q.mean, x))
+    const scale = rsqrt(add(q.training ? over(mul(centred, centred)) : perChannel(q.variance, x), q.eps))
     const normal = mul(centred, scale)
     const m = q.n * q.inner
     const gx = () => {
-      const gn = weight ? mul(g, perChannel(weight)) : g
+      const gn = weight ? mul(g, perChannel(weight, x)) : g
       return mul(scale, q.training ? sub(sub(gn, over(gn)), mul(normal, over(mul(gn, normal)))) : gn)
     }
     return [
@@ -91,9 +91,7 @@ export function batchNorm(x: Tensor, weight?: Tensor | null, bias?: Tensor | nul
   if (x.rank < 2) throw new ShapeError(`batchNorm: x [n, c, ...] expected, got ${show(x.shape)}`)
   const [n, c] = x.shape as [number, number]
   const inner = sizeOf(x.shape.slice(2))
-  for (const [role, t] of [['weight', weight], ['bias', bias], ['running mean', running?.mean], ['running variance', running?.variance]] as const) {
-    if (t && (t.rank !== 1 || t.size !== c)) throw new ShapeError(`batchNorm: x ${show(x.shape)} has ${c} channels, but the ${role} ${show(t.shape)}`)
-  }
+  requirePerChannel('batchNorm', x, { weight, bias, 'running mean': running?.mean, 'running variance': running?.variance })
   if (!training && !running) throw new Error('batchNorm: evaluation needs running statistics')
   if (training && n * inner < 2) throw new ShapeError(`batchNorm: more than one value a channel expected in training, got x ${show(x.shape)}: use larger batches or eval()`)
   const { kernels } = x.backend
@@ -140,13 +138,7 @@ export interface LayerNormOptions {
  */
 export function layerNorm(x: Tensor, normalizedShape: Shape, weight?: Tensor | null, bias?: Tensor | null, { eps = 1e-5 }: LayerNormOptions = {}): Tensor {
   requireFloat('layerNorm', x)
-  const lead = x.rank - normalizedShape.length
-  if (normalizedShape.length === 0 || lead < 0 || !sameShape(x.shape.slice(lead), normalizedShape)) {
-    throw new ShapeError(`layerNorm: x [..., ${normalizedShape}] expected, got ${show(x.shape)}`)
-  }
-  for (const [role, t] of [['weight', weight], ['bias', bias]] as const) {
-    if (t && !sameShape(t.shape, normalizedShape)) throw new ShapeError(`layerNorm: a ${role} ${show(normalizedShape)} expected, got ${show(t.shape)}`)
-  }
+  const lead = requireEnd('layerNorm', x, normalizedShape, { weight, bias })
   return scaled(standardise(x, sizeOf(x.shape.slice(0, lead)), eps), weight, bias)
 }
 
@@ -161,11 +153,8 @@ export function groupNorm(x: Tensor, numGroups: number, weight?: Tensor | null, 
   if (x.rank < 2 || !Number.isInteger(numGroups) || numGroups < 1 || c % numGroups) {
     throw new ShapeError(`groupNorm: x [n, c, ...] with a number of channels that ${numGroups} groups divide expected, got ${show(x.shape)}`)
   }
-  for (const [role, t] of [['weight', weight], ['bias', bias]] as const) {
-    if (t && (t.rank !== 1 || t.size !== c)) throw new ShapeError(`groupNorm: x ${show(x.shape)} has ${c} channels, but the ${role} ${show(t.shape)}`)
-  }
-  const perChannel = (t: Tensor | null | undefined) => t && reshape(t, [c, ...x.shape.slice(2).map(() => 1)])
-  return scaled(standardise(x, n * numGroups, eps), perChannel(weight), perChannel(bias))
+  requirePerChannel('groupNorm', x, { weight, bias })
+  return scaled(standardise(x, n * numGroups, eps), weight && perChannel(weight, x), bias && perChannel(bias, x))
 }
 
 export interface LocalResponseNormOptions {

@@ -1,25 +1,18 @@
 // Pooling in one, two and three dimensions: maximum, average, adaptive average.
 
 import { apply, type Op } from '../autograd.js'
-import { padFront, perDim, show, ShapeError, sizeOf, windowCount, type PerDim, type Shape } from '../shape.js'
+import { inThree, perDim, show, ShapeError, sizeOf, windowCount, type PerDim, type Shape, type WindowSizes } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { requireFloat } from './arithmetic.js'
 import { matmul } from './matmul.js'
 import { transpose } from './layout.js'
 
-export interface Windows {
+export interface Windows extends WindowSizes {
   planes: number
-  input: number[]
-  kernel: number[]
-  output: number[]
-  stride: number[]
-  padding: number[]
-  dilation: number[]
   shape: Shape
   /** max(0, y) */
   relu: boolean
 }
-const size = (d: readonly number[]): number => d[0]! * d[1]! * d[2]!
 type Six = [number, number, number, number, number, number]
 type Nine = [...Six, number, number, number]
 
@@ -48,9 +41,8 @@ export function windowsOf(name: string, rank: number, x: Shape, kernelSize: PerD
   if (output.some(d => d < 1)) throw new ShapeError(`${name}: a window of ${show(kernel)} is larger than x ${show(x)}`)
   const lead = x.slice(0, -rank)
   return {
-    planes: lead.reduce((n, d) => n * d, 1),
-    input: padFront(input, 3, 1), kernel: padFront(kernel, 3, 1), output: padFront(output, 3, 1),
-    stride: padFront(stride, 3, 1), padding: padFront(padding, 3, 0), dilation: padFront(dilation, 3, 1),
+    planes: sizeOf(lead),
+    ...inThree({ input, kernel, output, stride, padding, dilation }),
     shape: [...lead, ...output],
     relu: options.relu ?? false,
   }
@@ -76,7 +68,7 @@ export function pickMaxima(x: Tensor, q: Windows, y: Tensor, winners: Tensor): v
 }
 /** dL/dx of shape x, where `winners` won, from g = dL/dy, differentiable. @internal */
 export const spread = (g: Tensor, winners: Tensor, q: Windows, x: Shape): Tensor =>
-  apply(spreadOp, [g, winners], { planes: q.planes, inSize: size(q.input), outSize: size(q.output), x, y: q.shape })
+  apply(spreadOp, [g, winners], { planes: q.planes, inSize: sizeOf(q.input), outSize: sizeOf(q.output), x, y: q.shape })
 
 /** With the winners fixed, pooling picks elements and its gradient puts them back: a linear pair. */
 interface Pick {

@@ -1,9 +1,9 @@
 // Questions about elements: which are NaN or infinite, whether any or all are true, how many are not 0. Answers are 1 and 0.
 
-import { foreign } from '../autograd.js'
 import { broadcastShapes, broadcastStrides, nested, sizeOf } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { eq, gt, lt, ne } from './arithmetic.js'
+import { requireTensors } from './checks.js'
 import { onHost } from './host.js'
 import { sum, type Dims, type ReduceOptions } from './reduce.js'
 import { abs, float, int } from './unary.js'
@@ -32,7 +32,7 @@ export interface CloseOptions {
 }
 /** Is |a − b| ≤ atol + rtol |b| everywhere (broadcast)? Equal infinities are close. Reads both on the host. */
 export function allclose(a: Tensor, b: Tensor, { rtol = 1e-5, atol = 1e-8, equalNan = false }: CloseOptions = {}): boolean {
-  for (const t of [a, b]) if (!(t instanceof Tensor)) throw foreign('allclose', t)
+  requireTensors('allclose', a, b)
   const shape = broadcastShapes('allclose', a.shape, b.shape)
   const [p, q] = [onHost('allclose', a), onHost('allclose', b)]
   let close = true

@@ -1,8 +1,9 @@
 // Normalisation by the root mean square: layer normalisation without the mean.
 
-import { sameShape, show, ShapeError, type Shape } from '../shape.js'
+import type { Shape } from '../shape.js'
 import type { Tensor } from '../tensor.js'
 import { add, mul, requireFloat } from './arithmetic.js'
+import { requireEnd } from './checks.js'
 import type { LayerNormOptions } from './norm.js'
 import { mean } from './reduce.js'
 import { rsqrt, square } from './unary.js'
@@ -17,13 +18,7 @@ const EPSILON = 1 / 8388608
  */
 export function rmsNorm(x: Tensor, normalizedShape: Shape, weight?: Tensor | null, { eps = EPSILON }: LayerNormOptions = {}): Tensor {
   requireFloat('rmsNorm', x)
-  const lead = x.rank - normalizedShape.length
-  if (normalizedShape.length === 0 || lead < 0 || !sameShape(x.shape.slice(lead), normalizedShape)) {
-    throw new ShapeError(`rmsNorm: x [..., ${normalizedShape}] expected, got ${show(x.shape)}`)
-  }
-  if (weight && !sameShape(weight.shape, normalizedShape)) {
-    throw new ShapeError(`rmsNorm: a weight ${show(normalizedShape)} expected, got ${show(weight.shape)}`)
-  }
+  const lead = requireEnd('rmsNorm', x, normalizedShape, { weight })
   const dims = normalizedShape.map((_, i) => lead + i)
   const y = mul(x, rsqrt(add(mean(square(x), dims, { keepdim: true }), eps)))
   return weight ? mul(y, weight) : y

@@ -1,9 +1,9 @@
 // Indexing as in x[…]: numbers, slices, new dimensions, index tensors and masks; writing at such places; masked selection.
 
-import { foreign } from '../autograd.js'
 import { broadcastShapes, broadcastStrides, nested, sameShape, show, ShapeError, sizeOf, stridesOf, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { movedim } from './arrange.js'
+import { requireTensors } from './checks.js'
 import { onHost } from './host.js'
 import { indexSelect } from './indexing.js'
 import { cat } from './joining.js'
@@ -97,7 +97,7 @@ function coordinates(op: string, mask: Tensor, shape: Shape, dim: number): Picke
  * @throws ShapeError or RangeError for what lies outside x
  */
 export function index(x: Tensor, ...keys: Key[]): Tensor {
-  if (!(x instanceof Tensor)) throw foreign('index', x)
+  requireTensors('index', x)
   return pick('index', x, keys)
 }
 
@@ -128,7 +128,7 @@ function pick(op: string, x: Tensor, keys: readonly Key[]): Tensor {
  * named twice the last value stays, or all are added. The positions are found on the host.
  */
 export function indexPut(x: Tensor, keys: readonly Key[], values: Tensor | number, { accumulate = false }: { accumulate?: boolean } = {}): Tensor {
-  if (!(x instanceof Tensor)) throw foreign('indexPut', x)
+  requireTensors('indexPut', x)
   if (!Array.isArray(keys)) throw new TypeError(`indexPut: a list of keys expected, indexPut(x, [0, ':'], values) for instance, got ${String(keys)}`)
   const places = pick('indexPut', new Tensor(x.shape, 'int32', x.backend).set(Int32Array.from({ length: x.size }, (_, i) => i)), keys)
   const given = typeof values === 'number' ? new Tensor([], x.dtype, x.backend).set([values]) : values
@@ -147,7 +147,7 @@ export function indexPut(x: Tensor, keys: readonly Key[], values: Tensor | numbe
 
 /** The elements of x where the mask (broadcast with x) is not 0, as a vector. Found on the host. */
 export function maskedSelect(x: Tensor, mask: Tensor): Tensor {
-  for (const t of [x, mask]) if (!(t instanceof Tensor)) throw foreign('maskedSelect', t)
+  requireTensors('maskedSelect', x, mask)
   const shape = broadcastShapes('maskedSelect', x.shape, mask.shape)
   const n = sizeOf(shape)
   return indexSelect(reshape(expand(x, shape), [n]), 0, nonzeroOf('maskedSelect', expand(mask, shape)))

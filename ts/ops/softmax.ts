@@ -1,12 +1,13 @@
 // Softmax, log-softmax and cross-entropy.
 
-import { apply, foreign, freeWith, type Op } from '../autograd.js'
+import { apply, freeWith, type Op } from '../autograd.js'
 import { recorder } from '../memory.js'
 import { around, dimension, sameShape, show, ShapeError, sizeOf, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { add, div, mul, ne, requireFloat, sub } from './arithmetic.js'
-import { oneHot } from './indexing.js'
-import { expand, permute, reshape, unsqueeze } from './layout.js'
+import { requireClassWeight, requireTensors } from './checks.js'
+import { indexCheck, oneHot, outside } from './indexing.js'
+import { expand, perChannel, permute, reshape, unsqueeze } from './layout.js'
 import { sum } from './reduce.js'
 import { exp, float, int, neg } from './unary.js'
 import { reduced, type LossOptions } from './reduction.js'
@@ -71,8 +72,6 @@ interface CrossEntropy {
   used: Tensor
   shape: Shape
 }
-const outside = (label: number, at: number, c: number, shape: Shape): RangeError =>
-  new RangeError(`crossEntropy: labels 0..${c - 1} expected for logits ${show(shape)}, got ${label} at position ${at}`)
 const crossEntropyOp: Op<CrossEntropy> = {
   name: 'crossEntropy',
   forward([x], q, saved) {
@@ -84,7 +83,7 @@ const crossEntropyOp: Op<CrossEntropy> = {
       q.n, q.c, q.inner, q.ignoreIndex, q.labelSmoothing, x!.address, q.target.address, q.weight ? q.weight.address : 0,
       loss.address, lse.address, q.used.address,
     )
-    if (bad >= 0) throw outside(backend.readOne(q.target.address + bad * backend.width, 'int32'), bad, q.c, x!.shape)
+    if (bad >= 0) throw outside('crossEntropy', 'labels', q.c, backend.readOne(q.target.address + bad * backend.width, 'int32'), bad, x!.shape)
     return loss
   },
   gradient(g, { inputs: [x], attrs: q }) {
@@ -126,12 +125,12 @@ export interface CrossEntropyOptions extends LossOptions {
 export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
   const { weight = null, ignoreIndex = -100, labelSmoothing = 0, reduction = 'mean' } = options
   requireFloat('crossEntropy', logits)
-  if (!(target instanceof Tensor)) throw foreign('crossEntropy', target)
+  requireTensors('crossEntropy', target)
   if (logits.rank < 1) throw new ShapeError('crossEntropy: logits [n, c] expected, got a scalar')
   if (!(labelSmoothing >= 0 && labelSmoothing <= 1)) throw new RangeError(`crossEntropy: labelSmoothing in 0..1 expected, got ${labelSmoothing}`)
   if (logits.rank === 1) return crossEntropyRow(logits, target, options)
   const [n, c] = logits.shape as [number, number]
-  if (weight && (weight.rank !== 1 || weight.size !== c)) throw new ShapeError(`crossEntropy: a weight for each of ${c} classes expected, got ${show(weight.shape)}`)
+  requireClassWeight('crossEntropy', weight, c)
   const shape = [n, ...logits.shape.slice(2)]
   if (target.dtype === 'float32' && sameShape(target.shape, logits.shape)) return probabilities(logits, target, weight, labelSmoothing, options)
   if (!sameShape(target.shape, shape)) {
@@ -141,17 +140,10 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
     const wanted = `class indices ${show(shape)} or probabilities ${show(logits.shape)}`
     throw new ShapeError(`crossEntropy: logits ${show(logits.shape)} need ${wanted}, got a target of ${show(target.shape)}${mend}`)
   }
-  const { backend, buffer, size, dtype } = target
-  const check = () => {
-    const labels = backend.read(buffer.address, size, dtype)
-    const fraction = labels.findIndex(v => !Number.isInteger(v))
-    if (fraction >= 0) throw new RangeError(`crossEntropy: whole numbers as labels expected, got ${labels[fraction]} at position ${fraction}`)
-    const bad = labels.findIndex(v => !(v >= 0 && v < c) && v !== ignoreIndex)
-    if (bad >= 0) throw outside(labels[bad]!, bad, c, logits.shape)
-  }
+  const check = indexCheck('crossEntropy', 'labels', target, c, ignoreIndex, logits.shape)
   // the kernel looks at int32, but a replayed step doesn't look at what the kernel found
-  if (dtype === 'float32') check()
-  recorder?.verify(buffer, check)
+  if (target.dtype === 'float32') check()
+  recorder?.verify(target.buffer, check)
   const used = new Tensor(shape, 'float32', logits.backend)
   const inner = logits.size / Math.max(1, n * c)
   const labels = int(target)
@@ -168,6 +160,6 @@ function probabilities(logits: Tensor, target: Tensor, weight: Tensor | null, sm
   const c = logits.shape[1]!
   let p = target
   if (smoothing > 0) p = add(mul(p, 1 - smoothing), smoothing / c)
-  if (weight) p = mul(p, reshape(weight, [c, ...logits.shape.slice(2).map(() => 1)]))
+  if (weight) p = mul(p, perChannel(weight, logits))
   return reduced('crossEntropy', neg(sum(mul(p, logSoftmax(logits, 1)), 1)), options)
 }
