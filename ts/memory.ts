@@ -3,6 +3,7 @@
 
 import { Arena, isReal, memoryLimit, type Buffer } from './arena.js'
 import type { Backend } from './kernels.js'
+import { isWhole } from './shape.js'
 
 /** What a scope frees when it closes. */
 export interface Owned {
@@ -299,7 +300,7 @@ export function turn<T>(label: string, n: number, f: () => T): T {
  * @throws RangeError unless n is a whole number ≥ 0 (or Infinity)
  */
 export function steps(n: number): Generator<number, void, undefined> {
-  if (!(n === Infinity || (Number.isInteger(n) && n >= 0))) throw new RangeError(`steps: a whole number of steps ≥ 0 expected, got ${n}`)
+  if (n !== Infinity && !isWhole(n, 0)) throw new RangeError(`steps: a whole number of steps ≥ 0 expected, got ${n}`)
   return turns(`steps(${n})`, {
     *[Symbol.iterator]() {
       for (let i = 0; i < n; i++) yield i

@@ -23,18 +23,21 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return true
 }
 
+/** Is n a whole number from `least` to `most`? */
+export const isWhole = (n: number, least: number, most = Infinity): boolean => Number.isInteger(n) && n >= least && n <= most
+
 /** A shape that a user gave: whole numbers ≥ 0. */
 export function checkShape(op: string, shape: Shape): Shape {
   requireList(op, 'a shape', shape, '[2, 3]')
   for (const d of shape) {
-    if (!Number.isInteger(d) || d < 0) throw new ShapeError(`${op}: sizes must be whole numbers ≥ 0, got shape ${show(shape)}`)
+    if (!isWhole(d, 0)) throw new ShapeError(`${op}: sizes must be whole numbers ≥ 0, got shape ${show(shape)}`)
   }
   return shape
 }
 
 /** The sizes and counts that a layer is made of. */
 export function requireCount(layer: string, role: string, value: number): void {
-  if (!Number.isInteger(value) || value < 1) throw new ShapeError(`${layer}: ${role} must be a whole number ≥ 1, got ${value}`)
+  if (!isWhole(value, 1)) throw new ShapeError(`${layer}: ${role} must be a whole number ≥ 1, got ${value}`)
 }
 
 /** Shapes and lists of dimensions stand in brackets: zeros([2, 3]), not zeros(2, 3). */
@@ -182,7 +185,7 @@ export type PerDim = number | readonly number[]
 
 export function perDim(op: string, role: string, value: PerDim, rank: number, least: number): number[] {
   const list = typeof value === 'number' ? new Array<number>(rank).fill(value) : Array.isArray(value) ? [...(value as number[])] : []
-  if (list.length !== rank || list.some(v => !Number.isInteger(v) || v < least)) {
+  if (list.length !== rank || list.some(v => !isWhole(v, least))) {
     throw new ShapeError(
       `${op}: ${role} must be a whole number ≥ ${least}${rank > 1 ? `, or ${rank} of them` : ''}, got ${Array.isArray(value) ? show(value) : String(value)}`,
     )

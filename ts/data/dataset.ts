@@ -3,7 +3,7 @@
 import { currentBackend } from '../backends/current.js'
 import { hostGenerator } from '../ops/random.js'
 import { Generator } from '../random.js'
-import { ShapeError, show, sizeOf, type Shape } from '../shape.js'
+import { isWhole, ShapeError, show, sizeOf, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import type { ImageSet } from './idx.js'
 
@@ -120,7 +120,7 @@ export class Subset implements Dataset {
  */
 export function split(set: Dataset, parts: readonly number[], { seed }: { seed?: number } = {}): Subset[] {
   const total = parts.reduce((n, p) => n + p, 0)
-  const counts = total === set.length && parts.every(p => Number.isInteger(p) && p >= 0)
+  const counts = total === set.length && parts.every(p => isWhole(p, 0))
   const fractions = !counts && Math.abs(total - 1) < 1e-9 && parts.every(p => p >= 0)
   if (!counts && !fractions) {
     throw new RangeError(`split: fractions that add up to 1 or counts that add up to ${set.length} expected, got [${parts}]`)

@@ -1,7 +1,7 @@
 // Normalisation without a batch: over layers, over groups of channels, over neighbouring channels.
 
 import { groupNorm, layerNorm, localResponseNorm, type LocalResponseNormOptions } from '../ops/norm.js'
-import { checkShape, ShapeError, show, type Shape } from '../shape.js'
+import { checkShape, isWhole, ShapeError, show, type Shape } from '../shape.js'
 import type { Tensor } from '../tensor.js'
 import { constantParameter } from './init.js'
 import { Module } from './module.js'
@@ -35,7 +35,7 @@ export class GroupNorm extends Module {
   readonly eps: number
   constructor(readonly numGroups: number, readonly numChannels: number, { eps = 1e-5, affine = true }: { eps?: number; affine?: boolean } = {}) {
     super()
-    if (!Number.isInteger(numGroups) || numGroups < 1 || !Number.isInteger(numChannels) || numChannels % numGroups) {
+    if (!isWhole(numGroups, 1) || !Number.isInteger(numChannels) || numChannels % numGroups) {
       throw new ShapeError(`GroupNorm: a number of groups that divides the channels expected, got ${numGroups} for ${numChannels}`)
     }
     this.eps = eps

@@ -3,7 +3,7 @@
 import { multiHeadAttention, type AttentionOptions } from '../ops/attention.js'
 import { embedding } from '../ops/indexing.js'
 import { gru, lstm, rnnTanh, type CellWeights, type LstmRecurrence, type Recurrence, type RecurrentState } from '../ops/recurrent.js'
-import { requireCount, ShapeError } from '../shape.js'
+import { isWhole, requireCount, ShapeError } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { constantParameter, defaultParameter, normal, xavierUniform } from './init.js'
 import { Linear } from './layers.js'
@@ -19,7 +19,7 @@ export class Embedding extends Module {
     this.weight = normal(constantParameter([numEmbeddings, embeddingDim], 0))
     if (paddingIdx === null) return
     const row = paddingIdx < 0 ? paddingIdx + numEmbeddings : paddingIdx
-    if (!(Number.isInteger(row) && row >= 0 && row < numEmbeddings)) {
+    if (!isWhole(row, 0, numEmbeddings - 1)) {
       throw new RangeError(`Embedding: paddingIdx in ${-numEmbeddings}..${numEmbeddings - 1} expected, got ${paddingIdx}`)
     }
     const { backend, address } = this.weight
@@ -115,7 +115,7 @@ export class MultiheadAttention extends Module {
   readonly dropout: number
   constructor(readonly embedDim: number, readonly numHeads: number, { bias = true, dropout = 0 }: { bias?: boolean; dropout?: number } = {}) {
     super()
-    if (!Number.isInteger(numHeads) || numHeads < 1 || embedDim % numHeads) {
+    if (!isWhole(numHeads, 1) || embedDim % numHeads) {
       throw new ShapeError(`MultiheadAttention: heads that divide ${embedDim} expected, got ${numHeads}`)
     }
     this.dropout = dropout

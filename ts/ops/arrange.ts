@@ -1,8 +1,8 @@
 // Rearrangements made of the moves in layout.ts: roll, repeat, repeatInterleave, movedim, unbind, diagonals, meshgrid.
 
-import { dimension, requireList, show, ShapeError, type Shape } from '../shape.js'
+import { dimension, isWhole, requireList, ShapeError, show, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
-import { requireTensors } from './checks.js'
+import { requireInteger, requireTensors } from './checks.js'
 import { onHost } from './host.js'
 import { indexSelect, type Indices } from './indexing.js'
 import { cat } from './joining.js'
@@ -30,7 +30,7 @@ export function roll(x: Tensor, shifts: number | readonly number[], dims?: numbe
 /** x laid side by side: `sizes` copies along each dimension; more sizes than dimensions add leading ones. */
 export function repeat(x: Tensor, sizes: Shape): Tensor {
   requireList('repeat', 'the number of copies along each dimension', sizes, '[2, 1]')
-  if (sizes.length < x.rank || sizes.some(n => !Number.isInteger(n) || n < 0)) {
+  if (sizes.length < x.rank || sizes.some(n => !isWhole(n, 0))) {
     throw new ShapeError(`repeat: a whole number of copies for each dimension of shape ${show(x.shape)} expected, got ${show(sizes)}`)
   }
   const shape = [...new Array<number>(sizes.length - x.rank).fill(1), ...x.shape]
@@ -44,7 +44,7 @@ export function repeatInterleave(x: Tensor, repeats: number | Indices, dim?: num
   const d = dimension('repeatInterleave', dim, x.rank)
   const n = x.shape[d] ?? 1
   const whole = (v: number) => {
-    if (!(Number.isInteger(v) && v >= 0)) throw new ShapeError(`repeatInterleave: whole numbers ≥ 0 as repeats expected, got ${v}`)
+    if (!isWhole(v, 0)) throw new ShapeError(`repeatInterleave: whole numbers ≥ 0 as repeats expected, got ${v}`)
     return v
   }
   if (typeof repeats === 'number') {
@@ -86,7 +86,7 @@ export interface DiagonalOptions {
 export function diagonal(x: Tensor, { offset = 0, dim1 = 0, dim2 = 1 }: DiagonalOptions = {}): Tensor {
   const [a, b] = [dimension('diagonal', dim1, x.rank), dimension('diagonal', dim2, x.rank)]
   if (x.rank < 2 || a === b) throw new ShapeError(`diagonal: two different dimensions expected, got ${dim1} and ${dim2} for shape ${show(x.shape)}`)
-  if (!Number.isInteger(offset)) throw new ShapeError(`diagonal: a whole number as offset expected, got ${offset}`)
+  requireInteger('diagonal', 'offset', offset)
   const last = movedim(x, [a, b], [-2, -1])
   const [rows, columns] = last.shape.slice(-2) as [number, number]
   const length = Math.max(0, offset >= 0 ? Math.min(rows, columns - offset) : Math.min(rows + offset, columns))
@@ -99,7 +99,7 @@ export function diagonal(x: Tensor, { offset = 0, dim1 = 0, dim2 = 1 }: Diagonal
 export function diag(x: Tensor, offset = 0): Tensor {
   if (x.rank === 2) return diagonal(x, { offset })
   if (x.rank !== 1) throw new ShapeError(`diag: a vector or a matrix expected, got shape ${show(x.shape)}`)
-  if (!Number.isInteger(offset)) throw new ShapeError(`diag: a whole number as offset expected, got ${offset}`)
+  requireInteger('diag', 'offset', offset)
   const n = x.size
   const m = n + Math.abs(offset)
   // rows of the vector's elements and m zeros each, read as rows of m, have them on the diagonal

@@ -1,6 +1,6 @@
 // Attention (Vaswani et al., 2017).
 
-import { broadcastShapes, show, ShapeError } from '../shape.js'
+import { broadcastShapes, isWhole, ShapeError, show } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { add, mul, requireFloat, where } from './arithmetic.js'
 import { permute, reshape, select, triangle } from './layout.js'
@@ -56,7 +56,7 @@ export interface MultiHeadWeights {
 export function multiHeadAttention(x: Tensor, weights: MultiHeadWeights, { numHeads, ...options }: AttentionOptions & { numHeads: number }): Tensor {
   const { inProjWeight, inProjBias, outProjWeight, outProjBias } = weights
   const [n, t, e] = x.shape as [number, number, number]
-  if (x.rank !== 3 || !Number.isInteger(numHeads) || numHeads < 1 || e % numHeads) {
+  if (x.rank !== 3 || !isWhole(numHeads, 1) || e % numHeads) {
     throw new ShapeError(`multiHeadAttention: x [n, t, e] with a size e that ${numHeads} heads divide expected, got ${show(x.shape)}`)
   }
   if (inProjWeight.shape[0] !== 3 * e) {

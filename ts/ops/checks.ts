@@ -11,6 +11,10 @@ export function requireTensors(op: string, ...inputs: readonly Tensor[]): void {
   for (const t of inputs) if (!(t instanceof Tensor)) throw foreign(op, t)
 }
 
+export function requireInteger(op: string, role: string, value: number): void {
+  if (!Number.isInteger(value)) throw new ShapeError(`${op}: a whole number as ${role} expected, got ${value}`)
+}
+
 const isVector = (t: Tensor, n: number): boolean => t.rank === 1 && t.size === n
 
 export function requireBias(op: string, weight: Tensor, bias: Tensor | null | undefined, n: number): void {

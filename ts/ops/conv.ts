@@ -3,7 +3,7 @@
 
 import { apply, isRecording, watcher, type Gradients, type Node, type Op } from '../autograd.js'
 import { Activation, type Kernels } from '../kernels.js'
-import { inThree, otherDims, perDim, show, ShapeError, windowCount, type PerDim, type WindowSizes } from '../shape.js'
+import { inThree, isWhole, otherDims, perDim, ShapeError, show, windowCount, type PerDim, type WindowSizes } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { add, requireFloat } from './arithmetic.js'
 import { requireBias } from './checks.js'
@@ -145,7 +145,7 @@ function geometryOf(name: string, rank: number, x: Tensor, weight: Tensor, bias:
   const { groups = 1 } = options
   const [n, c] = x.shape as [number, number]
   const o = weight.shape[0]!
-  if (!Number.isInteger(groups) || groups < 1 || c % groups || o % groups) {
+  if (!isWhole(groups, 1) || c % groups || o % groups) {
     throw new ShapeError(`${name}: groups must divide the ${c} channels of x ${show(x.shape)} and the ${o} of weight ${show(weight.shape)}, got ${groups}`)
   }
   if (weight.shape[1] !== c / groups) {

@@ -2,7 +2,7 @@
 
 import { apply, type Op } from '../autograd.js'
 import { recorder } from '../memory.js'
-import { around, dimension, show, ShapeError, type Shape } from '../shape.js'
+import { around, dimension, isWhole, ShapeError, show, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { ne, where } from './arithmetic.js'
 import { reshape, slice } from './layout.js'
@@ -111,7 +111,7 @@ export function indexSelect(x: Tensor, dim: number, index: Indices): Tensor {
   const size = x.shape[d] ?? 1
   if (!(index instanceof Tensor)) {
     for (let i = 0; i < index.length; i++) {
-      if (!(Number.isInteger(index[i]) && index[i]! >= 0 && index[i]! < size)) {
+      if (!isWhole(index[i]!, 0, size - 1)) {
         throw new RangeError(`indexSelect: indices 0..${size - 1} expected for dim ${dim} of x ${show(x.shape)}, got ${index[i]} at position ${i}`)
       }
     }
@@ -137,7 +137,7 @@ export function embedding(index: Tensor, weight: Tensor, { paddingIdx }: Embeddi
   const rows = indexSelect(weight, 0, reshape(at, [at.size]))
   const shape = [...at.shape, d]
   if (paddingIdx === null || paddingIdx === undefined) return reshape(rows, shape)
-  if (!Number.isInteger(paddingIdx) || paddingIdx < -n || paddingIdx >= n) throw new RangeError(`embedding: paddingIdx in ${-n}..${n - 1} expected, got ${paddingIdx}`)
+  if (!isWhole(paddingIdx, -n, n - 1)) throw new RangeError(`embedding: paddingIdx in ${-n}..${n - 1} expected, got ${paddingIdx}`)
   const trained = ne(reshape(float(at), [at.size, 1]), paddingIdx < 0 ? paddingIdx + n : paddingIdx)
   return reshape(where(trained, rows, rows.alias()), shape)
 }
@@ -145,7 +145,7 @@ export function embedding(index: Tensor, weight: Tensor, { paddingIdx }: Embeddi
 /** 1 at the index, 0 elsewhere, in a new last dimension of size numClasses. */
 export function oneHot(index: Tensor, numClasses: number): Tensor {
   const at = indexTensor('oneHot', index, null)
-  if (!(Number.isInteger(numClasses) && numClasses >= 0)) throw new ShapeError(`oneHot: a whole number of classes expected, got ${numClasses}`)
+  if (!isWhole(numClasses, 0)) throw new ShapeError(`oneHot: a whole number of classes expected, got ${numClasses}`)
   const y = new Tensor([...at.shape, numClasses], 'float32', at.backend)
   at.backend.kernels.oneHot(at.size, numClasses, at.address, y.address)
   y.label = 'oneHot'

@@ -1,8 +1,9 @@
 // Ops that move elements without computing: reshape, permute, slices, repeats, padding, triangles, splitting.
 
 import { apply, type Op } from '../autograd.js'
-import { dimension, dimensions, nested, requireList, show, ShapeError, sizeOf, stridesOf, type Shape } from '../shape.js'
+import { dimension, dimensions, isWhole, nested, requireList, ShapeError, show, sizeOf, stridesOf, type Shape } from '../shape.js'
 import { filled, Tensor } from '../tensor.js'
+import { requireInteger } from './checks.js'
 import { indexSelect } from './indexing.js'
 import { ge, le, sumTo, where } from './arithmetic.js'
 
@@ -49,7 +50,7 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
     const rest = shape.reduce((n, d, i) => (i === open ? n : n * d), 1)
     to = shape.map((d, i) => (i === open ? (rest === 0 ? 0 : x.size / rest) : d))
   }
-  if (to.some(d => !Number.isInteger(d) || d < 0) || sizeOf(to) !== x.size) {
+  if (to.some(d => !isWhole(d, 0)) || sizeOf(to) !== x.size) {
     throw new ShapeError(`reshape: x ${show(x.shape)} has ${x.size} elements, they don't fill shape ${show(shape)}: one size may be -1, for what is left`)
   }
   return apply(reshapeOp, [x], { shape: to })
@@ -158,7 +159,7 @@ export function slice(x: Tensor, slices: Slice | readonly Slice[]): Tensor {
 /** The part of length `length` from `start` along dim. */
 export function narrow(x: Tensor, dim: number, start: number, length: number): Tensor {
   const size = x.shape[dimension('narrow', dim, x.rank)] ?? 1
-  if (!(Number.isInteger(start) && Number.isInteger(length) && start >= 0 && length >= 0 && start + length <= size)) {
+  if (!isWhole(start, 0) || !isWhole(length, 0, size - start)) {
     throw new ShapeError(`narrow: ${start}..${start + length} is not inside the ${size} of dim ${dim}, shape ${show(x.shape)}`)
   }
   return slice(x, { dim, start, end: start + length })
@@ -168,7 +169,7 @@ export function narrow(x: Tensor, dim: number, start: number, length: number): T
 export function select(x: Tensor, dim: number, index: number): Tensor {
   const d = dimension('select', dim, x.rank)
   const size = x.shape[d] ?? 0
-  if (!Number.isInteger(index) || index < -size || index >= size) throw new ShapeError(`select: index ${index} is outside the ${size} of dim ${dim}, shape ${show(x.shape)}`)
+  if (!isWhole(index, -size, size - 1)) throw new ShapeError(`select: index ${index} is outside the ${size} of dim ${dim}, shape ${show(x.shape)}`)
   const strides = stridesOf(x.shape)
   const at = index < 0 ? index + size : index
   return apply(boxOp, [x], { shape: x.shape.filter((_, i) => i !== d), strides: strides.filter((_, i) => i !== d), offset: at * strides[d]! })
@@ -256,7 +257,7 @@ export function pad(x: Tensor, amounts: readonly number[], { mode = 'constant', 
 export function triangle(x: Tensor, diagonal: number, lower: boolean): Tensor {
   const name = lower ? 'tril' : 'triu'
   if (x.rank < 2) throw new ShapeError(`${name}: a matrix or a batch of them expected, got shape ${show(x.shape)}`)
-  if (!Number.isInteger(diagonal)) throw new ShapeError(`${name}: a whole number as diagonal expected, got ${diagonal}`)
+  requireInteger(name, 'diagonal', diagonal)
   const [rows, columns] = x.shape.slice(-2) as [number, number]
   const row = new Tensor([rows, 1], 'float32', x.backend).set(Float64Array.from({ length: rows }, (_, i) => i + diagonal))
   const column = new Tensor([columns], 'float32', x.backend).set(Float64Array.from({ length: columns }, (_, i) => i))
@@ -274,7 +275,7 @@ export const triu = (x: Tensor, diagonal = 0): Tensor => where(triangle(x, diago
 export function split(x: Tensor, sizes: number | readonly number[], dim = 0): Tensor[] {
   const d = dimension('split', dim, x.rank)
   const total = x.shape[d] ?? 1
-  if (typeof sizes === 'number' && !(Number.isInteger(sizes) && sizes > 0)) throw new ShapeError(`split: a whole size > 0 expected, got ${sizes}`)
+  if (typeof sizes === 'number' && !isWhole(sizes, 1)) throw new ShapeError(`split: a whole size > 0 expected, got ${sizes}`)
   const list = typeof sizes === 'number' ? Array.from({ length: Math.max(1, Math.ceil(total / sizes)) }, (_, i) => Math.min(sizes, total - i * sizes)) : sizes
   if (list.reduce((n, s) => n + s, 0) !== total) throw new ShapeError(`split: sizes ${show(list)} don't add up to the ${total} of dim ${dim}, shape ${show(x.shape)}`)
   let start = 0
@@ -283,6 +284,6 @@ export function split(x: Tensor, sizes: number | readonly number[], dim = 0): Te
 
 /** n equal parts along dim (the last may be smaller). */
 export function chunk(x: Tensor, n: number, dim = 0): Tensor[] {
-  if (!(Number.isInteger(n) && n > 0)) throw new ShapeError(`chunk: a whole number of parts > 0 expected, got ${n}`)
+  if (!isWhole(n, 1)) throw new ShapeError(`chunk: a whole number of parts > 0 expected, got ${n}`)
   return split(x, Math.max(1, Math.ceil((x.shape[dimension('chunk', dim, x.rank)] ?? 1) / n)), dim)
 }

@@ -4,7 +4,7 @@ import { apply, freeWith, type Op } from '../autograd.js'
 import { SCALARS } from '../kernels.js'
 import { Buffer } from '../arena.js'
 import { heapOf, hostWork, recorder } from '../memory.js'
-import { otherDims, show, ShapeError, sizeOf, type Shape } from '../shape.js'
+import { isWhole, otherDims, ShapeError, show, sizeOf, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { add, mul, requireFloat, sub } from './arithmetic.js'
 import { requireEnd, requirePerChannel } from './checks.js'
@@ -150,7 +150,7 @@ export function layerNorm(x: Tensor, normalizedShape: Shape, weight?: Tensor | n
 export function groupNorm(x: Tensor, numGroups: number, weight?: Tensor | null, bias?: Tensor | null, { eps = 1e-5 }: LayerNormOptions = {}): Tensor {
   requireFloat('groupNorm', x)
   const [n, c] = x.shape as [number, number]
-  if (x.rank < 2 || !Number.isInteger(numGroups) || numGroups < 1 || c % numGroups) {
+  if (x.rank < 2 || !isWhole(numGroups, 1) || c % numGroups) {
     throw new ShapeError(`groupNorm: x [n, c, ...] with a number of channels that ${numGroups} groups divide expected, got ${show(x.shape)}`)
   }
   requirePerChannel('groupNorm', x, { weight, bias })
@@ -172,7 +172,7 @@ export interface LocalResponseNormOptions {
 export function localResponseNorm(x: Tensor, size: number, { alpha = 1e-4, beta = 0.75, k = 1 }: LocalResponseNormOptions = {}): Tensor {
   requireFloat('localResponseNorm', x)
   if (x.rank < 2) throw new ShapeError(`localResponseNorm: x [n, c, ...] expected, got ${show(x.shape)}`)
-  if (!Number.isInteger(size) || size < 1) throw new ShapeError(`localResponseNorm: a whole size ≥ 1 expected, got ${size}`)
+  if (!isWhole(size, 1)) throw new ShapeError(`localResponseNorm: a whole size ≥ 1 expected, got ${size}`)
   return mul(x, powScalar(affine(meanOverNeighbours(square(x), size), alpha, k), -beta))
 }
 

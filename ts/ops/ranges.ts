@@ -2,8 +2,9 @@
 
 import { currentBackend, onBackend } from '../backends/current.js'
 import { hostMark } from '../memory.js'
-import { checkShape, ShapeError, type Shape } from '../shape.js'
+import { checkShape, type Shape } from '../shape.js'
 import type { Tensor } from '../tensor.js'
+import { requireInteger } from './checks.js'
 import { empty, like, tensor } from './creation.js'
 import { hostGenerator, rand, randn } from './random.js'
 
@@ -43,7 +44,7 @@ export function randperm(n: number): Tensor {
 
 function triangleIndices(op: string, rows: number, columns: number, inside: (row: number, column: number) => boolean, offset: number): Tensor {
   checkShape(op, [rows, columns])
-  if (!Number.isInteger(offset)) throw new ShapeError(`${op}: a whole number as offset expected, got ${offset}`)
+  requireInteger(op, 'offset', offset)
   const found: [number[], number[]] = [[], []]
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j < columns; j++) {

@@ -1,6 +1,6 @@
 // Indexing as in x[…]: numbers, slices, new dimensions, index tensors and masks; writing at such places; masked selection.
 
-import { broadcastShapes, broadcastStrides, nested, sameShape, show, ShapeError, sizeOf, stridesOf, type Shape } from '../shape.js'
+import { broadcastShapes, broadcastStrides, isWhole, nested, sameShape, ShapeError, show, sizeOf, stridesOf, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { movedim } from './arrange.js'
 import { requireTensors } from './checks.js'
@@ -44,7 +44,7 @@ function viewOf(op: string, x: Tensor, keys: readonly Key[]): { view: Tensor; pi
     else if (key === null) view = unsqueeze(view, dim++)
     else if (key === ':') dim++
     else if (typeof key === 'number') {
-      if (!Number.isInteger(key) || key < -size || key >= size) {
+      if (!isWhole(key, -size, size - 1)) {
         throw new ShapeError(`${op}: index ${key} is outside the ${size} of dim ${dim}, shape ${show(view.shape)}`)
       }
       view = select(view, dim, key)

@@ -1,6 +1,6 @@
 // Order: sort, argsort, topk, median, unique, nonzero. The host compares and gather picks, so that gradients are those of gather.
 
-import { dimension, around, show, ShapeError, type Shape } from '../shape.js'
+import { around, dimension, isWhole, ShapeError, show, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { onHost } from './host.js'
 import { gather, indexSelect } from './indexing.js'
@@ -62,7 +62,7 @@ export function argsort(x: Tensor, dim = -1, { descending = false }: SortOptions
  */
 export function topk(x: Tensor, k: number, dim = -1, { largest = true }: { largest?: boolean } = {}): Extremes {
   const size = x.shape[dimension('topk', dim, x.rank)] ?? 1
-  if (!(Number.isInteger(k) && k >= 0 && k <= size)) {
+  if (!isWhole(k, 0, size)) {
     throw new ShapeError(`topk: k in 0..${size} expected, the size of dim ${dim} of shape ${show(x.shape)}, got ${k}`)
   }
   return inOrder('topk', x, dim, k, largest)

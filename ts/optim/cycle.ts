@@ -1,6 +1,7 @@
 // Schedules that raise the learning rate before they lower it: cyclical rates and the one-cycle policy, with the momentum going the other way.
 
 import { pow } from '../numerics.js'
+import { isWhole } from '../shape.js'
 import { demand, type Optimizer } from './optimizer.js'
 import { cosine, Schedule } from './schedule.js'
 
@@ -77,7 +78,7 @@ export class OneCycleLR extends Schedule {
       maxMomentum: 0.95, ...options,
     }
     const { totalSteps, pctStart, annealStrategy, maxLr } = this.options
-    demand(Number.isInteger(totalSteps) && totalSteps > 0, `OneCycleLR: a whole totalSteps > 0 expected, got ${totalSteps}`)
+    demand(isWhole(totalSteps, 1), `OneCycleLR: a whole totalSteps > 0 expected, got ${totalSteps}`)
     demand(maxLr >= 0, `OneCycleLR: a maxLr ≥ 0 expected, got ${maxLr}`)
     demand(pctStart >= 0 && pctStart <= 1, `OneCycleLR: pctStart in 0..1 expected, got ${pctStart}`)
     demand(annealStrategy === 'cos' || annealStrategy === 'linear', `OneCycleLR: annealStrategy cos or linear expected, got ${String(annealStrategy)}`)

@@ -2,7 +2,7 @@
 
 import { recorder, turn } from '../memory.js'
 import { Update } from '../kernels.js'
-import { show, ShapeError } from '../shape.js'
+import { isWhole, ShapeError, show } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { addScaled, dot } from '../vectors.js'
 import { strongWolfe, type Point, type Vector } from './line-search.js'
@@ -79,7 +79,7 @@ export class LBFGS extends Optimizer<Full> {
     super.validate(group)
     const { maxIter, maxEval, historySize, lineSearchFn } = group
     for (const [role, value] of Object.entries({ maxIter, maxEval, historySize })) {
-      demand(Number.isInteger(value) && value >= 1, `LBFGS: a whole ${role} ≥ 1 expected, got ${value}`)
+      demand(isWhole(value, 1), `LBFGS: a whole ${role} ≥ 1 expected, got ${value}`)
     }
     this.notNegative(group, 'toleranceGrad', 'toleranceChange')
     demand(lineSearchFn === null || lineSearchFn === 'strongWolfe', `LBFGS: lineSearchFn strongWolfe or null expected, got ${String(lineSearchFn)}`)

@@ -2,6 +2,7 @@
 
 import { hostWork } from '../memory.js'
 import { cos, pow } from '../numerics.js'
+import { isWhole } from '../shape.js'
 import { demand, type GroupOptions, type Optimizer } from './optimizer.js'
 
 type Cycled = GroupOptions & { momentum?: number; betas?: readonly [number, number] }
@@ -56,7 +57,6 @@ type AnyOptimizer = Optimizer<any>
 
 /** Along half a wave of the cosine: `from` at angle 0, `to` at π. */
 export const cosine = (from: number, to: number, angle: number): number => to + ((from - to) * (1 + cos(angle))) / 2
-const whole = (n: number): boolean => Number.isInteger(n) && n > 0
 
 /** lr₀ · gamma^⌊t / stepSize⌋ */
 export class StepLR extends Schedule {
@@ -64,7 +64,7 @@ export class StepLR extends Schedule {
   readonly gamma: number
   constructor(optimizer: AnyOptimizer, { stepSize, gamma = 0.1 }: { stepSize: number; gamma?: number }) {
     super(optimizer)
-    demand(whole(stepSize), `StepLR: a whole stepSize > 0 expected, got ${stepSize}`)
+    demand(isWhole(stepSize, 1), `StepLR: a whole stepSize > 0 expected, got ${stepSize}`)
     this.stepSize = stepSize
     this.gamma = gamma
   }
@@ -188,7 +188,7 @@ export class CosineAnnealingWarmRestarts extends Schedule {
   readonly etaMin: number
   constructor(optimizer: AnyOptimizer, { t0, tMult = 1, etaMin = 0 }: { t0: number; tMult?: number; etaMin?: number }) {
     super(optimizer)
-    demand(whole(t0) && whole(tMult), `CosineAnnealingWarmRestarts: whole t0 and tMult ≥ 1 expected, got ${t0} and ${tMult}`)
+    demand(isWhole(t0, 1) && isWhole(tMult, 1), `CosineAnnealingWarmRestarts: whole t0 and tMult ≥ 1 expected, got ${t0} and ${tMult}`)
     this.t0 = t0
     this.tMult = tMult
     this.etaMin = etaMin
