@@ -6,10 +6,9 @@ const ALIGN = 64
 
 /** Round up to a size class: multiples of 64 bytes up to 4 KiB, then eighths of a power of two (12.5 % waste at most). */
 export function sizeClass(bytes: number): number {
-  if (bytes <= 4096) return bytes <= ALIGN ? ALIGN : Math.ceil(bytes / ALIGN) * ALIGN
-  // clz32 sees 32 bits: beyond 4 GiB those above them decide
-  const step = bytes <= 0x100000000 ? 1 << (28 - Math.clz32(bytes - 1)) : (1 << (31 - Math.clz32((bytes - 1) / 0x100000000))) * 0x20000000
-  return Math.ceil(bytes / step) * step
+  let step = ALIGN
+  if (bytes > 4096) for (step = 512; 16 * step < bytes; ) step *= 2
+  return Math.max(step, Math.ceil(bytes / step) * step)
 }
 
 /** The engine's memory is full or has reached `configure({ memory: { limit } })`. Freeing tensors makes room again. */

@@ -1,6 +1,9 @@
 // How tensors print: aligned numbers, nested brackets, the middle of long dimensions left out.
 
-import type { Shape } from './shape.js'
+import { iota, type Shape } from './shape.js'
+
+/** The method that console.log of Node.js and others calls */
+export const INSPECT: unique symbol = Symbol.for('nodejs.util.inspect.custom')
 
 /** Longer dimensions show three entries at each end. */
 const LONGEST = 8
@@ -14,7 +17,7 @@ function number(x: number): string {
 
 /** Indices of a dimension that are shown; -1 stands for the ellipsis. */
 function shown(n: number): number[] {
-  if (n <= LONGEST) return Array.from({ length: n }, (_, i) => i)
+  if (n <= LONGEST) return [...iota(n)]
   return [0, 1, 2, -1, n - 3, n - 2, n - 1]
 }
 

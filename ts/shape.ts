@@ -26,6 +26,9 @@ export function sameShape(a: Shape, b: Shape): boolean {
 /** Is n a whole number from `least` to `most`? */
 export const isWhole = (n: number, least: number, most = Infinity): boolean => Number.isInteger(n) && n >= least && n <= most
 
+/** 0, 1 … n − 1 */
+export const iota = (n: number): Int32Array => Int32Array.from({ length: n }, (_, i) => i)
+
 /** A shape that a user gave: whole numbers ≥ 0. */
 export function checkShape(op: string, shape: Shape): Shape {
   requireList(op, 'a shape', shape, '[2, 3]')
@@ -57,7 +60,7 @@ export function dimension(op: string, dim: number, rank: number): number {
 
 /** Dimensions in increasing order; null or absent means all. */
 export function dimensions(op: string, dim: number | readonly number[] | null | undefined, rank: number): number[] {
-  if (dim === null || dim === undefined) return Array.from({ length: rank }, (_, i) => i)
+  if (dim === null || dim === undefined) return [...iota(rank)]
   const list = (typeof dim === 'number' ? [dim] : dim).map(d => dimension(op, d, rank)).sort((a, b) => a - b)
   list.forEach((d, i) => {
     if (i > 0 && d === list[i - 1]) throw new ShapeError(`${op}: dim ${d} is named twice`)
@@ -66,7 +69,7 @@ export function dimensions(op: string, dim: number | readonly number[] | null | 
 }
 
 /** All dimensions but one */
-export const otherDims = (rank: number, dim: number): number[] => Array.from({ length: rank }, (_, i) => i).filter(i => i !== dim)
+export const otherDims = (rank: number, dim: number): number[] => [...iota(rank)].filter(i => i !== dim)
 
 /** Row-major strides in elements. */
 export function stridesOf(shape: Shape): number[] {

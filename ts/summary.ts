@@ -9,6 +9,7 @@ import { Module } from './nn/module.js'
 import { empty } from './ops/creation.js'
 import { checkShape, show, sizeOf, stridesOf, type Shape } from './shape.js'
 import { Tensor } from './tensor.js'
+import { INSPECT } from './format.js'
 
 export interface ReceptiveField {
   /** Cells of the input that an output cell depends on, for each spatial dimension of the input; it may reach into the padding */
@@ -91,7 +92,7 @@ export class Summary {
     const total = `input ${show(this.inputShape)}: ${parameters}, ${millions(this.macs)} MMAC, ${size(this.activationBytes)} of activations`
     return [...lines, rule, total].join('\n')
   }
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
+  [INSPECT](): string {
     return this.toString()
   }
 }
@@ -99,8 +100,8 @@ export class Summary {
 const thousands = (digits: string): string => digits.replace(/\d(?=(?:\d{3})+(?:\.|$))/g, '$&,')
 function size(bytes: number): string {
   if (bytes < 1024) return `${bytes} B`
-  const unit = bytes < 1048576 ? 1024 : bytes < 1073741824 ? 1048576 : 1073741824
-  return `${(bytes / unit).toFixed(1)} ${unit === 1024 ? 'KB' : unit === 1048576 ? 'MB' : 'GB'}`
+  const power = bytes < 1048576 ? 0 : bytes < 1073741824 ? 1 : 2
+  return `${(bytes / [1024, 1048576, 1073741824][power]!).toFixed(1)} ${'KMG'[power]}B`
 }
 const same = (list: readonly number[]): string => (list.every(v => v === list[0]) ? String(list[0]) : list.join('×'))
 
@@ -163,10 +164,7 @@ function restoring<T>(model: Module, f: () => T): T {
   }
 }
 
-type ConvArguments = Parameters<Kernels<number>['conv']>
 type GemmArguments = Parameters<Kernels<number>['gemm']>
-const convMacs = ([n, c, o, groups, , , , kd, kh, kw, od, oh, ow]: readonly number[]): number =>
-  n! * o! * (c! / groups!) * kd! * kh! * kw! * od! * oh! * ow!
 
 /** One run of a model, watched: which module is open, what kernels are called, which tensors appear. */
 class Examination {
@@ -245,11 +243,12 @@ class Examination {
     const pay = (macs: number) => {
       this.#open.at(-1)!.macs += macs
     }
+    const conv = (...[n, c, o, groups, , , , kd, kh, kw, od, oh, ow]: number[]) => pay(n! * o! * (c! / groups!) * kd! * kh! * kw! * od! * oh! * ow!)
     return {
       ...kernels,
-      conv: (...args: ConvArguments) => pay(convMacs(args)),
-      convGradInput: (...args) => pay(convMacs(args)),
-      convGradWeight: (...args) => pay(convMacs(args)),
+      conv,
+      convGradInput: conv,
+      convGradWeight: conv,
       gemm: (...[batch, , , m, n, k]: GemmArguments) => pay(batch * m * n * k),
     }
   }
@@ -324,12 +323,8 @@ function follow(node: Node, i: number, axis: Axis): Axis {
     const to = dim + y.rank - x.rank
     return to >= 0 && y.shape[to] === x.shape[dim] ? along(to) : everywhere()
   }
+  if (WINDOWS.includes(node.op.name)) return i === 0 ? throughWindow(node, axis) : everywhere()
   switch (node.op.name) {
-    case 'conv':
-    case 'convGradInput':
-    case 'maxPool':
-    case 'avgPool':
-      return i === 0 ? throughWindow(node, axis) : everywhere()
     case 'linear':
       return i === 0 && dim < x.rank - 1 ? along(dim) : everywhere()
     case 'matmul': {

@@ -5,7 +5,7 @@ import type { Backend, Binary, DType } from './kernels.js'
 import { Buffer, isReal } from './arena.js'
 import { arenaFor, collects, currentHome, currentScope, heapOf, hostMark, recorder, type Kin, type Owned, type Scope } from './memory.js'
 import type { Node } from './autograd.js'
-import { format } from './format.js'
+import { format, INSPECT } from './format.js'
 import { ShapeError, show, sizeOf, type Shape } from './shape.js'
 
 export const VERSION = '0.1.0'
@@ -94,28 +94,17 @@ export class Tensor implements Owned {
   /** @internal Use tensor(), zeros(), … */
   constructor(readonly shape: Shape, readonly dtype: DType, readonly backend: Backend, buffer: Values | null = null, home: Home = 'turn') {
     this.size = sizeOf(shape)
-    if (home === 'turn') {
-      this.#buffer = buffer ?? new Stamped(arenaFor(backend), this.size * backend.width)
-      const scope = currentScope()
-      if (scope) {
-        this.owner = scope
-        scope.owned.push(this)
-      } else this.#leaveToCollector()
-    } else {
-      this.#buffer = buffer ?? new Stamped(heapOf(backend), this.size * backend.width)
-      this.kept = true
-      if (home !== 'module') {
-        home.adopt(this)
-        this.#buffer.version = NaN
-        // the collector doesn't tell the tensor it lives with
-        this.#leaveToCollector()
-      } else if (currentHome()) {
-        const scope = currentHome()!
-        this.kept = false
-        this.owner = scope
-        scope.owned.push(this)
-      } else this.#leaveToCollector()
+    this.#buffer = buffer ?? new Stamped(home === 'turn' ? arenaFor(backend) : heapOf(backend), this.size * backend.width)
+    const scope = home === 'turn' ? currentScope() : home === 'module' ? currentHome() : null
+    this.kept = home !== 'turn' && !scope
+    if (typeof home !== 'string') {
+      home.adopt(this)
+      this.#buffer.version = NaN
     }
+    this.owner = scope
+    if (scope) scope.owned.push(this)
+    // also beside another tensor: the collector doesn't tell it
+    else this.#leaveToCollector()
   }
 
   #leaveToCollector(): void {
@@ -356,7 +345,7 @@ export class Tensor implements Owned {
   }
 
   /** What console.log shows in Node, Deno and Bun. */
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
+  [INSPECT](): string {
     return this.toString()
   }
   [Symbol.for('Deno.customInspect')](): string {

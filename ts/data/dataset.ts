@@ -3,7 +3,7 @@
 import { currentBackend } from '../backends/current.js'
 import { hostGenerator } from '../ops/random.js'
 import { Generator } from '../random.js'
-import { isWhole, ShapeError, show, sizeOf, type Shape } from '../shape.js'
+import { iota, isWhole, ShapeError, show, sizeOf, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import type { ImageSet } from './idx.js'
 
@@ -125,7 +125,7 @@ export function split(set: Dataset, parts: readonly number[], { seed }: { seed?:
   if (!counts && !fractions) {
     throw new RangeError(`split: fractions that add up to 1 or counts that add up to ${set.length} expected, got [${parts}]`)
   }
-  const order = Int32Array.from({ length: set.length }, (_, i) => i)
+  const order = iota(set.length)
   ;(seed === undefined ? hostGenerator() : new Generator(seed)).shuffle(order)
   let taken = 0
   let passed = 0

@@ -4,7 +4,7 @@ import { turns, recorder } from '../memory.js'
 import { Generator as Random, seedWords } from '../random.js'
 import { hostGenerator } from '../ops/random.js'
 import type { Tensor } from '../tensor.js'
-import { isWhole } from '../shape.js'
+import { iota, isWhole } from '../shape.js'
 import { TestSet, type Dataset } from './dataset.js'
 
 export interface LoaderOptions {
@@ -88,7 +88,7 @@ export class DataLoader implements Iterable<Batch> {
 
   #order(): Int32Array {
     const n = this.dataset.length
-    const order = Int32Array.from({ length: n }, (_, i) => i)
+    const order = iota(n)
     if (!this.shuffle && !this.replacement) return order
     const generator = new Random(this.#seed)
     const [low, high] = generator.save()

@@ -3,6 +3,7 @@
 import { watcher } from '../autograd.js'
 import { Tensor } from '../tensor.js'
 import { sameShape, show, ShapeError } from '../shape.js'
+import { INSPECT } from '../format.js'
 
 /** numBatchesTracked -> num_batches_tracked: keys are PyTorch's, properties are JavaScript's. */
 const key = (property: string): string => property.replace(/[A-Z]/g, c => `_${c.toLowerCase()}`)
@@ -168,7 +169,7 @@ export abstract class Module {
     if (children.length === 0) return `${name}(${this.describe()})`
     return `${name}(\n${children.map(([n, m]) => `(${n}): ${m}`.replace(/^/gm, '  ')).join('\n')}\n)`
   }
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
+  [INSPECT](): string {
     return this.toString()
   }
 

@@ -1,7 +1,7 @@
 // Ops that move elements without computing: reshape, permute, slices, repeats, padding, triangles, splitting.
 
 import { apply, type Op } from '../autograd.js'
-import { dimension, dimensions, isWhole, nested, requireList, ShapeError, show, sizeOf, stridesOf, type Shape } from '../shape.js'
+import { dimension, dimensions, iota, isWhole, nested, requireList, ShapeError, show, sizeOf, stridesOf, type Shape } from '../shape.js'
 import { filled, Tensor } from '../tensor.js'
 import { requireInteger } from './checks.js'
 import { indexSelect } from './indexing.js'
@@ -259,8 +259,8 @@ export function triangle(x: Tensor, diagonal: number, lower: boolean): Tensor {
   if (x.rank < 2) throw new ShapeError(`${name}: a matrix or a batch of them expected, got shape ${show(x.shape)}`)
   requireInteger(name, 'diagonal', diagonal)
   const [rows, columns] = x.shape.slice(-2) as [number, number]
-  const row = new Tensor([rows, 1], 'float32', x.backend).set(Float64Array.from({ length: rows }, (_, i) => i + diagonal))
-  const column = new Tensor([columns], 'float32', x.backend).set(Float64Array.from({ length: columns }, (_, i) => i))
+  const row = new Tensor([rows, 1], 'float32', x.backend).set(iota(rows).map(i => i + diagonal))
+  const column = new Tensor([columns], 'float32', x.backend).set(iota(columns))
   const mask = lower ? le(column, row) : ge(column, row)
   row.dispose()
   column.dispose()

@@ -2,7 +2,7 @@
 
 import { currentBackend, onBackend } from '../backends/current.js'
 import { hostMark } from '../memory.js'
-import { checkShape, type Shape } from '../shape.js'
+import { checkShape, iota, type Shape } from '../shape.js'
 import type { Tensor } from '../tensor.js'
 import { requireInteger } from './checks.js'
 import { empty, like, tensor } from './creation.js'
@@ -39,7 +39,7 @@ export function randint(low: number, high: number, shape: Shape): Tensor {
 /** 0 … n − 1 in random order, int32 */
 export function randperm(n: number): Tensor {
   checkShape('randperm', [n])
-  return drawn([n], size => hostGenerator().shuffle(Int32Array.from({ length: size }, (_, i) => i)))
+  return drawn([n], size => hostGenerator().shuffle(iota(size)))
 }
 
 function triangleIndices(op: string, rows: number, columns: number, inside: (row: number, column: number) => boolean, offset: number): Tensor {

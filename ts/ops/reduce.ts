@@ -2,7 +2,7 @@
 
 import { apply, type Op } from '../autograd.js'
 import { Reduce, Unary, type Kernels } from '../kernels.js'
-import { around, dimension, dimensions, show, ShapeError, sizeOf, type Shape } from '../shape.js'
+import { around, dimension, dimensions, iota, ShapeError, show, sizeOf, type Shape } from '../shape.js'
 import { filled, Tensor } from '../tensor.js'
 import { div, eq, mul, requireFloat, sub, where } from './arithmetic.js'
 import { like } from './creation.js'
@@ -171,7 +171,7 @@ const varOp: Op<Moments> = {
   gradient: (g, { inputs: [x], attrs: { dims, divisor } }) => [mul(spread(mul(g, 2 / divisor), x!, dims), sub(x!, mean(x!, dims, { keepdim: true })))],
 }
 /** All dimensions, those to reduce first */
-const inFront = (rank: number, dims: readonly number[]): number[] => [...dims, ...Array.from({ length: rank }, (_, i) => i).filter(d => !dims.includes(d))]
+const inFront = (rank: number, dims: readonly number[]): number[] => [...dims, ...[...iota(rank)].filter(d => !dims.includes(d))]
 
 export interface VarOptions extends ReduceOptions {
   /** The sum of squared deviations is divided by n − correction (default 1) */

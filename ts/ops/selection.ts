@@ -1,6 +1,6 @@
 // Indexing as in x[…]: numbers, slices, new dimensions, index tensors and masks; writing at such places; masked selection.
 
-import { broadcastShapes, broadcastStrides, isWhole, nested, sameShape, ShapeError, show, sizeOf, stridesOf, type Shape } from '../shape.js'
+import { broadcastShapes, broadcastStrides, iota, isWhole, nested, sameShape, ShapeError, show, sizeOf, stridesOf, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { movedim } from './arrange.js'
 import { requireTensors } from './checks.js'
@@ -130,7 +130,7 @@ function pick(op: string, x: Tensor, keys: readonly Key[]): Tensor {
 export function indexPut(x: Tensor, keys: readonly Key[], values: Tensor | number, { accumulate = false }: { accumulate?: boolean } = {}): Tensor {
   requireTensors('indexPut', x)
   if (!Array.isArray(keys)) throw new TypeError(`indexPut: a list of keys expected, indexPut(x, [0, ':'], values) for instance, got ${String(keys)}`)
-  const places = pick('indexPut', new Tensor(x.shape, 'int32', x.backend).set(Int32Array.from({ length: x.size }, (_, i) => i)), keys)
+  const places = pick('indexPut', new Tensor(x.shape, 'int32', x.backend).set(iota(x.size)), keys)
   const given = typeof values === 'number' ? new Tensor([], x.dtype, x.backend).set([values]) : values
   if (given.dtype !== x.dtype) throw new TypeError(`indexPut: values of x's type ${x.dtype} expected, got ${given.dtype}`)
   if (!sameShape(broadcastShapes('indexPut', given.shape, places.shape), places.shape)) {
@@ -140,7 +140,7 @@ export function indexPut(x: Tensor, keys: readonly Key[], values: Tensor | numbe
   const news = reshape(expand(given, places.shape), [places.size])
   const at = onHost('indexPut', places)
   if (accumulate) return reshape(indexAdd(flat, 0, reshape(places, [places.size]), news), x.shape)
-  const from = Int32Array.from({ length: x.size }, (_, i) => i)
+  const from = iota(x.size)
   for (let i = 0; i < at.length; i++) from[at[i]!] = x.size + i
   return reshape(indexSelect(cat([flat, news]), 0, from), x.shape)
 }

@@ -1,6 +1,6 @@
 // Order: sort, argsort, topk, median, unique, nonzero. The host compares and gather picks, so that gradients are those of gather.
 
-import { around, dimension, isWhole, ShapeError, show, type Shape } from '../shape.js'
+import { around, dimension, iota, isWhole, ShapeError, show, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { onHost } from './host.js'
 import { gather, indexSelect } from './indexing.js'
@@ -108,7 +108,7 @@ export function unique(x: Tensor, { dim = null }: { dim?: number | null } = {}):
     for (let o = 0; o < outer; o++) for (let k = 0; k < inner; k++) if (values[(o * n + i) * inner + k] !== values[(o * n + i) * inner + k]) return true
     return false
   }
-  const order = Int32Array.from({ length: n }, (_, i) => i).sort(against)
+  const order = iota(n).sort(against)
   const firsts: number[] = []
   const counts: number[] = []
   const inverse = new Int32Array(n)
