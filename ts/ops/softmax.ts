@@ -17,47 +17,31 @@ interface Attrs {
 }
 const kept = (x: Tensor, dim: number): Tensor => expand(sum(x, dim, { keepdim: true }), x.shape)
 
-const softmaxOp: Op<Attrs> = {
-  name: 'softmax',
-  forward([x], { dim }) {
-    const y = new Tensor(x!.shape, 'float32', x!.backend)
-    x!.backend.kernels.softmax(...around(x!.shape, dim, dim), x!.address, y.address)
-    return y
-  },
-  gradient: (g, { output: y, attrs: { dim } }) => [mul(y, sub(g, kept(mul(g, y), dim)))],
-  fused(g, node) {
-    const { output: y, attrs: { dim } } = node
-    const out = node.into(0)
-    y.backend.kernels.softmaxGrad(...around(y.shape, dim, dim), y.address, g.address, out.address)
-    return [out]
-  },
+function alongDim(name: 'softmax' | 'logSoftmax', gradient: (g: Tensor, y: Tensor, dim: number) => Tensor): (x: Tensor, dim: number) => Tensor {
+  const op: Op<Attrs> = {
+    name,
+    forward([x], { dim }) {
+      const y = new Tensor(x!.shape, 'float32', x!.backend)
+      y.backend.kernels[name](...around(x!.shape, dim, dim), x!.address, y.address)
+      return y
+    },
+    gradient: (g, { output, attrs: { dim } }) => [gradient(g, output, dim)],
+    fused(g, node) {
+      const { output: y, attrs: { dim } } = node
+      const out = node.into(0)
+      y.backend.kernels[`${name}Grad`](...around(y.shape, dim, dim), y.address, g.address, out.address)
+      return [out]
+    },
+  }
+  return (x, dim) => {
+    requireFloat(name, x)
+    return apply(op, [x], { dim: dimension(name, dim, x.rank) })
+  }
 }
 /** e^x / Σ e^x along dim, stable */
-export function softmax(x: Tensor, dim: number): Tensor {
-  requireFloat('softmax', x)
-  return apply(softmaxOp, [x], { dim: dimension('softmax', dim, x.rank) })
-}
-
-const logSoftmaxOp: Op<Attrs> = {
-  name: 'logSoftmax',
-  forward([x], { dim }) {
-    const y = new Tensor(x!.shape, 'float32', x!.backend)
-    x!.backend.kernels.logSoftmax(...around(x!.shape, dim, dim), x!.address, y.address)
-    return y
-  },
-  gradient: (g, { output: y, attrs: { dim } }) => [sub(g, mul(exp(y), kept(g, dim)))],
-  fused(g, node) {
-    const { output: y, attrs: { dim } } = node
-    const out = node.into(0)
-    y.backend.kernels.logSoftmaxGrad(...around(y.shape, dim, dim), y.address, g.address, out.address)
-    return [out]
-  },
-}
+export const softmax = alongDim('softmax', (g, y, dim) => mul(y, sub(g, kept(mul(g, y), dim))))
 /** x − log Σ e^x along dim, stable */
-export function logSoftmax(x: Tensor, dim: number): Tensor {
-  requireFloat('logSoftmax', x)
-  return apply(logSoftmaxOp, [x], { dim: dimension('logSoftmax', dim, x.rank) })
-}
+export const logSoftmax = alongDim('logSoftmax', (g, y, dim) => sub(g, mul(exp(y), kept(g, dim))))
 
 interface CrossEntropy {
   /** logits as [n, c, inner] */
