@@ -224,7 +224,7 @@ test('mistakes', () => {
   assert.throws(() => summary(3 as never, [1]), /^summary: a module, or a function that makes one, expected, got number$/)
   assert.throws(() => summary((() => 'x') as never, [1]), /^summary: a module, or a function that makes one, expected, got string$/)
   assert.throws(() => summary(() => new MLP([2, 2]), 3 as never), /^summary: a shape in brackets expected/)
-  assert.throws(() => noGrad(() => summary(() => new MLP([2, 2]), [1, 2])), /^summary: receptive fields are read from the graph, which noGrad\(\) does not record: call it outside$/)
+  assert.throws(() => noGrad(() => summary(() => new MLP([2, 2]), [1, 2])), /^summary: receptive fields are read from the graph: call it outside noGrad\(\)$/)
   assert.throws(() => summary(() => new Apply(x => x.mul(x.amax().item())), [2, 2]), /^meta: this tensor has a shape but no values/)
   assert.is(info().backend, 'wasm', 'an error leaves the backend as it was')
 })

@@ -45,7 +45,7 @@ export function requireCount(layer: string, role: string, value: number): void {
 
 /** Shapes and lists of dimensions stand in brackets: zeros([2, 3]), not zeros(2, 3). */
 export function requireList(op: string, what: string, list: unknown, example: string): void {
-  if (!Array.isArray(list)) throw new ShapeError(`${op}: ${what} in brackets expected, ${op}(${example}) for instance, got ${String(list)}`)
+  if (!Array.isArray(list)) throw new ShapeError(`${op}: ${what} in brackets expected, ${op}(${example}) for instance, got ${list}`)
 }
 
 /** Dimension `dim` of a tensor of rank `rank`; negative ones count from the end. A scalar takes 0 and -1. */

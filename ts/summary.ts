@@ -114,7 +114,7 @@ const same = (list: readonly number[]): string => (list.every(v => v === list[0]
  */
 export function summary(model: Module | (() => Module), inputShape: Shape, { training = false, dtype = 'float32' }: SummaryOptions = {}): Summary {
   checkShape('summary', inputShape)
-  if (!isRecording()) throw new Error('summary: receptive fields are read from the graph, which noGrad() does not record: call it outside')
+  if (!isRecording()) throw new Error('summary: receptive fields are read from the graph: call it outside noGrad()')
   return onMeta(() => {
     const scope = openScope('summary()', HOME)
     try {

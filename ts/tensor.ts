@@ -175,7 +175,7 @@ export class Tensor implements Owned {
   #back(): void {
     if (this.#used === null) {
       throw new Error(
-        `${this.label} ${show(this.shape)} was freed by ${String(this.#gone)}: ` +
+        `${this.label} ${show(this.shape)} was freed by ${this.#gone}: ` +
           'read it before that with item() or array(), or keep() it to let it live on',
       )
     }
@@ -328,7 +328,7 @@ export class Tensor implements Owned {
 
   toString(): string {
     const about = `${this.dtype === 'int32' ? ', int32' : ''}${this.requiresGrad ? ', requiresGrad' : ''}`
-    if (this.freed) return `tensor(freed by ${String(this.#gone)}, shape ${show(this.shape)})`
+    if (this.freed) return `tensor(freed by ${this.#gone}, shape ${show(this.shape)})`
     if (!isReal(this.backend)) return `tensor(on meta, without values, shape ${show(this.shape)}${about})`
     return `tensor(${format(this.backend.read(this.buffer.address, this.size, this.dtype), this.shape)}, shape ${show(this.shape)}${about})`
   }

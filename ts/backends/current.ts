@@ -47,11 +47,15 @@ export function backendNamed(name: BackendName): Backend {
   const before = made.get(name)
   if (before) return before
   if (name === 'meta') return (meta ??= createMeta())
-  if (!NAMES.includes(name)) throw new Error(`backend: ${NAMES.join(', ')} expected, got ${String(name)}`)
+  if (!NAMES.includes(name)) throw new Error(`backend: ${NAMES.join(', ')} expected, got ${name}`)
   const backend = name === 'wasm' ? (wasm = createWasm(compiled)) : createReference(name === 'reference' ? 4 : 8)
   wasm?.setPrecise(settings.precise)
   made.set(name, backend)
   return backend
+}
+
+function requireNoTensors(by: string): void {
+  if (memoryInUse()) throw new Error(`${by}: tensors exist already: call it before the first tensor is made`)
 }
 
 /** Pins the plain binary, or takes the fastest again. Compiled at once: inside a request, where tensors may be made, it can be forbidden. */
@@ -78,7 +82,7 @@ function setStrict(strict: boolean): void {
  * @throws Error once tensors exist
  */
 export function adoptWasm(backend: WasmBackend): void {
-  if (memoryInUse()) throw new Error('useThreads: tensors exist already: call it before the first tensor is made')
+  requireNoTensors('useThreads')
   backend.setPrecise(settings.precise)
   made.set('wasm', (wasm = backend))
   adopted = true
@@ -122,11 +126,11 @@ function preferring<T>(by: string, name: BackendName, f: () => T): T {
  * @throws Error once tensors exist, or for a setting that does not exist
  */
 export function configure(wanted: Settings): void {
-  if (memoryInUse()) throw new Error('configure: tensors exist already: call it before the first tensor is made')
+  requireNoTensors('configure')
   const known = ['backend', 'strict', 'precise', 'memory']
   for (const key of Object.keys(wanted)) if (!known.includes(key)) throw new Error(`configure: ${known.join(', ')} expected, got ${key}`)
   if (wanted.backend !== undefined) {
-    if (!NAMES.includes(wanted.backend)) throw new Error(`configure: backend must be one of ${NAMES.join(', ')}, got ${String(wanted.backend)}`)
+    if (!NAMES.includes(wanted.backend)) throw new Error(`configure: backend must be one of ${NAMES.join(', ')}, got ${wanted.backend}`)
     preferred = wanted.backend
   }
   setStrict(wanted.strict ?? settings.strict)

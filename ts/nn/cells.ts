@@ -67,7 +67,7 @@ export class RNNCell extends RecurrentCell {
     const { bias = true, nonlinearity = 'tanh' } = options
     super(1, inputSize, hiddenSize, bias)
     if (nonlinearity !== 'tanh' && nonlinearity !== 'relu') {
-      throw new RangeError(`RNNCell: nonlinearity tanh or relu expected, got ${String(nonlinearity)}`)
+      throw new RangeError(`RNNCell: nonlinearity tanh or relu expected, got ${nonlinearity}`)
     }
     this.nonlinearity = nonlinearity
   }

@@ -46,7 +46,7 @@ export class TransformerEncoderLayer extends Module {
     super()
     const { dimFeedforward = 2048, dropout = 0.1, activation = 'relu', layerNormEps = 1e-5, batchFirst = false, normFirst = false, bias = true } = options
     if (activation !== 'relu' && activation !== 'gelu' && typeof activation !== 'function') {
-      throw new TypeError(`TransformerEncoderLayer: activation relu, gelu or a function expected, got ${String(activation)}`)
+      throw new TypeError(`TransformerEncoderLayer: activation relu, gelu or a function expected, got ${activation}`)
     }
     this.selfAttn = new MultiheadAttention(dModel, nhead, { bias, dropout })
     this.linear1 = new Linear(dModel, dimFeedforward, { bias })

@@ -83,7 +83,7 @@ export function tensor(values: Values, shape?: Shape | TensorOptions, options?: 
 }
 
 function checkDType(op: string, dtype: DType): void {
-  if (dtype !== 'float32' && dtype !== 'int32') throw new TypeError(`${op}: dtype float32 or int32 expected, got ${String(dtype)}`)
+  if (dtype !== 'float32' && dtype !== 'int32') throw new TypeError(`${op}: dtype float32 or int32 expected, got ${dtype}`)
 }
 
 function constant(name: string, shape: Shape, value: number, options: TensorOptions = {}): Tensor {

@@ -117,7 +117,7 @@ function contract(a: Named, b: Named, kept: ReadonlySet<string>, sizes: Readonly
  * @throws ShapeError if letters and shapes don't fit
  */
 export function einsum(equation: string, ...tensors: Tensor[]): Tensor {
-  if (typeof equation !== 'string') throw new TypeError(`einsum: an equation such as 'ij,jk->ik' expected first, got ${String(equation)}`)
+  if (typeof equation !== 'string') throw new TypeError(`einsum: an equation such as 'ij,jk->ik' expected first, got ${equation}`)
   requireFloat('einsum', ...tensors)
   const { inputs, output } = parse(equation, tensors)
   const operands = tensors.map((t, i) => withoutRepeats({ names: inputs[i]!, t }, equation))

@@ -42,7 +42,7 @@ export function interpolate(x: Tensor, { mode = 'nearest', size, scaleFactor, al
 function scaledSizes(input: readonly number[], factor: PerDim): number[] {
   const factors = typeof factor === 'number' ? input.map(() => factor) : factor
   if (factors.length !== input.length || !factors.every(f => f > 0)) {
-    throw new ShapeError(`interpolate: scaleFactor must be a number > 0, or ${input.length} of them, got ${String(factor)}`)
+    throw new ShapeError(`interpolate: scaleFactor must be a number > 0, or ${input.length} of them, got ${factor}`)
   }
   return input.map((d, i) => Math.floor(d * factors[i]!))
 }

@@ -182,7 +182,7 @@ export interface MultiMarginOptions extends MarginOptions {
 export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMarginOptions = {}): Tensor {
   const { p = 1, margin = 1, weight } = options
   requireFloat('multiMarginLoss', input)
-  if (p !== 1 && p !== 2) throw new RangeError(`multiMarginLoss: p must be 1 or 2, got ${String(p)}`)
+  if (p !== 1 && p !== 2) throw new RangeError(`multiMarginLoss: p must be 1 or 2, got ${p}`)
   const [n, c] = input.shape as [number, number]
   if (input.rank !== 2 || target.rank !== 1 || target.size !== n) {
     throw new ShapeError(`multiMarginLoss: scores [n, c] and class indices [n] expected, got an input ${show(input.shape)} and a target ${show(target.shape)}`)

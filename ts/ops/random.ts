@@ -95,7 +95,7 @@ const bernoulliOp: Op<{ p: number; scale: number }> = {
  */
 export function dropout(x: Tensor, options: { p?: number; training?: boolean } = {}): Tensor {
   requireFloat('dropout', x)
-  if (typeof options !== 'object') throw new TypeError(`dropout: options { p, training } expected, got ${String(options)}`)
+  if (typeof options !== 'object') throw new TypeError(`dropout: options { p, training } expected, got ${options}`)
   const { p = 0.5, training = true } = options
   if (!(p >= 0 && p <= 1)) throw new RangeError(`dropout: a probability 0..1 expected, got ${p}`)
   if (!training || p === 0) return x

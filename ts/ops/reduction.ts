@@ -13,5 +13,5 @@ export function reduced(name: string, loss: Tensor, { reduction = 'mean' }: { re
   if (reduction === 'mean') return mean(loss)
   if (reduction === 'sum') return sum(loss)
   if (reduction === 'none') return loss
-  throw new RangeError(`${name}: reduction must be mean, sum or none, got ${String(reduction)}`)
+  throw new RangeError(`${name}: reduction must be mean, sum or none, got ${reduction}`)
 }

@@ -55,7 +55,7 @@ function viewOf(op: string, x: Tensor, keys: readonly Key[]): { view: Tensor; pi
       if (key.length > 0) view = slice(view, { dim, start: key[0] ?? null, end: key[1] ?? null, step: key[2] ?? null })
       dim++
     } else if (!(key instanceof Tensor)) {
-      throw new TypeError(`${op}: a number, [start, end, step], ':', '...', null or a tensor expected, got ${String(key)}`)
+      throw new TypeError(`${op}: a number, [start, end, step], ':', '...', null or a tensor expected, got ${key}`)
     } else if (key.dtype === 'int32') picked.push({ dim: dim++, at: wrapped(op, key, size), shape: key.shape })
     else {
       picked.push(...coordinates(op, key, view.shape, dim))
@@ -129,7 +129,7 @@ function pick(op: string, x: Tensor, keys: readonly Key[]): Tensor {
  */
 export function indexPut(x: Tensor, keys: readonly Key[], values: Tensor | number, { accumulate = false }: { accumulate?: boolean } = {}): Tensor {
   requireTensors('indexPut', x)
-  if (!Array.isArray(keys)) throw new TypeError(`indexPut: a list of keys expected, indexPut(x, [0, ':'], values) for instance, got ${String(keys)}`)
+  if (!Array.isArray(keys)) throw new TypeError(`indexPut: a list of keys expected, indexPut(x, [0, ':'], values) for instance, got ${keys}`)
   const places = pick('indexPut', new Tensor(x.shape, 'int32', x.backend).set(iota(x.size)), keys)
   const given = typeof values === 'number' ? new Tensor([], x.dtype, x.backend).set([values]) : values
   if (given.dtype !== x.dtype) throw new TypeError(`indexPut: values of x's type ${x.dtype} expected, got ${given.dtype}`)

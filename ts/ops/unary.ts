@@ -153,7 +153,7 @@ const clampOp = parametric('clamp', Unary.clamp, (g, x, _y, a, b) => where(mul(g
 /** min(max(x, min), max); the gradient passes on the bounds and between them */
 export function clamp(x: Tensor, bounds: { min?: number; max?: number } = {}): Tensor {
   // clamp(x, 0, 1) would do nothing, in silence
-  if (typeof bounds !== 'object') throw new TypeError(`clamp: bounds { min, max } expected, got ${String(bounds)}`)
+  if (typeof bounds !== 'object') throw new TypeError(`clamp: bounds { min, max } expected, got ${bounds}`)
   const { min = -Infinity, max = Infinity } = bounds
   return clampOp(x, min, max)
 }

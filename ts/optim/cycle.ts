@@ -81,7 +81,7 @@ export class OneCycleLR extends Schedule {
     demand(isWhole(totalSteps, 1), `OneCycleLR: a whole totalSteps > 0 expected, got ${totalSteps}`)
     demand(maxLr >= 0, `OneCycleLR: a maxLr ≥ 0 expected, got ${maxLr}`)
     demand(pctStart >= 0 && pctStart <= 1, `OneCycleLR: pctStart in 0..1 expected, got ${pctStart}`)
-    demand(annealStrategy === 'cos' || annealStrategy === 'linear', `OneCycleLR: annealStrategy cos or linear expected, got ${String(annealStrategy)}`)
+    demand(annealStrategy === 'cos' || annealStrategy === 'linear', `OneCycleLR: annealStrategy cos or linear expected, got ${annealStrategy}`)
     this.goTo(0)
   }
   /** The value at step t on the way through `stops`, one for the start and one for the end of each phase. */

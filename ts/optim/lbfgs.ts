@@ -82,7 +82,7 @@ export class LBFGS extends Optimizer<Full> {
       demand(isWhole(value, 1), `LBFGS: a whole ${role} ≥ 1 expected, got ${value}`)
     }
     this.notNegative(group, 'toleranceGrad', 'toleranceChange')
-    demand(lineSearchFn === null || lineSearchFn === 'strongWolfe', `LBFGS: lineSearchFn strongWolfe or null expected, got ${String(lineSearchFn)}`)
+    demand(lineSearchFn === null || lineSearchFn === 'strongWolfe', `LBFGS: lineSearchFn strongWolfe or null expected, got ${lineSearchFn}`)
   }
   protected buffersOf(): readonly string[] {
     return []

@@ -34,8 +34,8 @@ export class ReduceLROnPlateau extends Schedule {
       mode: 'min', factor: 0.1, patience: 10, threshold: 1e-4, thresholdMode: 'rel', cooldown: 0, minLr: 0, eps: 1e-8, ...options,
     }
     const { mode, factor, thresholdMode } = this.options
-    demand(mode === 'min' || mode === 'max', `ReduceLROnPlateau: mode min or max expected, got ${String(mode)}`)
-    demand(thresholdMode === 'rel' || thresholdMode === 'abs', `ReduceLROnPlateau: thresholdMode rel or abs expected, got ${String(thresholdMode)}`)
+    demand(mode === 'min' || mode === 'max', `ReduceLROnPlateau: mode min or max expected, got ${mode}`)
+    demand(thresholdMode === 'rel' || thresholdMode === 'abs', `ReduceLROnPlateau: thresholdMode rel or abs expected, got ${thresholdMode}`)
     demand(factor > 0 && factor < 1, `ReduceLROnPlateau: a factor in (0, 1) expected, got ${factor}`)
     this.#best = this.#worst
   }

@@ -79,7 +79,7 @@ export class MultiStepLR extends Schedule {
   readonly gamma: number
   constructor(optimizer: AnyOptimizer, { milestones, gamma = 0.1 }: { milestones: readonly number[]; gamma?: number }) {
     super(optimizer)
-    demand(Array.isArray(milestones) && milestones.every(Number.isInteger), `MultiStepLR: a list of whole milestones expected, got ${String(milestones)}`)
+    demand(Array.isArray(milestones) && milestones.every(Number.isInteger), `MultiStepLR: a list of whole milestones expected, got ${milestones}`)
     this.milestones = [...milestones]
     this.gamma = gamma
   }

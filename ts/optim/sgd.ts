@@ -38,7 +38,7 @@ export class SGD extends Optimizer<Full> {
     super.validate(group)
     const { momentum, dampening, nesterov, form } = group
     this.notNegative(group, 'momentum')
-    demand(form === 'torch' || form === 'classic', `SGD: form torch or classic expected, got ${String(form)}`)
+    demand(form === 'torch' || form === 'classic', `SGD: form torch or classic expected, got ${form}`)
     demand(!nesterov || (momentum > 0 && dampening === 0), 'SGD: nesterov needs momentum > 0 and dampening 0')
     demand(form === 'torch' || dampening === 0, 'SGD: the classic form has no dampening')
   }
