@@ -1,4 +1,8 @@
-// The public face of hebb.
+// The public face of hebb. The built file has the order of these lines: what resembles each other is packed best side by side.
+export { Generator } from './random.js'
+export { capture, type Captured } from './capture.js'
+export { configure, info, onBackend, onMeta, type BackendName, type Info, type Settings } from './backends/current.js'
+
 // keeps the methods' declarations in reach of whoever imports the types
 export type { Fluent } from './ops/methods.js'
 
@@ -11,8 +15,6 @@ export { scope } from './scope.js'
 export { noGrad } from './autograd.js'
 export type { BackwardOptions, GradientOptions } from './backward.js'
 export { backward, checkGradients, grad, gradients, hessian, hvp, jacobian, jvp, valueAndGrad, vjp, type CheckOptions } from './grad.js'
-export { capture, type Captured } from './capture.js'
-export { configure, info, onBackend, onMeta, type BackendName, type Info, type Settings } from './backends/current.js'
 
 export { arange, eye, full, linspace, ones, onesLike, parameter, tensor, zeros, zerosLike, type TensorOptions, type Values } from './ops/creation.js'
 export { manualSeed, rand, randn, dropout } from './ops/random.js'
@@ -38,17 +40,17 @@ export { linear, matmul } from './ops/matmul.js'
 export { bmm, cumprod, diff, dot, mm, mv, outer, trace, type DiffOptions } from './ops/products.js'
 export { einsum } from './ops/einsum.js'
 export { conv1d, conv2d, conv3d, convMaxPool2d, convTranspose1d, convTranspose2d, convTranspose3d, type ConvOptions } from './ops/conv.js'
+export { interpolate, type InterpolateOptions } from './ops/interpolate.js'
 export {
   adaptiveAvgPool1d, adaptiveAvgPool2d, avgPool1d, avgPool2d, avgPool3d, maxPool1d, maxPool2d, maxPool3d, type AvgPoolOptions, type MaxPoolOptions,
 } from './ops/pool.js'
-export {
-  batchNorm, groupNorm, layerNorm, localResponseNorm, type BatchNormOptions, type LayerNormOptions, type LocalResponseNormOptions,
-} from './ops/norm.js'
 export { rmsNorm } from './ops/rms-norm.js'
-export { interpolate, type InterpolateOptions } from './ops/interpolate.js'
 export { multiHeadAttention, scaledDotProductAttention, type AttentionOptions, type MultiHeadWeights } from './ops/attention.js'
 export { gru, lstm, rnnTanh, type CellWeights, type LstmRecurrence, type Recurrence, type RecurrentOptions, type RecurrentState } from './ops/recurrent.js'
 export { crossEntropy, logSoftmax, softmax, type CrossEntropyOptions } from './ops/softmax.js'
+export {
+  batchNorm, groupNorm, layerNorm, localResponseNorm, type BatchNormOptions, type LayerNormOptions, type LocalResponseNormOptions,
+} from './ops/norm.js'
 export {
   bceLoss, bceWithLogits, hingeEmbeddingLoss, hingeLoss, huberLoss, klDiv, l1Loss, mseLoss, multiMarginLoss, nllLoss, smoothL1Loss,
   type BceWithLogitsOptions, type KlDivOptions, type MarginOptions, type MultiMarginOptions, type NllOptions, type WeightedLossOptions,
@@ -58,9 +60,8 @@ export type { LossOptions, Reduction } from './ops/reduction.js'
 export { debug, NonFiniteError } from './debug.js'
 export * from './nn/index.js'
 export { summary, Summary, type LayerSummary, type ReceptiveField, type SummaryOptions } from './summary.js'
-export * from './optim/index.js'
 export * from './data/index.js'
-export { Generator } from './random.js'
+export * from './optim/index.js'
 
 import { apply, isRecording } from './autograd.js'
 import { adoptWasm, backendNamed, currentBackend } from './backends/current.js'
