@@ -54,7 +54,7 @@ export class Arena {
   }
 
   take(bytes: number): number {
-    const address = this.#free.get(bytes)?.pop() ?? this.#reserve(bytes)
+    const address = this.range(bytes)
     this.live++
     this.liveBytes += bytes
     if (this.liveBytes > this.peakBytes) this.peakBytes = this.liveBytes
@@ -65,9 +65,7 @@ export class Arena {
     this.live--
     this.liveBytes -= bytes
     if (this.#heir !== null) return this.#heir.adopt(address, bytes)
-    const list = this.#free.get(bytes)
-    if (list) list.push(address)
-    else this.#free.set(bytes, [address])
+    this.#add(address, bytes)
   }
 
   /** Keep `made`, which was made from the values of `from`, as long as `from` lives and there is room for both. */
@@ -153,8 +151,8 @@ export class Arena {
     if (last) this.#add(last.address, last.bytes)
   }
 
-  /** Where there is no room for `bytes` more: take what is left, in halves, to be joined with free ranges. */
-  #takeRest(bytes: number): void {
+  /** Where there is no room for `bytes` more: part of what is left, taken in halves and joined with free ranges. */
+  #cutOfRest(bytes: number): number | undefined {
     for (let part = sizeClass(bytes / 2); part > PART; part = sizeClass(part / 2)) {
       try {
         this.#add(this.backend.reserve(part), part)
@@ -163,31 +161,27 @@ export class Arena {
         if (!(error instanceof RangeError)) throw error
       }
     }
+    return this.#cut(bytes)
+  }
+
+  #borrow(bytes: number, cut: boolean): number | undefined {
+    const address = this.lender?.lend(bytes, cut)
+    if (address !== undefined) this.reserved += bytes
+    return address
   }
 
   /** A new range, or, where memory ends, part of free ones. */
   #reserve(bytes: number): number {
-    const lent = this.lender?.lend(bytes, false)
-    if (lent !== undefined) {
-      this.reserved += bytes
-      return lent
-    }
+    const lent = this.#borrow(bytes, false)
+    if (lent !== undefined) return lent
     try {
       const address = this.backend.reserve(bytes)
       this.reserved += bytes
       return address
     } catch (error) {
       if (!(error instanceof RangeError)) throw error
-      const own = this.#cut(bytes)
-      if (own !== undefined) return own
-      const cut = this.lender?.lend(bytes, true)
-      if (cut !== undefined) {
-        this.reserved += bytes
-        return cut
-      }
-      this.#takeRest(bytes)
-      const rest = this.#cut(bytes)
-      if (rest !== undefined) return rest
+      const found = this.#cut(bytes) ?? this.#borrow(bytes, true) ?? this.#cutOfRest(bytes)
+      if (found !== undefined) return found
       if ((this.lender ?? this).#relieve()) return this.#reserve(bytes)
       throw new MemoryError(
         `memory: ${megabytes(bytes)} more wanted, ${megabytes(this.backend.bytes)} reserved of which ${megabytes(this.liveBytes)} are in use, ` +

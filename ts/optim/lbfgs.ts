@@ -45,9 +45,9 @@ interface Memory {
 /** Pairs of less curvature would make the next direction explode. */
 const LEAST_CURVATURE = 1e-10
 
-function largest(a: Vector, factor = 1): number {
+function largest(a: Vector): number {
   let most = 0
-  for (let i = 0; i < a.length; i++) most = Math.max(most, Math.abs(a[i]! * factor))
+  for (let i = 0; i < a.length; i++) most = Math.max(most, Math.abs(a[i]!))
   return most
 }
 function sumOfSizes(a: Vector): number {
@@ -170,7 +170,7 @@ export class LBFGS extends Optimizer<Full> {
         // what the last iteration finds is evaluated by the next step
         if (n < maxIter) ({ loss, gradient } = this.#evaluate(closure, memory))
       }
-      const small = largest(direction, memory.length) <= toleranceChange || Math.abs(loss - memory.loss) < toleranceChange
+      const small = largest(direction) * memory.length <= toleranceChange || Math.abs(loss - memory.loss) < toleranceChange
       if (n < maxIter && (memory.evaluations - before >= maxEval || small)) break
     }
     return first
