@@ -50,6 +50,14 @@ function accumulate(a: Tensor, b: Tensor): Tensor {
   return out
 }
 
+/** Add g to what has reached t so far: at the node that made it, or, for a leaf, in `leaves`. */
+function sumUp(t: Tensor, g: Tensor, leaves: Map<Tensor, Tensor | null> | null, add: (a: Tensor, b: Tensor) => Tensor): void {
+  const before = t.node ? t.node.grad : leaves!.get(t)
+  const sum = before ? add(before, g) : g
+  if (t.node) t.node.grad = sum
+  else leaves!.set(t, sum)
+}
+
 /** Add g to leaf.grad, or make it leaf.grad if that is empty. */
 function deliver(leaf: Tensor, g: Tensor): void {
   const k = leaf.backend.kernels
@@ -192,11 +200,8 @@ function send(node: Node, input: Tensor, gradient: Tensor, frame: Scope, leaves:
   }
   const own = held(gradient, frame)
   try {
-    if (input.node) input.node.grad = input.node.grad ? accumulate(input.node.grad, own) : own
-    else if (leaves) {
-      const before = leaves.get(input)
-      leaves.set(input, before ? accumulate(before, own) : own)
-    } else deliver(input, own)
+    if (input.node || leaves) sumUp(input, own, leaves, accumulate)
+    else deliver(input, own)
   } catch (error) {
     own.release('backward()')
     throw error
@@ -246,11 +251,7 @@ function walkRecorded(nodes: Node[], wanted: Map<Tensor, Tensor | null>, add: (a
       const gradient = gradients[i]
       if (!gradient || !node.needs(i)) return
       watcher?.gradient(node, i, gradient)
-      if (input.node) input.node.grad = input.node.grad ? add(input.node.grad, gradient) : gradient
-      else {
-        const before = wanted.get(input)
-        wanted.set(input, before ? add(before, gradient) : gradient)
-      }
+      sumUp(input, gradient, wanted, add)
     })
   }
   for (const [leaf, sum] of wanted) if (sum && !leaf.node) wanted.set(leaf, hooked(leaf, sum, null))
@@ -332,10 +333,7 @@ export function gradients(outputs: Tensor | readonly Tensor[], inputs: readonly 
         const seed = seeds[i]
         if (!seed) return
         if (!createGraph) seed.kept = true
-        const before = root.node ? root.node.grad : wanted.get(root)
-        const sum = before ? add(before, seed) : seed
-        if (root.node) root.node.grad = sum
-        else wanted.set(root, sum)
+        sumUp(root, seed, wanted, add)
       })
       if (createGraph) walkRecorded(nodes, wanted, addition)
       else walkFast(nodes, wanted, retainGraph)
