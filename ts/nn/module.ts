@@ -18,6 +18,12 @@ export interface ForwardHookOptions {
 /** Called before forward with the module and its inputs; an array that it returns replaces the inputs. */
 export type ForwardPreHook = (module: Module, inputs: readonly unknown[]) => readonly unknown[] | void
 
+interface Hook {
+  before?: ForwardPreHook
+  after?: ForwardHook
+  always?: boolean
+}
+
 /**
  * A layer or model. Properties that hold tensors with requiresGrad are its parameters, other tensors its buffers, modules (and
  * arrays of modules) its children.
@@ -25,8 +31,7 @@ export type ForwardPreHook = (module: Module, inputs: readonly unknown[]) => rea
 export abstract class Module {
   /** Set by train() and eval(): dropout and batch normalisation behave differently. */
   training = true
-  #before: ForwardPreHook[] = []
-  #after: { hook: ForwardHook; always: boolean }[] = []
+  #hooks: readonly Hook[] = []
   #unhook: (() => unknown) | null = null
 
   abstract forward(...inputs: any[]): any
@@ -112,24 +117,22 @@ export abstract class Module {
 
   /** Call `hook` after every forward() of this module. Returns a function that takes it off again. */
   registerForwardHook(hook: ForwardHook, { alwaysCall: always = false }: ForwardHookOptions = {}): () => void {
-    this.#hookForward()
-    const entry = { hook, always }
-    this.#after = [...this.#after, entry]
-    return () => {
-      this.#after = this.#after.filter(e => e !== entry)
-      this.#unhookForward()
-    }
+    return this.#register({ after: hook, always })
   }
 
   /** Call `hook` before every forward() of this module. Returns a function that takes it off again. */
   registerForwardPreHook(hook: ForwardPreHook): () => void {
+    return this.#register({ before: hook })
+  }
+
+  #register(entry: Hook): () => void {
     this.#hookForward()
-    // a copy, so that a hook registered twice is taken off once
-    const entry: ForwardPreHook = (...about) => hook(...about)
-    this.#before = [...this.#before, entry]
+    this.#hooks = [...this.#hooks, entry]
     return () => {
-      this.#before = this.#before.filter(e => e !== entry)
-      this.#unhookForward()
+      this.#hooks = this.#hooks.filter(e => e !== entry)
+      if (this.#hooks.length > 0) return
+      this.#unhook?.()
+      this.#unhook = null
     }
   }
 
@@ -140,23 +143,17 @@ export abstract class Module {
     const own = Object.getOwnPropertyDescriptor(this, 'forward')
     this.#unhook = () => (own ? Object.defineProperty(this, 'forward', own) : delete (this as { forward?: unknown }).forward)
     const value = (...given: unknown[]) => {
-      const inputs = this.#before.reduce<readonly unknown[]>((x, hook) => hook(this, x) ?? x, given)
+      const inputs = this.#hooks.reduce<readonly unknown[]>((x, { before }) => before?.(this, x) ?? x, given)
       let output: unknown
       try {
         output = plain.apply(this, [...inputs])
       } catch (error) {
-        for (const { hook, always } of this.#after) if (always) hook(this, inputs, undefined)
+        for (const { after, always } of this.#hooks) if (always) after!(this, inputs, undefined)
         throw error
       }
-      return this.#after.reduce((y, { hook }) => hook(this, inputs, y) ?? y, output)
+      return this.#hooks.reduce((y, { after }) => after?.(this, inputs, y) ?? y, output)
     }
     Object.defineProperty(this, 'forward', { configurable: true, enumerable: false, value })
-  }
-
-  #unhookForward(): void {
-    if (this.#before.length + this.#after.length > 0) return
-    this.#unhook?.()
-    this.#unhook = null
   }
 
   /** What stands in brackets when the module prints. */
