@@ -294,14 +294,14 @@ export class Tensor implements Owned {
   item(): number {
     if (this.size !== 1) throw new ShapeError(`item: one element expected, got shape ${show(this.shape)}: reduce it with mean() or sum(), or read array()`)
     const { address } = this.buffer
-    if (recorder) recorder.refuse('item()')
+    recorder?.refuse('item()')
     return this.backend.readOne(address, this.dtype)
   }
 
   /** A flat copy of the values in row-major order: Float32Array, Int32Array, or Float64Array on reference64. */
   values(): Float32Array | Float64Array | Int32Array {
     const { address } = this.buffer
-    if (recorder) recorder.refuse('values() or array()')
+    recorder?.refuse('values() or array()')
     return this.backend.read(address, this.size, this.dtype)
   }
 

@@ -30,6 +30,8 @@ export async function gunzip(bytes: Uint8Array, name: string): Promise<Uint8Arra
   // trailer announces is compared here. It also bounds the memory that a damaged or hostile file can ask for.
   const length = new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getUint32(bytes.length - 4, true)
   const damaged = (why: string, cause?: unknown) => new DataError(`${name}: expected an intact gzip file, got ${why}`, { cause })
+  const wrongLength = (got: string | number) =>
+    damaged(`${got} bytes of content where its end announces ${length}: something follows its end, or the end is damaged`)
   if (length > bytes.length * HIGHEST_RATIO) {
     throw damaged(
       `a damaged or truncated one: its end announces ${length} bytes of content, more than ${bytes.length} packed ones can hold`,
@@ -54,17 +56,11 @@ export async function gunzip(bytes: Uint8Array, name: string): Promise<Uint8Arra
     if (!part) break
     if (part.length > length - at) {
       reader.cancel().catch(() => {})
-      throw damaged(
-        `more than the ${length} bytes of content that its end announces: something follows its end, or the end is damaged`,
-      )
+      throw wrongLength(`at least ${at + part.length}`)
     }
     content.set(part, at)
     at += part.length
   }
-  if (at !== length) {
-    throw damaged(
-      `${at} bytes of content where its end announces ${length}: something follows its end, or the end is damaged`,
-    )
-  }
+  if (at !== length) throw wrongLength(at)
   return content
 }

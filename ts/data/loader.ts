@@ -99,7 +99,7 @@ export class DataLoader implements Iterable<Batch> {
 
   /** The batches that are left of this epoch, without scopes of their own: for loops that open them otherwise. */
   *batches(): Generator<Batch, void, undefined> {
-    if (recorder) recorder.refuse('a loop over a loader')
+    recorder?.refuse('a loop over a loader')
     if (this.dataset instanceof TestSet) this.dataset.look()
     const order = this.#order()
     while (this.#batch < this.length) {

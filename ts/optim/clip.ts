@@ -36,7 +36,7 @@ export function clipGradNorm(params: readonly Tensor[], maxNorm: number, { normT
     noGrad(() => {
       const total = norm(stack(grads.map(g => norm(g, null, { p: normType }))), null, { p: normType })
       if (errorIfNonfinite) {
-        if (recorder) recorder.refuse('clipGradNorm({ errorIfNonfinite: true })')
+        recorder?.refuse('clipGradNorm({ errorIfNonfinite: true })')
         if (!Number.isFinite(total.item())) throw new Error(`clipGradNorm: the norm of the gradients is ${total.item()}: a smaller learning rate?`)
       }
       const factor = clamp(div(maxNorm, add(total, 1e-6)), { max: 1 })

@@ -133,7 +133,7 @@ export class LBFGS extends Optimizer<Full> {
    * @throws TypeError without a closure; Error in a captured step, since a line search decides by values
    */
   override step(closure?: () => Tensor | number): number {
-    if (recorder) recorder.refuse('LBFGS.step()')
+    recorder?.refuse('LBFGS.step()')
     if (typeof closure !== 'function') {
       throw new TypeError(
         'LBFGS: step(closure) expected, with a function that clears the gradients, computes the loss, calls backward() and returns the loss',
