@@ -45,9 +45,9 @@ function walk(
 export const convolution = (memory: Memory): Convolution => ({
   conv(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw, x, w, _filters, bias, activation, y) {
     const plane = od * oh * ow
-    const xs = memory.floats(x, n * c * id * ih * iw)
-    const ws = memory.floats(w, ((o * c) / groups) * kd * kh * kw)
-    const added = memory.floats(bias, o)
+    const xs = memory.floats(x)
+    const ws = memory.floats(w)
+    const added = memory.floats(bias)
     const sums = new Float64Array(n * o * plane)
     if (bias) for (let i = 0; i < n * o; i++) sums.fill(added[i % o]!, i * plane, (i + 1) * plane)
     walk(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw, (xAt, wAt, yAt, count) => {
@@ -55,29 +55,29 @@ export const convolution = (memory: Memory): Convolution => ({
       for (let i = 0; i < count; i++) sums[yAt + i]! += weight * xs[xAt + i * sw]!
     })
     const activate = ACTIVATION[activation]
-    memory.floats(y, sums.length).set(sums.map(sum => activate(sum)))
+    memory.floats(y).set(sums.map(sum => activate(sum)))
   },
 
   convGradInput(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw, g, w, gx) {
-    const gs = memory.floats(g, n * o * od * oh * ow)
-    const ws = memory.floats(w, ((o * c) / groups) * kd * kh * kw)
+    const gs = memory.floats(g)
+    const ws = memory.floats(w)
     const sums = new Float64Array(n * c * id * ih * iw)
     walk(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw, (xAt, wAt, yAt, count) => {
       const weight = ws[wAt]!
       for (let i = 0; i < count; i++) sums[xAt + i * sw]! += weight * gs[yAt + i]!
     })
-    memory.floats(gx, sums.length).set(sums)
+    memory.floats(gx).set(sums)
   },
 
   convGradWeight(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw, x, g, gw) {
-    const xs = memory.floats(x, n * c * id * ih * iw)
-    const gs = memory.floats(g, n * o * od * oh * ow)
+    const xs = memory.floats(x)
+    const gs = memory.floats(g)
     const sums = new Float64Array(((o * c) / groups) * kd * kh * kw)
     walk(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw, (xAt, wAt, yAt, count) => {
       let sum = sums[wAt]!
       for (let i = 0; i < count; i++) sum += xs[xAt + i * sw]! * gs[yAt + i]!
       sums[wAt] = sum
     })
-    memory.floats(gw, sums.length).set(sums)
+    memory.floats(gw).set(sums)
   },
 })

@@ -8,19 +8,7 @@ type Layout = Pick<
   'fill' | 'copy' | 'copyFrom' | 'copyTo' | 'toInt' | 'toFloat' | 'gather' | 'scatterAdd' | 'indexSelect' | 'indexAdd' | 'oneHot'
 >
 
-/** Smallest and largest offset that indices below `sizes` reach with `strides`; no sizes of 0. */
-function reach(sizes: readonly number[], strides: readonly number[]): [number, number] {
-  let least = 0
-  let most = 0
-  for (let i = 0; i < sizes.length; i++) {
-    const far = (sizes[i]! - 1) * strides[i]!
-    if (far < 0) least += far
-    else most += far
-  }
-  return [least, most]
-}
-
-/** Visits every element of a box: its number, and its position by the strides from the offset on. */
+/** Visits every element of a box: its number, and its position by the strides from the offset on, which must not be below 0. */
 function walk(
   n0: number, n1: number, n2: number, n3: number, n4: number, n5: number,
   s0: number, s1: number, s2: number, s3: number, s4: number, s5: number, offset: number, visit: (i: number, at: number) => void,
@@ -32,7 +20,10 @@ function walk(
         for (let i3 = 0; i3 < n3; i3++)
           for (let i4 = 0; i4 < n4; i4++) {
             const row = offset + i0 * s0 + i1 * s1 + i2 * s2 + i3 * s3 + i4 * s4
-            for (let i5 = 0; i5 < n5; i5++) visit(i++, row + i5 * s5)
+            for (let i5 = 0; i5 < n5; i5++) {
+              if (row + i5 * s5 < 0) throw new RangeError('strides reach below the tensor')
+              visit(i++, row + i5 * s5)
+            }
           }
 }
 
@@ -53,17 +44,17 @@ function follow(outer: number, n: number, m: number, inner: number, index: Ints,
 
 export const layout = (memory: Memory): Layout => {
   const take = (outer: number, n: number, m: number, inner: number, x: number, index: Ints, y: number) => {
-    const from = memory.ints(x, outer * n * inner)
-    const to = memory.ints(y, outer * m * inner)
+    const from = memory.ints(x)
+    const to = memory.ints(y)
     follow(outer, n, m, inner, index, (k, named) => (to[k] = named < 0 ? memory.nan : from[named]!))
   }
   const addUp = (outer: number, n: number, m: number, inner: number, g: number, index: Ints, y: number) => {
-    const from = memory.floats(g, outer * m * inner)
+    const from = memory.floats(g)
     const sums = new Float64Array(outer * n * inner)
     follow(outer, n, m, inner, index, (k, named) => {
       if (named >= 0) sums[named]! += from[k]!
     })
-    memory.floats(y, sums.length).set(sums)
+    memory.floats(y).set(sums)
   }
 
   return {
@@ -76,37 +67,30 @@ export const layout = (memory: Memory): Layout => {
     },
 
     copyFrom(n0, n1, n2, n3, n4, n5, s0, s1, s2, s3, s4, s5, offset, x, y) {
-      const n = n0 * n1 * n2 * n3 * n4 * n5
-      if (n === 0) return
-      const [least, most] = reach([n0, n1, n2, n3, n4, n5], [s0, s1, s2, s3, s4, s5])
-      if (offset + least < 0) throw new RangeError('copyFrom: strides reach below the tensor')
-      const from = memory.ints(x, offset + most + 1)
-      const to = memory.ints(y, n)
+      const from = memory.ints(x)
+      const to = memory.ints(y)
       walk(n0, n1, n2, n3, n4, n5, s0, s1, s2, s3, s4, s5, offset, (i, at) => (to[i] = from[at]!))
     },
 
     copyTo(n0, n1, n2, n3, n4, n5, s0, s1, s2, s3, s4, s5, offset, accumulate, x, y) {
-      const n = n0 * n1 * n2 * n3 * n4 * n5
-      if (n === 0) return
-      const [least, most] = reach([n0, n1, n2, n3, n4, n5], [s0, s1, s2, s3, s4, s5])
-      if (offset + least < 0) throw new RangeError('copyTo: strides reach below the tensor')
       if (!accumulate) {
-        const from = memory.ints(x, n)
-        const to = memory.ints(y, offset + most + 1)
+        const from = memory.ints(x)
+        const to = memory.ints(y)
         walk(n0, n1, n2, n3, n4, n5, s0, s1, s2, s3, s4, s5, offset, (i, at) => (to[at] = from[i]!))
         return
       }
-      const from = memory.floats(x, n)
-      const to = memory.floats(y, offset + most + 1)
+      let end = 0
+      walk(n0, n1, n2, n3, n4, n5, s0, s1, s2, s3, s4, s5, offset, (_, at) => (end = Math.max(end, at + 1)))
+      const from = memory.floats(x)
       // many repeats may add up in one element: in float64, rounded once
-      const sums = Float64Array.from(to)
+      const sums = Float64Array.from(memory.floats(y, end))
       walk(n0, n1, n2, n3, n4, n5, s0, s1, s2, s3, s4, s5, offset, (i, at) => (sums[at]! += from[i]!))
-      to.set(sums)
+      memory.floats(y).set(sums)
     },
 
     toInt(n, x, y) {
-      const from = memory.floats(x, n)
-      const to = memory.ints(y, n)
+      const from = memory.floats(x)
+      const to = memory.ints(y)
       for (let i = 0; i < n; i++) {
         const v = from[i]!
         to[i] = v !== v ? 0 : Math.max(-2147483648, Math.min(2147483647, v < 0 ? Math.ceil(v) : Math.floor(v))) + 0
@@ -114,7 +98,7 @@ export const layout = (memory: Memory): Layout => {
     },
 
     toFloat(n, x, y) {
-      memory.floats(y, n).set(memory.ints(x, n))
+      memory.floats(y).set(memory.ints(x, n))
     },
 
     gather: (outer, n, m, inner, x, index, y) => take(outer, n, m, inner, x, memory.ints(index, outer * m * inner), y),
@@ -123,8 +107,8 @@ export const layout = (memory: Memory): Layout => {
     indexAdd: (outer, n, m, inner, g, index, y) => addUp(outer, n, m, inner, g, memory.ints(index, m), y),
 
     oneHot(n, classes, index, y) {
-      const at = memory.ints(index, n)
-      const to = memory.floats(y, n * classes)
+      const at = memory.ints(index)
+      const to = memory.floats(y)
       for (let i = 0; i < n; i++) for (let c = 0; c < classes; c++) to[i * classes + c] = at[i] === c ? 1 : 0
     },
   }

@@ -7,10 +7,10 @@ import type { Memory } from './memory.js'
 export const matrix = (memory: Memory): Pick<Kernels<number>, 'gemm'> => ({
   gemm(batch, transA, transB, m, n, k, alpha, a, strideA, b, strideB, beta, c, strideC, bias, activation) {
     if (batch === 0 || m === 0 || n === 0) return
-    const as = memory.floats(a, (batch - 1) * strideA + m * k)
-    const bs = memory.floats(b, (batch - 1) * strideB + k * n)
-    const cs = memory.floats(c, (batch - 1) * strideC + m * n)
-    const added = memory.floats(bias, n)
+    const as = memory.floats(a)
+    const bs = memory.floats(b)
+    const cs = memory.floats(c)
+    const added = memory.floats(bias)
     const activate = ACTIVATION[activation]
     // steps from one row and one column of op(a) and op(b) to the next
     const [aRow, aColumn] = transA ? [1, m] : [k, 1]

@@ -45,14 +45,14 @@ export class Memory {
     return address
   }
 
-  /** n float elements; none at address 0 */
-  floats(address: number, n: number): Floats {
+  /** Float elements from here on, n of them if it says so; none at address 0 */
+  floats(address: number, n?: number): Floats {
     if (address === 0) n = 0
     return this.width === 4 ? new Float32Array(this.#buffer, address, n) : new Float64Array(this.#buffer, address, n)
   }
 
-  /** n int32 elements. Kernels that only move elements use this view for any type: a float32 view need not keep a NaN's bits. */
-  ints(address: number, n: number): Ints {
+  /** int32 elements from here on. Kernels that only move elements use this view for any type: a float32 view need not keep a NaN's bits. */
+  ints(address: number, n?: number): Ints {
     return this.width === 4 ? new Int32Array(this.#buffer, address, n) : new Float64Array(this.#buffer, address, n)
   }
 

@@ -7,9 +7,9 @@ type Normalisation = Pick<Kernels<number>, 'channelMoments' | 'batchNorm' | 'bat
 
 export const normalisation = (memory: Memory): Normalisation => ({
   channelMoments(n, c, inner, x, mean, variance) {
-    const xs = memory.floats(x, n * c * inner)
-    const means = memory.floats(mean, c)
-    const variances = memory.floats(variance, c)
+    const xs = memory.floats(x)
+    const means = memory.floats(mean)
+    const variances = memory.floats(variance)
     const count = n * inner
     for (let channel = 0; channel < c; channel++) {
       let sum = 0
@@ -27,12 +27,12 @@ export const normalisation = (memory: Memory): Normalisation => ({
   },
 
   batchNorm(n, c, inner, eps, x, mean, variance, weight, bias, y) {
-    const xs = memory.floats(x, n * c * inner)
-    const means = memory.floats(mean, c)
-    const variances = memory.floats(variance, c)
-    const weights = memory.floats(weight, c)
-    const biases = memory.floats(bias, c)
-    const ys = memory.floats(y, n * c * inner)
+    const xs = memory.floats(x)
+    const means = memory.floats(mean)
+    const variances = memory.floats(variance)
+    const weights = memory.floats(weight)
+    const biases = memory.floats(bias)
+    const ys = memory.floats(y)
     for (let i = 0; i < n; i++)
       for (let channel = 0; channel < c; channel++) {
         const scale = (weight ? weights[channel]! : 1) / Math.sqrt(variances[channel]! + eps)
@@ -43,14 +43,14 @@ export const normalisation = (memory: Memory): Normalisation => ({
   },
 
   batchNormGrad(n, c, inner, eps, training, x, mean, variance, weight, g, gx, gweight, gbias) {
-    const xs = memory.floats(x, n * c * inner)
-    const gs = memory.floats(g, n * c * inner)
-    const means = memory.floats(mean, c)
-    const variances = memory.floats(variance, c)
-    const weights = memory.floats(weight, c)
-    const gxs = memory.floats(gx, n * c * inner)
-    const gweights = memory.floats(gweight, c)
-    const gbiases = memory.floats(gbias, c)
+    const xs = memory.floats(x)
+    const gs = memory.floats(g)
+    const means = memory.floats(mean)
+    const variances = memory.floats(variance)
+    const weights = memory.floats(weight)
+    const gxs = memory.floats(gx)
+    const gweights = memory.floats(gweight)
+    const gbiases = memory.floats(gbias)
     const count = n * inner
     for (let channel = 0; channel < c; channel++) {
       const centre = means[channel]!
@@ -78,10 +78,10 @@ export const normalisation = (memory: Memory): Normalisation => ({
 
   updateRunning(c, unbias, scalars, mean, variance, runningMean, runningVariance) {
     const factor = memory.scalars(scalars, 1)[0]!
-    const means = memory.floats(mean, c)
-    const variances = memory.floats(variance, c)
-    const runningMeans = memory.floats(runningMean, c)
-    const runningVariances = memory.floats(runningVariance, c)
+    const means = memory.floats(mean)
+    const variances = memory.floats(variance)
+    const runningMeans = memory.floats(runningMean)
+    const runningVariances = memory.floats(runningVariance)
     for (let i = 0; i < c; i++) {
       runningMeans[i] = (1 - factor) * runningMeans[i]! + factor * means[i]!
       runningVariances[i] = (1 - factor) * runningVariances[i]! + factor * (unbias * variances[i]!)

@@ -52,7 +52,7 @@ function divisors(
 export const pooling = (memory: Memory): Pooling => ({
   maxPool(planes, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw, relu, x, y, winners) {
     const n = planes * od * oh * ow
-    const xs = memory.floats(x, planes * id * ih * iw)
+    const xs = memory.floats(x)
     const ys = memory.floats(y, n).fill(-Infinity)
     const won = memory.ints(winners, n).fill(-1)
     walk(planes, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw, (cell, window) => {
@@ -71,21 +71,21 @@ export const pooling = (memory: Memory): Pooling => ({
   },
 
   maxPoolGrad(planes, inSize, outSize, g, winners, out) {
-    const gs = memory.floats(g, planes * outSize)
-    const won = memory.ints(winners, planes * outSize)
+    const gs = memory.floats(g)
+    const won = memory.ints(winners)
     const sums = new Float64Array(planes * inSize)
     for (let p = 0; p < planes; p++)
       for (let j = 0; j < outSize; j++) {
         const winner = won[p * outSize + j]!
         if (winner >= 0) sums[p * inSize + winner]! += gs[p * outSize + j]!
       }
-    memory.floats(out, planes * inSize).set(sums)
+    memory.floats(out).set(sums)
   },
 
   pickWinners(planes, inSize, outSize, x, winners, y) {
-    const xs = memory.floats(x, planes * inSize)
-    const won = memory.ints(winners, planes * outSize)
-    const ys = memory.floats(y, planes * outSize)
+    const xs = memory.floats(x)
+    const won = memory.ints(winners)
+    const ys = memory.floats(y)
     for (let p = 0; p < planes; p++)
       for (let j = 0; j < outSize; j++) {
         const winner = won[p * outSize + j]!
@@ -94,20 +94,20 @@ export const pooling = (memory: Memory): Pooling => ({
   },
 
   avgPool(planes, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, ad, ah, aw, countPad, divisor, x, y) {
-    const xs = memory.floats(x, planes * id * ih * iw)
+    const xs = memory.floats(x)
     const sums = new Float64Array(planes * od * oh * ow)
     const by = divisors(id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, ad, ah, aw, countPad, divisor)
     walk(planes, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, 1, 1, 1, (cell, window) => (sums[window]! += xs[cell]!))
-    memory.floats(y, sums.length).set(sums.map((sum, window) => sum / by[window % by.length]!))
+    memory.floats(y).set(sums.map((sum, window) => sum / by[window % by.length]!))
   },
 
   avgPoolGrad(planes, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, ad, ah, aw, countPad, divisor, g, out) {
-    const gs = memory.floats(g, planes * od * oh * ow)
+    const gs = memory.floats(g)
     const sums = new Float64Array(planes * id * ih * iw)
     const by = divisors(id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, ad, ah, aw, countPad, divisor)
     walk(planes, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, 1, 1, 1, (cell, window) => {
       sums[cell]! += gs[window]! / by[window % by.length]!
     })
-    memory.floats(out, sums.length).set(sums)
+    memory.floats(out).set(sums)
   },
 })

@@ -24,7 +24,7 @@ export const random = (memory: Memory): Random => {
   return {
     uniform(n, low, high, state, y) {
       const words = memory.words(state, 4)
-      const to = memory.floats(y, n)
+      const to = memory.floats(y)
       const start = fround(low)
       const range = fround(fround(high) - start)
       for (let i = 0; i < n; i++) {
@@ -35,7 +35,7 @@ export const random = (memory: Memory): Random => {
 
     normal(n, mean, std, state, y) {
       const words = memory.words(state, 4)
-      const to = memory.floats(y, n)
+      const to = memory.floats(y)
       for (let i = 0; i < n; i++) {
         if (i % 4 === 0) draw(words)
         if (i % 2 === 0) boxMuller(block[i % 4]!, block[(i % 4) + 1]!, pair)
@@ -45,7 +45,7 @@ export const random = (memory: Memory): Random => {
 
     bernoulli(n, p, scale, state, y) {
       const words = memory.words(state, 4)
-      const to = memory.floats(y, n)
+      const to = memory.floats(y)
       const threshold = fround(p)
       const one = fround(scale)
       for (let i = 0; i < n; i++) {

@@ -25,8 +25,8 @@ export function lines(outer: number, n: number, inner: number, visit: (start: nu
 export const reductions = (memory: Memory): Reductions => ({
   reduce(f, outer, n, inner, x, y) {
     const { start, add } = REDUCE[f]
-    const from = memory.floats(x, outer * n * inner)
-    const to = memory.floats(y, outer * inner)
+    const from = memory.floats(x)
+    const to = memory.floats(y)
     lines(outer, n, inner, (at, line) => {
       let result = start
       for (let j = 0; j < n; j++) result = add(result, from[at + j * inner]!)
@@ -35,8 +35,8 @@ export const reductions = (memory: Memory): Reductions => ({
   },
 
   argReduce(sign, outer, n, inner, x, y) {
-    const from = memory.floats(x, outer * n * inner)
-    const to = memory.ints(y, outer * inner)
+    const from = memory.floats(x)
+    const to = memory.ints(y)
     lines(outer, n, inner, (at, line) => {
       let best = 0
       let most = sign * from[at]!
@@ -52,9 +52,9 @@ export const reductions = (memory: Memory): Reductions => ({
   },
 
   moments(outer, n, inner, x, mean, squares) {
-    const from = memory.floats(x, outer * n * inner)
-    const means = memory.floats(mean, outer * inner)
-    const deviations = memory.floats(squares, outer * inner)
+    const from = memory.floats(x)
+    const means = memory.floats(mean)
+    const deviations = memory.floats(squares)
     lines(outer, n, inner, (at, line) => {
       let sum = 0
       for (let j = 0; j < n; j++) sum += from[at + j * inner]!
@@ -70,14 +70,14 @@ export const reductions = (memory: Memory): Reductions => ({
   },
 
   logSumExp(outer, n, inner, x, y) {
-    const from = memory.floats(x, outer * n * inner)
-    const to = memory.floats(y, outer * inner)
+    const from = memory.floats(x)
+    const to = memory.floats(y)
     lines(outer, n, inner, (at, line) => (to[line] = logSumExp(from, n, inner, at)))
   },
 
   cumsum(outer, n, inner, reverse, x, y) {
-    const from = memory.floats(x, outer * n * inner)
-    const to = memory.floats(y, outer * n * inner)
+    const from = memory.floats(x)
+    const to = memory.floats(y)
     lines(outer, n, inner, at => {
       let sum = 0
       for (let j = 0; j < n; j++) {
@@ -89,7 +89,7 @@ export const reductions = (memory: Memory): Reductions => ({
   },
 
   firstNonFinite(n, x) {
-    const from = memory.floats(x, n)
+    const from = memory.floats(x)
     for (let i = 0; i < n; i++) if (from[i]! - from[i]! !== 0) return i
     return -1
   },

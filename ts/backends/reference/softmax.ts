@@ -12,8 +12,8 @@ type Softmax = Pick<
 
 export const softmax = (memory: Memory): Softmax => ({
   softmax(outer, n, inner, x, y) {
-    const from = memory.floats(x, outer * n * inner)
-    const to = memory.floats(y, outer * n * inner)
+    const from = memory.floats(x)
+    const to = memory.floats(y)
     lines(outer, n, inner, start => {
       const most = maximumOf(from, n, inner, start)
       let sum = 0
@@ -23,9 +23,9 @@ export const softmax = (memory: Memory): Softmax => ({
   },
 
   softmaxGrad(outer, n, inner, y, g, out) {
-    const ys = memory.floats(y, outer * n * inner)
-    const gs = memory.floats(g, outer * n * inner)
-    const to = memory.floats(out, outer * n * inner)
+    const ys = memory.floats(y)
+    const gs = memory.floats(g)
+    const to = memory.floats(out)
     lines(outer, n, inner, start => {
       let dot = 0
       for (let j = 0; j < n; j++) dot += ys[start + j * inner]! * gs[start + j * inner]!
@@ -34,8 +34,8 @@ export const softmax = (memory: Memory): Softmax => ({
   },
 
   logSoftmax(outer, n, inner, x, y) {
-    const from = memory.floats(x, outer * n * inner)
-    const to = memory.floats(y, outer * n * inner)
+    const from = memory.floats(x)
+    const to = memory.floats(y)
     lines(outer, n, inner, start => {
       const lse = logSumExp(from, n, inner, start)
       for (let j = 0; j < n; j++) to[start + j * inner] = from[start + j * inner]! - lse
@@ -43,9 +43,9 @@ export const softmax = (memory: Memory): Softmax => ({
   },
 
   logSoftmaxGrad(outer, n, inner, y, g, out) {
-    const ys = memory.floats(y, outer * n * inner)
-    const gs = memory.floats(g, outer * n * inner)
-    const to = memory.floats(out, outer * n * inner)
+    const ys = memory.floats(y)
+    const gs = memory.floats(g)
+    const to = memory.floats(out)
     lines(outer, n, inner, start => {
       let sum = 0
       for (let j = 0; j < n; j++) sum += gs[start + j * inner]!
@@ -54,12 +54,12 @@ export const softmax = (memory: Memory): Softmax => ({
   },
 
   crossEntropy(n, c, inner, ignore, smoothing, x, target, weight, loss, lse, used) {
-    const xs = memory.floats(x, n * c * inner)
-    const targets = memory.ints(target, n * inner)
-    const weights = memory.floats(weight, c)
-    const losses = memory.floats(loss, n * inner)
-    const lses = memory.floats(lse, n * inner)
-    const useds = memory.floats(used, n * inner)
+    const xs = memory.floats(x)
+    const targets = memory.ints(target)
+    const weights = memory.floats(weight)
+    const losses = memory.floats(loss)
+    const lses = memory.floats(lse)
+    const useds = memory.floats(used)
     let stray = -1
     lines(n, c, inner, (start, p) => {
       const t = targets[p]!
@@ -86,12 +86,12 @@ export const softmax = (memory: Memory): Softmax => ({
   },
 
   crossEntropyGrad(n, c, inner, ignore, smoothing, x, target, weight, lse, g, out) {
-    const xs = memory.floats(x, n * c * inner)
-    const targets = memory.ints(target, n * inner)
-    const weights = memory.floats(weight, c)
-    const lses = memory.floats(lse, n * inner)
-    const gs = memory.floats(g, n * inner)
-    const to = memory.floats(out, n * c * inner)
+    const xs = memory.floats(x)
+    const targets = memory.ints(target)
+    const weights = memory.floats(weight)
+    const lses = memory.floats(lse)
+    const gs = memory.floats(g)
+    const to = memory.floats(out)
     let sum = c
     if (weight) {
       sum = 0

@@ -95,7 +95,7 @@ const RULES: Record<Update, Rule> = {
 
 export const update = (memory: Memory): Pick<Kernels<number>, 'update'> => ({
   update(f, n, scalars, w, g, s1, s2, s3) {
-    const floats = (address: number) => memory.floats(address, n)
+    const floats = (address: number) => memory.floats(address)
     const move = RULES[f](memory.scalars(scalars, SCALARS), floats(w), floats(g), floats(s1), floats(s2), floats(s3))
     for (let i = 0; i < n; i++) move(i)
   },
