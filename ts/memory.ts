@@ -160,8 +160,6 @@ let current: Scope | null = null
 let sweeping = false
 /** Turns opened so far */
 let opened = 0
-const later: (f: () => void) => void =
-  typeof queueMicrotask === 'function' ? queueMicrotask : f => void Promise.resolve().then(f)
 
 /** The scope that owns what is made now, or null. */
 export const currentScope = (): Scope | null => current
@@ -179,7 +177,7 @@ export function openScope(label: string, turn: number): Scope {
   current = scope
   if (turn !== FRAME && !sweeping) {
     sweeping = true
-    later(leaveOpenScopes)
+    void Promise.resolve().then(leaveOpenScopes)
   }
   return scope
 }

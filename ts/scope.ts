@@ -2,7 +2,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import { closeScope, currentScope, HOME, openScope, synchronous } from './memory.js'
-import { Tensor } from './tensor.js'
+import { DISPOSE, Tensor } from './tensor.js'
 
 function tensorsIn(value: unknown, found: Set<Tensor> = new Set()): Set<Tensor> {
   if (value instanceof Tensor) found.add(value)
@@ -24,9 +24,7 @@ export function scope<T>(f?: () => T): T | { end(): void } {
   const own = openScope('scope()', HOME)
   if (!f) {
     const end = () => closeScope(own)
-    const handle = { end }
-    const disposal = (Symbol as { dispose?: symbol }).dispose
-    return disposal ? Object.assign(handle, { [disposal]: end }) : handle
+    return { end, [DISPOSE]: end }
   }
   let escaping: Tensor[] = []
   try {

@@ -353,9 +353,9 @@ export class Tensor implements Owned {
   }
 }
 
-// `using` is declared by this symbol; runtimes without it have no `using` either
-const disposal: symbol | undefined = (Symbol as { dispose?: symbol }).dispose
-if (disposal) Object.defineProperty(Tensor.prototype, disposal, { value: Tensor.prototype.dispose, configurable: true })
+/** The name of what `using` calls; where runtimes have no `using`, a name that nobody else knows. @internal */
+export const DISPOSE = (Symbol as { dispose?: symbol }).dispose ?? Symbol('dispose')
+;(Tensor.prototype as unknown as Record<symbol, () => void>)[DISPOSE] = Tensor.prototype.dispose
 export interface Tensor {
   [Symbol.dispose](): void
 }

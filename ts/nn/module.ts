@@ -45,7 +45,7 @@ export abstract class Module {
   *namedChildren(): Generator<[string, Module]> {
     for (const [name, value] of Object.entries(this)) {
       if (value instanceof Module) yield [key(name), value]
-      else if (Array.isArray(value)) for (let i = 0; i < value.length; i++) if (value[i] instanceof Module) yield [`${key(name)}.${i}`, value[i]]
+      else if (Array.isArray(value)) yield* numbered(value, `${key(name)}.`)
     }
   }
 
@@ -176,6 +176,11 @@ export abstract class Module {
   }
 }
 
+/** The modules of a list, by position. @internal */
+export function* numbered(list: readonly unknown[], prefix = ''): Generator<[string, Module]> {
+  for (const [i, module] of list.entries()) if (module instanceof Module) yield [prefix + i, module]
+}
+
 /** What describe() returns: values, then the options where there are any, as in '3, 8, { bias: false }'. @internal */
 export function described(values: readonly unknown[], options: object = {}): string {
   const named = Object.entries(options).map(([name, value]) => `${name}: ${JSON.stringify(value)}`)
@@ -195,8 +200,8 @@ export class Sequential extends Module {
       throw new TypeError(`Sequential: modules expected, at position ${i} got ${typeof given === 'function' ? `${given.name}: is \`new\` missing?` : got}`)
     })
   }
-  override *namedChildren(): Generator<[string, Module]> {
-    for (let i = 0; i < this.layers.length; i++) yield [String(i), this.layers[i]!]
+  override namedChildren(): Generator<[string, Module]> {
+    return numbered(this.layers)
   }
   forward(x: Tensor): Tensor {
     return inOrder(this.layers, x)

@@ -130,8 +130,8 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
             backend.writeScalars(address, this.scalarsOf(group, ++state.steps))
             p.changed(by)
           })
-          const [s1, s2, s3] = names.map(name => name && state.buffers[name])
-          backend.kernels.update(this.update, p.size, address, p.address, g.address, s1 ? s1.address : 0, s2 ? s2.address : 0, s3 ? s3.address : 0)
+          const [s1 = 0, s2 = 0, s3 = 0] = names.map(name => (name ? state.buffers[name]!.address : 0))
+          backend.kernels.update(this.update, p.size, address, p.address, g.address, s1, s2, s3)
         })
       }
     }
