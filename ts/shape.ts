@@ -60,7 +60,7 @@ export function dimension(op: string, dim: number, rank: number): number {
 
 /** Dimensions in increasing order; null or absent means all. */
 export function dimensions(op: string, dim: number | readonly number[] | null | undefined, rank: number): number[] {
-  if (dim === null || dim === undefined) return [...iota(rank)]
+  if (dim === null || dim === undefined) return Array.from({ length: rank }, (_, i) => i)
   const list = (typeof dim === 'number' ? [dim] : dim).map(d => dimension(op, d, rank)).sort((a, b) => a - b)
   list.forEach((d, i) => {
     if (i > 0 && d === list[i - 1]) throw new ShapeError(`${op}: dim ${d} is named twice`)
