@@ -44,21 +44,6 @@ export function sumTo(g: Tensor, to: Shape): Tensor {
   return reshape(dims.length ? sum(g, dims) : g, to)
 }
 
-type Pair = readonly [Tensor, Tensor]
-function binaryOp(name: string, code: Binary, gradient?: (g: Tensor, a: Tensor, b: Tensor, y: Tensor, needs: (i: number) => boolean) => readonly (Tensor | null)[]): Op {
-  return {
-    name,
-    forward: ([a, b]) => compute(code, name, a!, b!),
-    ...(gradient && {
-      gradient(g, node) {
-        const [a, b] = node.inputs as unknown as Pair
-        const [ga, gb] = gradient(g, a, b, node.output, i => node.needs(i))
-        return [ga ? sumTo(ga, a.shape) : null, gb ? sumTo(gb, b.shape) : null]
-      },
-    }),
-  }
-}
-
 /** The scalar as a tensor beside `other`. */
 const scalar = (value: number, other: Tensor): Tensor => filled([], value, other.backend)
 
@@ -73,87 +58,88 @@ function combine(op: Op, a: Operand, b: Operand): Tensor {
   return constant ? freeWith(y, constant) : y
 }
 
-const addOp = binaryOp('add', Binary.add, g => [g, g])
+type Gradient = (g: Tensor, a: Tensor, b: Tensor, y: Tensor, needs: (i: number) => boolean) => readonly (Tensor | null)[]
+type Pairwise = (a: Operand, b: Operand) => Tensor
+
+function binary(name: string, code: Binary, gradient?: Gradient): Pairwise {
+  const op: Op = {
+    name,
+    forward: ([a, b]) => compute(code, name, a!, b!),
+    ...(gradient && {
+      gradient(g, node) {
+        const [a, b] = node.inputs as readonly [Tensor, Tensor]
+        const [ga, gb] = gradient(g, a, b, node.output, i => node.needs(i))
+        return [ga ? sumTo(ga, a.shape) : null, gb ? sumTo(gb, b.shape) : null]
+      },
+    }),
+  }
+  return (a, b) => combine(op, a, b)
+}
+
+const addPair = binary('add', Binary.add, g => [g, g])
 /** a + b, broadcast */
 export function add(a: Operand, b: Operand): Tensor {
   if (typeof b === 'number' && a instanceof Tensor) return affineAs('add', a, 1, b)
   if (typeof a === 'number' && b instanceof Tensor) return affineAs('add', b, 1, a)
-  return combine(addOp, a, b)
+  return addPair(a, b)
 }
 useAddition(add)
 
-const subOp = binaryOp('sub', Binary.sub, (g, _a, _b, _y, needs) => [g, needs(1) ? neg(g) : null])
+const subPair = binary('sub', Binary.sub, (g, _a, _b, _y, needs) => [g, needs(1) ? neg(g) : null])
 /** a − b, broadcast */
 export function sub(a: Operand, b: Operand): Tensor {
   if (typeof b === 'number' && a instanceof Tensor) return affineAs('sub', a, 1, -b)
   if (typeof a === 'number' && b instanceof Tensor) return affineAs('sub', b, -1, a)
-  return combine(subOp, a, b)
+  return subPair(a, b)
 }
 
-const mulOp = binaryOp('mul', Binary.mul, (g, a, b, _y, needs) => [needs(0) ? mul(g, b) : null, needs(1) ? mul(g, a) : null])
+const mulPair = binary('mul', Binary.mul, (g, a, b, _y, needs) => [needs(0) ? mul(g, b) : null, needs(1) ? mul(g, a) : null])
 /** a · b elementwise, broadcast */
 export function mul(a: Operand, b: Operand): Tensor {
   if (typeof b === 'number' && a instanceof Tensor) return affineAs('mul', a, b, 0)
   if (typeof a === 'number' && b instanceof Tensor) return affineAs('mul', b, a, 0)
-  return combine(mulOp, a, b)
+  return mulPair(a, b)
 }
 
-// −g a / b² without b², which overflows where the quotient need not
-const divOp = binaryOp('div', Binary.div, (g, _a, b, y, needs) => [needs(0) ? div(g, b) : null, needs(1) ? neg(mul(g, div(y, b))) : null])
 /** a / b elementwise, broadcast */
-export function div(a: Operand, b: Operand): Tensor {
-  return combine(divOp, a, b)
-}
+export const div: Pairwise = binary('div', Binary.div, (g, _a, b, y, needs) => [
+  needs(0) ? div(g, b) : null,
+  // −g a / b² without b², which overflows where the quotient need not
+  needs(1) ? neg(mul(g, div(y, b))) : null,
+])
 
-const powOp = binaryOp('pow', Binary.pow, (g, a, b, y, needs) => [
+/** a^b elementwise, broadcast; 0^0 = 1 */
+export const pow: Pairwise = binary('pow', Binary.pow, (g, a, b, y, needs) => [
   // d/da a^0 is 0 even where a^-1 is not finite
   needs(0) ? mul(g, where(eq(b, 0), 0, mul(b, pow(a, sub(b, 1))))) : null,
   // and where a is 0, a^b log a is 0 for b ≥ 0
   needs(1) ? mul(g, where(mul(eq(a, 0), ge(b, 0)), 0, mul(y, log(a)))) : null,
 ])
-/** a^b elementwise, broadcast; 0^0 = 1 */
-export function pow(a: Operand, b: Operand): Tensor {
-  return combine(powOp, a, b)
-}
+
+/** 1 where a = b, else 0. No gradient, like all comparisons. */
+export const eq = binary('eq', Binary.eq)
+/** 1 where a ≠ b, else 0 */
+export const ne = binary('ne', Binary.ne)
+/** 1 where a < b, else 0 */
+export const lt = binary('lt', Binary.lt)
+/** 1 where a ≤ b, else 0 */
+export const le = binary('le', Binary.le)
+/** 1 where a > b, else 0 */
+export const gt = binary('gt', Binary.gt)
+/** 1 where a ≥ b, else 0 */
+export const ge = binary('ge', Binary.ge)
 
 /** g where it doesn't lose, g/2 at ties, 0 where it loses; NaN loses against nothing */
 const passed = (g: Tensor, loses: Tensor, ties: Tensor): Tensor => where(loses, 0, where(ties, mul(g, 0.5), g))
-const maximumOp = binaryOp('maximum', Binary.maximum, (g, a, b, _y, needs) => [
-  needs(0) ? passed(g, lt(a, b), eq(a, b)) : null,
-  needs(1) ? passed(g, lt(b, a), eq(a, b)) : null,
-])
+const extremum = (name: string, code: Binary, loses: Pairwise): Pairwise =>
+  binary(name, code, (g, a, b, _y, needs) => [
+    needs(0) ? passed(g, loses(a, b), eq(a, b)) : null,
+    needs(1) ? passed(g, loses(b, a), eq(a, b)) : null,
+  ])
 /** The larger of a and b; NaN wins; at ties each side gets half the gradient */
-export function maximum(a: Operand, b: Operand): Tensor {
-  return combine(maximumOp, a, b)
-}
-
-const minimumOp = binaryOp('minimum', Binary.minimum, (g, a, b, _y, needs) => [
-  needs(0) ? passed(g, gt(a, b), eq(a, b)) : null,
-  needs(1) ? passed(g, gt(b, a), eq(a, b)) : null,
-])
+export const maximum = extremum('maximum', Binary.maximum, lt)
 /** The smaller of a and b; NaN wins; at ties each side gets half the gradient */
-export function minimum(a: Operand, b: Operand): Tensor {
-  return combine(minimumOp, a, b)
-}
-
-const eqOp = binaryOp('eq', Binary.eq)
-const neOp = binaryOp('ne', Binary.ne)
-const ltOp = binaryOp('lt', Binary.lt)
-const leOp = binaryOp('le', Binary.le)
-const gtOp = binaryOp('gt', Binary.gt)
-const geOp = binaryOp('ge', Binary.ge)
-/** 1 where a = b, else 0. No gradient, like all comparisons. */
-export const eq = (a: Operand, b: Operand): Tensor => combine(eqOp, a, b)
-/** 1 where a ≠ b, else 0 */
-export const ne = (a: Operand, b: Operand): Tensor => combine(neOp, a, b)
-/** 1 where a < b, else 0 */
-export const lt = (a: Operand, b: Operand): Tensor => combine(ltOp, a, b)
-/** 1 where a ≤ b, else 0 */
-export const le = (a: Operand, b: Operand): Tensor => combine(leOp, a, b)
-/** 1 where a > b, else 0 */
-export const gt = (a: Operand, b: Operand): Tensor => combine(gtOp, a, b)
-/** 1 where a ≥ b, else 0 */
-export const ge = (a: Operand, b: Operand): Tensor => combine(geOp, a, b)
+export const minimum = extremum('minimum', Binary.minimum, gt)
 
 const whereOp: Op = {
   name: 'where',
