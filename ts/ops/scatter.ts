@@ -11,13 +11,13 @@ interface Along {
   dim: number
 }
 
-function addition(name: string, kernel: 'scatterAdd' | 'indexAdd', back: (g: Tensor, dim: number, index: Tensor) => Tensor): Op<Along> {
+function addition(name: 'scatterAdd' | 'indexAdd', back: (g: Tensor, dim: number, index: Tensor) => Tensor): Op<Along> {
   return {
     name,
     forward([x, index, source], { dim }) {
       const y = new Tensor(x!.shape, 'float32', x!.backend)
       const [outer, m, inner] = around(source!.shape, dim, dim)
-      y.backend.kernels[kernel](outer, x!.shape[dim] ?? 1, m, inner, source!.address, index!.address, y.address)
+      y.backend.kernels[name](outer, x!.shape[dim] ?? 1, m, inner, source!.address, index!.address, y.address)
       combined(Binary.add, x!, y, y)
       return y
     },
@@ -25,7 +25,7 @@ function addition(name: string, kernel: 'scatterAdd' | 'indexAdd', back: (g: Ten
   }
 }
 
-const scatterAddOp = addition('scatterAdd', 'scatterAdd', gather)
+const scatterAddOp = addition('scatterAdd', gather)
 /**
  * x with source added where the index says: y[index[i][j]][j] += source[i][j] for dim 0, and so on. The index (int32) has source's
  * shape, which is x's except in dim.
@@ -42,7 +42,7 @@ export function scatterAdd(x: Tensor, dim: number, index: Tensor, source: Tensor
   return apply(scatterAddOp, [x, index, source], { dim: d })
 }
 
-const indexAddOp = addition('indexAdd', 'indexAdd', indexSelect)
+const indexAddOp = addition('indexAdd', indexSelect)
 /**
  * x with source's entries added to the entries index[0], index[1] … along dim; an entry named twice gets both.
  * @throws RangeError for an index outside x
