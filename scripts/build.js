@@ -7,7 +7,7 @@ import { build } from 'esbuild'
 import { arranged } from './arrange.js'
 import { packedText } from './pack.js'
 import { UNPACKER, plain } from './plain.js'
-import { importedKernels, inlinedKernels, kernelModules, namedClasses } from './plugins.js'
+import { importedKernels, inlinedKernels, kernelModules, namedClasses, withNames } from './plugins.js'
 import { root } from './root.js'
 
 export { root }
@@ -63,11 +63,13 @@ async function buildFile(file, options) {
   mkdirSync(join(root, 'build/dist'), { recursive: true })
   mkdirSync(join(root, 'build/meta'), { recursive: true })
   writeFileSync(join(root, 'build/meta', `${file}.json`), JSON.stringify(metafile))
-  writeFileSync(join(root, 'build/dist', file), breakLines(outputFiles[0].text))
+  writeFileSync(join(root, 'build/dist', file), breakLines(withNames(outputFiles[0].text)))
 }
 
 export async function buildLibrary() {
-  const engine = (file, kernels) => buildFile(file, { entryPoints: ['ts/index.ts'], plugins: [kernels, namedClasses] })
+  // fields that constructors fill anyway are not declared as well
+  const tsconfigRaw = { compilerOptions: { useDefineForClassFields: false } }
+  const engine = (file, kernels) => buildFile(file, { entryPoints: ['ts/index.ts'], plugins: [kernels, namedClasses], tsconfigRaw })
   await Promise.all([
     engine('hebb.js', inlinedKernels),
     engine('hebb.modules.js', importedKernels),
