@@ -53,22 +53,16 @@ export default rewritten => {
 export const kernelModules = (query, binaries) =>
   `${binaries.map(name => `import ${name} from "./${name}.wasm${query}";\n`).join('')}${binaries.includes('relaxed') ? '' : 'const relaxed = null;\n'}export { relaxed, simd };\n`
 
-/** Marks each class by its name, which summaries and errors show, for withNames(): a minifier takes the name away. */
+/** Marks each class that others can have instances of by its name, which summaries and errors show: a minifier takes the name away. */
 export const namedClasses = {
   name: 'named classes',
   setup(build) {
     build.onLoad({ filter: /[\\/]ts[\\/].*\.ts$/ }, ({ path }) => ({
-      contents: readFileSync(path, 'utf8').replace(/^((?:export )?(?:abstract )?class (\w+)[^{]*\{)/gm, '$1 static $$named_$2() {}'),
+      contents: readFileSync(path, 'utf8').replace(/^(export class (\w+)[^{]*\{)/gm, '$1 static $$named_$2() {}'),
       loader: 'ts',
     }))
   },
 }
 
-/** Gives marked classes their names back: as class expressions, where no minified variable can have the name, or else by a static field. */
-export function withNames(text) {
-  const head = String.raw`\bclass( [\w$]+)?( extends [\w$.]+)?\{`
-  // esbuild may have put a constructor before the mark, but no other class
-  const marked = new RegExp(`${head}((?:(?!${head})[^])*?)static \\$named_(\\w+)\\(\\)\\{\\}`, 'g')
-  return text.replace(marked, (_, own = '', base = '', before, _own, _base, name) =>
-    own || name.length < 4 ? `class${own}${base}{static name="${name}";${before}` : `class ${name}${base}{${before}`)
-}
+/** Gives marked classes their names back, as fields, which the minifiers of programs that bundle the library leave alone. */
+export const withNames = text => text.replace(/static \$named_(\w+)\(\)\{\}/g, 'static name="$1";')
