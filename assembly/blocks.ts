@@ -24,6 +24,8 @@ export const HALVES_AT: usize = STARTS_AT + ROWS * 32
 export const RUNS_AT: usize = HALVES_AT
 export const PANEL_AT: usize = HALVES_AT + (<usize>COLUMNS / 4 * HALF + 64 & ~63)
 export const A_AT: usize = PANEL_AT + TAPS * 32 + 256
+/** Behind the few rows of weights that are worked out in pairs */
+export const PAIRS_AT: usize = A_AT + TAPS * 8 * 4 + 256
 export const B_AT: usize = A_AT + GRAD_ROWS * GRAD_COLUMNS * 4 + 256
 export const SUMS_AT: usize = B_AT + GRAD_COLUMNS * TAPS * 4 + 256
 export const FRAMES_AT: usize = SUMS_AT + BACK_TAPS * BACK_STEP + 256

@@ -2,7 +2,7 @@
 
 import { Activation, Unary } from './codes'
 import { spreadBack } from './back'
-import { A_AT, FRAME, FRAMES_AT, HALVES_AT, PANEL_AT, ROWS, STARTS_AT, TAPS, TAPS_AT, WINDOW } from './blocks'
+import { A_AT, FRAME, FRAMES_AT, HALVES_AT, PAIRS_AT, PANEL_AT, ROWS, STARTS_AT, TAPS, TAPS_AT, WINDOW } from './blocks'
 import { COLUMNS, HALF, Half, TAP, Window, gatherPanel, imagesAtOnce, layHalves, layTaps } from './columns'
 import { correlatePlanes, planeWeights, suitsPlanes } from './depthwise'
 import { unary } from './elementwise'
@@ -11,7 +11,7 @@ import { part } from './gemm'
 import { EDGE, MR, NR, clearZeros, panelRow, scratchAt, tilePanels, tileRows } from './microkernel'
 import { addLanes, suitsLaneSums } from './lanegrad'
 import { LANES, correlateLanes, imagesInLanes } from './lanes'
-import { FEW, inRows, nearRows } from './near'
+import { FEW, inRows, nearRows, packPairs } from './near'
 import { packA } from './pack'
 import { shareEnd, shareStart } from './share'
 import { THIN, thinRows } from './thin'
@@ -221,7 +221,8 @@ function correlateColumns(w: Window, x: usize, weight: usize, turned: i32, bias:
   const kc = max(part(depth, TAPS, 1), 1)
   const oc = max(part(og, ROWS, MR), 1)
   const single = groups == 1 && kc >= depth && oc >= og
-  const near = og > THIN && og <= FEW
+  const near = og > THIN && og <= FEW && depth > 0
+  const pairs = scratchAt(PAIRS_AT)
   const images = imagesAtOnce(places, COLUMNS)
   const jc = images ? images * places : COLUMNS
   let laid = -1
@@ -254,6 +255,7 @@ function correlateColumns(w: Window, x: usize, weight: usize, turned: i32, bias:
           if (!single || j == 0) {
             if (turned) packTurned(weight, group, cg, og, w.taps, r, rows, panels, k, some, blockA)
             else packA(0, rows, panels, some, 1, weight + (<usize>(row * depth + k) << 2), depth, blockA)
+            if (near) packPairs(rows, panels, blockA, taps, some, pairs)
             if (bias && k == 0) {
               for (let i = 0; i < rows; i++) {
                 const start = v128.load32_splat(bias + (<usize>(row + i) << 2))
@@ -273,7 +275,7 @@ function correlateColumns(w: Window, x: usize, weight: usize, turned: i32, bias:
           let half = halvesAt
           for (let p = 0; p < halves; p += 2) {
             if (near && p + 4 <= halves && inRows(half)) {
-              nearRows(half, taps, tapsEnd, shift, rows, panels, blockA, start, startStep, corner, ys, floor)
+              nearRows(half, some, shift, rows, pairs, start, startStep, corner, ys, floor)
               p += 2
               half += 4 * HALF
               continue
