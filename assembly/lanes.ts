@@ -3,8 +3,8 @@
 
 import { LANES_AT } from './blocks'
 import { Window } from './columns'
+import { tile3, tile4 } from './lanetiles'
 import { MR, panelRow, scratchAt, transpose } from './microkernel'
-import { madd } from './simd'
 
 /** Images worked on at a time */
 export const LANES: i32 = 8
@@ -67,7 +67,10 @@ export function correlateLanes(
       const end = min(r + band, w.oh)
       const top = max(r * w.sh - w.ph, 0) / uh
       const bottom = min(((end - 1) * w.sh - w.ph + (w.kh - 1) * w.dh) / uh + 1, w.ih)
-      if (top < bottom) toLanes(x + (<usize>(i * c * w.plane + top * w.iw) << 2), c, w.plane, (bottom - top) * w.iw, LANES, cells)
+      if (top < bottom) {
+        const from = x + (<usize>(i * c * w.plane + top * w.iw) << 2)
+        toLanes(from, <usize>(c * w.plane) << 2, c, w.plane, (bottom - top) * w.iw, LANES, cells)
+      }
       laneRows(w, r, end, top, uh, uw, cells, weights, starts, low, sums)
       fromLanes(sums, o, w.places, (end - r) * w.ow, y + (<usize>(i * o * w.places + r * w.ow) << 2))
     }
@@ -103,12 +106,11 @@ function packTaps(w: Window, weight: usize, turned: i32, uw: i32, to: usize): vo
 }
 
 /**
- * `count` neighbouring cells of the c planes of eight images, of which all but the first `images` are zeros, as [cell][c][8].
- * Fewer than 4 cells write what follows them as well.
+ * `count` neighbouring cells of c planes of eight images, `size` bytes apart, of which all but the first `images` are zeros, as
+ * [cell][c][8]. Fewer than 4 cells write what follows them as well.
  */
-export function toLanes(x: usize, c: i32, plane: i32, count: i32, images: i32, to: usize): void {
+export function toLanes(x: usize, size: usize, c: i32, plane: i32, count: i32, images: i32, to: usize): void {
   const step = <usize>c << 5
-  const size = <usize>(c * plane) << 2
   for (let i = 0; i < c; i++) {
     for (let p = 0; p < count; p += images < LANES ? 1 : 4) {
       const at = images < LANES || count < 4 ? p : min(p, count - 4)
@@ -215,163 +217,8 @@ function panelTiles(
   for (let p = 0; p < panels; p++) {
     const i = panelRow(o, panels, p)
     const at = <usize>i << 5
-    if (panelRow(o, panels, p + 1) - i == 4) tile4(a, run, nextA, b, nextB, runs, start + at, half, y + at, low)
-    else tile3(a, run, nextA, b, nextB, runs, start + at, half, y + at, low)
+    if (panelRow(o, panels, p + 1) - i == 4) tile4(a + run, run, nextA, b, nextB, runs, start + at, half, y + at, low)
+    else tile3(a + run, run, nextA, b, nextB, runs, start + at, half, y + at, low)
     a += panel
   }
-}
-
-/**
- * Rows 0..rows-1 of a tile for one output: y = max(start + weights times cells, low). `runs` stretches of the panel of weights a,
- * `run` bytes each and nextA apart, meet cells at b, nextB apart. Row r starts from 16 bytes at start + 32 r and at start + half + 32 r.
- * The tests that never hold end basic blocks, as in microkernel.ts.
- */
-@inline
-function tile(
-  rows: i32, a: usize, run: usize, nextA: usize, b: usize, nextB: usize, runs: i32, start: usize, half: usize, y: usize, low: f32,
-): void {
-  const zero = f32x4.splat(0)
-  let t00 = v128.load(start)
-  let t01 = v128.load(start + half)
-  let t10 = v128.load(start, 32)
-  let t11 = v128.load(start + half, 32)
-  let t20 = v128.load(start, 64)
-  let t21 = v128.load(start + half, 64)
-  let t30 = zero
-  let t31 = zero
-  if (rows > 3) {
-    t30 = v128.load(start, 96)
-    t31 = v128.load(start + half, 96)
-  }
-  let b0: v128
-  let b1: v128
-  let x: v128
-  nextA -= run
-  nextB -= run << 1
-  for (; runs > 0; runs--) {
-    const ae = a + run
-    for (let odd = <i32>(run >> 4) & 3; odd; odd--) {
-      b0 = v128.load(b)
-      b1 = v128.load(b, 16)
-      x = v128.load32_splat(a)
-      t00 = madd(x, b0, t00)
-      t01 = madd(x, b1, t01)
-      x = v128.load32_splat(a, 4)
-      t10 = madd(x, b0, t10)
-      t11 = madd(x, b1, t11)
-      x = v128.load32_splat(a, 8)
-      t20 = madd(x, b0, t20)
-      t21 = madd(x, b1, t21)
-      if (rows > 3) {
-        x = v128.load32_splat(a, 12)
-        t30 = madd(x, b0, t30)
-        t31 = madd(x, b1, t31)
-      }
-      a += 16
-      b += 32
-    }
-    while (a != ae) {
-      b0 = v128.load(b)
-      b1 = v128.load(b, 16)
-      x = v128.load32_splat(a)
-      t00 = madd(x, b0, t00)
-      t01 = madd(x, b1, t01)
-      x = v128.load32_splat(a, 4)
-      t10 = madd(x, b0, t10)
-      t11 = madd(x, b1, t11)
-      if (rows > 3) if (b == 1) break
-      x = v128.load32_splat(a, 8)
-      t20 = madd(x, b0, t20)
-      t21 = madd(x, b1, t21)
-      if (rows > 3) {
-        x = v128.load32_splat(a, 12)
-        t30 = madd(x, b0, t30)
-        t31 = madd(x, b1, t31)
-      }
-      a += 16
-      if (b == 3) break
-      b0 = v128.load(b, 32)
-      b1 = v128.load(b, 48)
-      x = v128.load32_splat(a)
-      t00 = madd(x, b0, t00)
-      t01 = madd(x, b1, t01)
-      x = v128.load32_splat(a, 4)
-      t10 = madd(x, b0, t10)
-      t11 = madd(x, b1, t11)
-      if (rows > 3) if (b == 5) break
-      x = v128.load32_splat(a, 8)
-      t20 = madd(x, b0, t20)
-      t21 = madd(x, b1, t21)
-      if (rows > 3) {
-        x = v128.load32_splat(a, 12)
-        t30 = madd(x, b0, t30)
-        t31 = madd(x, b1, t31)
-      }
-      a += 16
-      if (b == 7) break
-      b0 = v128.load(b, 64)
-      b1 = v128.load(b, 80)
-      x = v128.load32_splat(a)
-      t00 = madd(x, b0, t00)
-      t01 = madd(x, b1, t01)
-      x = v128.load32_splat(a, 4)
-      t10 = madd(x, b0, t10)
-      t11 = madd(x, b1, t11)
-      if (rows > 3) if (b == 9) break
-      x = v128.load32_splat(a, 8)
-      t20 = madd(x, b0, t20)
-      t21 = madd(x, b1, t21)
-      if (rows > 3) {
-        x = v128.load32_splat(a, 12)
-        t30 = madd(x, b0, t30)
-        t31 = madd(x, b1, t31)
-      }
-      a += 16
-      if (b == 11) break
-      b0 = v128.load(b, 96)
-      b1 = v128.load(b, 112)
-      x = v128.load32_splat(a)
-      t00 = madd(x, b0, t00)
-      t01 = madd(x, b1, t01)
-      x = v128.load32_splat(a, 4)
-      t10 = madd(x, b0, t10)
-      t11 = madd(x, b1, t11)
-      if (rows > 3) if (b == 13) break
-      x = v128.load32_splat(a, 8)
-      t20 = madd(x, b0, t20)
-      t21 = madd(x, b1, t21)
-      if (rows > 3) {
-        x = v128.load32_splat(a, 12)
-        t30 = madd(x, b0, t30)
-        t31 = madd(x, b1, t31)
-      }
-      a += 16
-      b += 128
-    }
-    a += nextA
-    b += nextB
-  }
-  const floor = f32x4.splat(low)
-  v128.store(y, f32x4.pmax(t00, floor))
-  v128.store(y, f32x4.pmax(t01, floor), 16)
-  v128.store(y, f32x4.pmax(t10, floor), 32)
-  v128.store(y, f32x4.pmax(t11, floor), 48)
-  v128.store(y, f32x4.pmax(t20, floor), 64)
-  v128.store(y, f32x4.pmax(t21, floor), 80)
-  if (rows > 3) {
-    v128.store(y, f32x4.pmax(t30, floor), 96)
-    v128.store(y, f32x4.pmax(t31, floor), 112)
-  }
-}
-
-function tile3(
-  a: usize, run: usize, nextA: usize, b: usize, nextB: usize, runs: i32, start: usize, half: usize, y: usize, low: f32,
-): void {
-  tile(3, a, run, nextA, b, nextB, runs, start, half, y, low)
-}
-
-function tile4(
-  a: usize, run: usize, nextA: usize, b: usize, nextB: usize, runs: i32, start: usize, half: usize, y: usize, low: f32,
-): void {
-  tile(4, a, run, nextA, b, nextB, runs, start, half, y, low)
 }
