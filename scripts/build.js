@@ -52,8 +52,11 @@ export function compile(...args) {
   })
 }
 
-/** Of an uncaught error Node.js prints the line that throws: it shall begin with the message and not be the whole library. */
-const breakLines = text => text.replace(/(?<=[;){}]|else )throw /g, '\nthrow ').replace(/\}(?=(?:async )?function\*? ?[\w$]+\(|var )/g, '}\n')
+/**
+ * Of an uncaught error Node.js prints the line that throws: it shall begin with the message and not be the whole library. A semicolon before it
+ * may go, but for one that is the body of a loop.
+ */
+const breakLines = text => text.replace(/(?<=[^)]);throw |(?<=[;){}]|else )throw /g, '\nthrow ')
 
 /** One minified file of the package */
 async function buildFile(file, options) {

@@ -58,7 +58,7 @@ export const namedClasses = {
   name: 'named classes',
   setup(build) {
     build.onLoad({ filter: /[\\/]ts[\\/].*\.ts$/ }, ({ path }) => ({
-      contents: readFileSync(path, 'utf8').replace(/^(export class (\w+)[^{]*\{)/gm, '$1 static $$named_$2() {}'),
+      contents: readFileSync(path, 'utf8').replace(/^(export (?:abstract )?class (\w+)[^{]*\{)/gm, '$1 static $$named_$2() {}'),
       loader: 'ts',
     }))
   },

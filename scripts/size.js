@@ -57,8 +57,8 @@ function wholePackage() {
 async function measured() {
   const { size, unpackedSize } = wholePackage()
   return [
-    { what: 'hebb, kernels inside, gzip', size: zipped(dist('hebb.js')), budget: 103 * KB, aim: 100 * KB },
-    { what: 'hebb for workerd, without binaries, gzip', size: zipped(dist('hebb.modules.js')), budget: 73 * KB, aim: 45 * KB },
+    { what: 'hebb, kernels inside, gzip', size: zipped(dist('hebb.js')), budget: 100 * KB, aim: 80 * KB },
+    { what: 'hebb for workerd, without binaries, gzip', size: zipped(dist('hebb.modules.js')), budget: 71 * KB, aim: 45 * KB },
     { what: 'of which a Worker that infers is bundled with', size: zipped(await bundled(WORKER, 'hebb.modules.js')), budget: 45 * KB },
     { what: 'relaxed.wasm, gzip', size: zipped(dist('relaxed.wasm')), budget: 34 * KB, aim: 18 * KB },
     { what: 'simd.wasm, gzip', size: zipped(dist('simd.wasm')), budget: 34 * KB, aim: 18 * KB },

@@ -13,18 +13,21 @@ interface Unpacker {
   plain(from: number, end: number, out: number): number
 }
 
-/** (module (func (param v128) (drop (f32x4.relaxed_madd …)))): tells whether the relaxed binary is worth unpacking */
-const RELAXED = [
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 1, 123, 0, 3, 2, 1, 0, 10, 14, 1, 12, 0, 32, 0, 32, 0, 32, 0, 253, 133, 2, 26, 11,
-]
+/** (module (func (param v128) (drop (f32x4.relaxed_madd …)))): tells whether relaxed SIMD is here */
+const RELAXED = '0061736d0100000001050160017b00030201000a0e010c00200020002000fd85021a0b'
 const PAGE = 65536
 /** What the unpacker writes beyond the end, at most */
 const SLACK = 272
 
-/** A hexadecimal digit's value: an interpreter takes a quarter of parseInt's time for it */
-const digit = (text: string, i: number): number => {
-  const code = text.charCodeAt(i)
-  return code < 58 ? code - 48 : code - 87
+/** Bytes in hexadecimal: an interpreter takes a quarter of parseInt's time so */
+function bytesOf(hex: string): Uint8Array<ArrayBuffer> {
+  const digit = (i: number) => {
+    const code = hex.charCodeAt(i)
+    return code < 58 ? code - 48 : code - 87
+  }
+  const bytes = new Uint8Array(hex.length / 2)
+  for (let i = 0; i < bytes.length; i++) bytes[i] = (digit(2 * i) << 4) | digit(2 * i + 1)
+  return bytes
 }
 
 /**
@@ -37,10 +40,8 @@ const digit = (text: string, i: number): number => {
 export function compileInlined(
   text: string, unpacker: string, size: number, relaxed: boolean, rewritten: Rewriting = bytes => bytes,
 ): WebAssembly.Module {
-  if (relaxed && !WebAssembly.validate(new Uint8Array(RELAXED))) throw new Error('no relaxed SIMD here')
-  const code = new Uint8Array(unpacker.length / 2)
-  for (let i = 0; i < code.length; i++) code[i] = (digit(unpacker, 2 * i) << 4) | digit(unpacker, 2 * i + 1)
-  const { memory, TEXT, unpack, plain } = new WebAssembly.Instance(new WebAssembly.Module(code)).exports as unknown as Unpacker
+  if (relaxed && !WebAssembly.validate(bytesOf(RELAXED))) throw new Error('no relaxed SIMD here')
+  const { memory, TEXT, unpack, plain } = new WebAssembly.Instance(new WebAssembly.Module(bytesOf(unpacker))).exports as unknown as Unpacker
   const from = TEXT.value as number
   // a zero between them: the byte before the first
   let start = from + text.length + 1
