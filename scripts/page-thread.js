@@ -79,7 +79,9 @@ async function tasksDuring(browser, f) {
   await session.send('Tracing.end')
   await complete
   const thread = ({ pid, tid }) => `${pid} ${tid}`
-  const pages = new Set(events.filter(e => e.name === 'thread_name' && e.args.name === 'CrRendererMain').map(thread))
+  // parts of the browser's own window are pages too, in renderers of their own
+  const ofBrowser = new Set(events.filter(e => e.name === 'CommitLoad' && e.args.data?.url?.startsWith('chrome:')).map(({ pid }) => pid))
+  const pages = new Set(events.filter(e => e.name === 'thread_name' && e.args.name === 'CrRendererMain' && !ofBrowser.has(e.pid)).map(thread))
   const onPages = events.filter(e => e.dur > 0 && pages.has(thread(e)))
   const tasks = onPages.filter(e => /RunTask$/.test(e.name))
   return tasks.map(task => {

@@ -53,7 +53,7 @@ export default rewritten => {
 export const kernelModules = (query, binaries) =>
   `${binaries.map(name => `import ${name} from "./${name}.wasm${query}";\n`).join('')}${binaries.includes('relaxed') ? '' : 'const relaxed = null;\n'}export { relaxed, simd };\n`
 
-/** Marks each class that others can have instances of by its name, which summaries and errors show: a minifier takes the name away. */
+/** Marks each exported class by its name, which summaries and errors show: a minifier takes the name away. */
 export const namedClasses = {
   name: 'named classes',
   setup(build) {
