@@ -70,6 +70,8 @@ export class Scope {
   crossed = false
   /** Turns opened so far when this was taken off the stack by an `await` */
   parked = -1
+  /** The run of code that opened this, where the runtime names them */
+  run = runs?.getStore()
   constructor(
     readonly label: string,
     /** Number of the turn; HOME for a scope(f), which also owns the parameters made in it; FRAME inside the engine */
@@ -161,17 +163,46 @@ let sweeping = false
 /** Turns opened so far */
 let opened = 0
 
+/** What the server runtimes' AsyncLocalStorage offers, as far as it is used here */
+interface Runs {
+  getStore(): unknown
+  enterWith(run: object | null): void
+}
+/**
+ * Names the run of code, from one `await` to the next, that is on: while a turn is on the stack, what another task makes has another name.
+ * undefined until a turn awaits for the first time, because promises take longer with it; null where there is none, as in browsers.
+ */
+let runs: Runs | null | undefined
+function namesOfRuns(): Runs | null {
+  try {
+    const server = (globalThis as { process?: { getBuiltinModule?(name: string): { AsyncLocalStorage: new () => Runs } } }).process!
+    const names = new (server.getBuiltinModule!('node:async_hooks').AsyncLocalStorage)()
+    // workerd has the class without this
+    names.enterWith(null)
+    return names
+  } catch {
+    return null
+  }
+}
+const sameRun = (scope: Scope): boolean => !runs || scope.run === runs.getStore()
+
 /** The scope that owns what is made now, or null. */
-export const currentScope = (): Scope | null => current
+export const currentScope = (): Scope | null => (current !== null && sameRun(current) ? current : null)
 /** The innermost scope(f), which owns parameters made now, or null. */
 export function currentHome(): Scope | null {
-  for (let i = open.length - 1; i >= 0; i--) if (open[i]!.turn === HOME) return open[i]!
+  for (let i = open.length - 1; i >= 0; i--) if (open[i]!.turn === HOME && sameRun(open[i]!)) return open[i]!
   return null
 }
 
 export function openScope(label: string, turn: number): Scope {
-  const around = turn === HOME && current !== null ? (current.turn === HOME ? current.around : current) : null
-  const scope = new Scope(label, turn, around, turn <= 0 && (current === null || current.first))
+  if (runs && turn >= 0) {
+    const run = {}
+    for (const other of open) if (sameRun(other)) other.run = run
+    runs.enterWith(run)
+  }
+  const outer = currentScope()
+  const around = turn === HOME && outer !== null ? (outer.turn === HOME ? outer.around : outer) : null
+  const scope = new Scope(label, turn, around, turn <= 0 && (outer === null || outer.first))
   if (turn >= 0) opened++
   open.push(scope)
   current = scope
@@ -188,6 +219,7 @@ export function openScope(label: string, turn: number): Scope {
  */
 function leaveOpenScopes(): void {
   sweeping = false
+  if (runs === undefined && open.length > 0) runs = namesOfRuns()
   for (let i = open.length - 1; i >= 0; i--) {
     open[i]!.parked = opened
     if (i < open.length - 1) open[i]!.crossed = true
