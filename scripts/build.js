@@ -7,7 +7,7 @@ import { build } from 'esbuild'
 import { arranged } from './arrange.js'
 import { packedText } from './pack.js'
 import { UNPACKER, plain } from './plain.js'
-import { importedKernels, inlinedKernels, kernelModules, namedClasses, withNames } from './plugins.js'
+import { importedKernels, inlinedKernels, kernelFiles, kernelModules, namedClasses, withNames } from './plugins.js'
 import { root } from './root.js'
 
 export { root }
@@ -79,9 +79,9 @@ export async function buildLibrary() {
     ...PARTS.map(part => buildFile(`${part}.js`, { entryPoints: [`ts/${part}/index.ts`], external: ['hebb', 'hebb/*'], plugins: [inlinedKernels, namedClasses] })),
   ])
   const written = (file, text) => writeFileSync(join(root, 'build/dist', file), text)
-  written('kernels.workerd.js', kernelModules('', BINARIES))
-  // the bundlers that know ?module compile with the Node.js they run on, and Node 20 knows no relaxed SIMD
-  written('kernels.edge.js', kernelModules('?module', ['simd']))
+  written('kernels.workerd.js', kernelModules(''))
+  written('kernels.edge.js', kernelModules('?module'))
+  written('kernels.node.js', kernelFiles())
   for (const name of BINARIES) copyFileSync(binaryFile(name), join(root, 'build/dist', `${name}.wasm`))
 }
 

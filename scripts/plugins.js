@@ -3,6 +3,9 @@ import { readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { root } from './root.js'
 
+/** (module (func (param v128) (drop (f32x4.relaxed_madd …)))): tells whether relaxed SIMD is here */
+const RELAXED = '0061736d0100000001050160017b00030201000a0e010c00200020002000fd85021a0b'
+
 /** A .wasm import is a function that compiles the binary from text inlined in the file, which build.js has packed. */
 export const inlinedKernels = {
   name: 'inlined kernels',
@@ -22,36 +25,40 @@ export const inlinedKernels = {
       const { size } = JSON.parse(readFileSync(packed, 'utf8'))
       const contents = `import { text, unpacker } from ${JSON.stringify(`packed:${packed}`)}
 import { compileInlined } from './inlined.ts'
-export default rewritten => compileInlined(text, unpacker, ${size}, ${basename(path) === 'relaxed.wasm'}, rewritten)`
+export default rewritten => compileInlined(text, unpacker, ${size}, ${basename(path) === 'relaxed.wasm' ? `"${RELAXED}"` : null}, rewritten)`
       return { contents, ...inside, watchFiles: [packed] }
     })
   },
 }
 
-/** A .wasm import is a function that returns the module that the runtime or the bundler has made of the file beside the library: kernelModules(). */
+/** A .wasm import is a function of hebb/kernels, whose text is that of kernelModules() or kernelFiles(). */
 export const importedKernels = {
   name: 'imported kernels',
   setup(build) {
     build.onResolve({ filter: /^hebb\/kernels$/ }, ({ path }) => ({ path, external: true }))
-    build.onLoad({ filter: /\.wasm$/ }, ({ path }) => {
-      const file = basename(path)
-      const contents = `import { ${basename(path, '.wasm')} as module } from 'hebb/kernels'
-export default rewritten => {
-  if (!module) throw new Error('no ${file} in this form of the library')
-  if (rewritten) throw new Error('no text of ${file} in this form of the library')
-  return module
-}`
-      return { contents }
-    })
+    build.onLoad({ filter: /\.wasm$/ }, ({ path }) => ({ contents: `export { ${basename(path, '.wasm')} as default } from 'hebb/kernels'` }))
   },
 }
 
 /**
- * The text of hebb/kernels for one kind of runtime: the compiled binaries, null for one that it can't have.
+ * hebb/kernels for edge runtimes, which make a module of an imported binary. There is one, with plain SIMD: each would be compiled as a Worker starts, and deployed.
  * @param query what the file's name ends with in the import
  */
-export const kernelModules = (query, binaries) =>
-  `${binaries.map(name => `import ${name} from "./${name}.wasm${query}";\n`).join('')}${binaries.includes('relaxed') ? '' : 'const relaxed = null;\n'}export { relaxed, simd };\n`
+export const kernelModules = query => `import module from "./simd.wasm${query}";
+export const relaxed = () => null;
+export const simd = rewritten => {
+  if (rewritten) throw new Error("no bytes of the kernels in this form of the library");
+  return module;
+};
+`
+
+/** hebb/kernels for Node.js, which reads and compiles a file sooner than it unpacks a text. */
+export const kernelFiles = () => `const compiled = (url, rewritten = bytes => bytes) =>
+  new WebAssembly.Module(rewritten(new Uint8Array(process.getBuiltinModule("node:fs").readFileSync(url))));
+export const relaxed = rewritten =>
+  WebAssembly.validate(Buffer.from("${RELAXED}", "hex")) ? compiled(new URL("./relaxed.wasm", import.meta.url), rewritten) : null;
+export const simd = rewritten => compiled(new URL("./simd.wasm", import.meta.url), rewritten);
+`
 
 /** Marks each exported class by its name, which summaries and errors show: a minifier takes the name away. */
 export const namedClasses = {

@@ -12,7 +12,7 @@ import { compiledBinary, createWasm } from '../ts/backends/wasm.js'
 const script = (name: string) => import(pathToFileURL(`scripts/${name}.js`).href) as Promise<any>
 const { packedText } = (await script('pack')) as { packedText(bytes: Uint8Array): string }
 
-/** f32x4.relaxed_madd in a module of its own, as in ts/backends/inlined.ts */
+/** f32x4.relaxed_madd in a module of its own, as in scripts/plugins.js */
 const MADD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 1, 123, 0, 3, 2, 1, 0, 10, 14, 1, 12, 0, 32, 0, 32, 0, 32, 0, 253, 133, 2, 26, 11]
 const here = WebAssembly.validate(new Uint8Array(MADD))
 
@@ -20,30 +20,36 @@ const here = WebAssembly.validate(new Uint8Array(MADD))
 const run = (program: string, relaxed = true) =>
   execFileSync(process.execPath, [...(relaxed && !here ? ['--experimental-wasm-relaxed-simd'] : []), '--input-type=module', '-e', program], { encoding: 'utf8' }).trim()
 
+/** The form that Node.js is given, which reads the binaries, and the one file, which unpacks them */
+const FORMS = ['hebb', 'hebb/inline']
+
 test('the fastest binary is taken, and each says its name', () => {
-  assert.is(run(`import { info } from 'hebb'; console.log(info().binary)`, false), here ? 'relaxed' : 'simd')
-  assert.is(run(`import { info } from 'hebb'; console.log(info().binary)`), 'relaxed')
+  for (const form of FORMS) {
+    assert.is(run(`import { info } from '${form}'; console.log(info().binary)`, false), here ? 'relaxed' : 'simd', form)
+    assert.is(run(`import { info } from '${form}'; console.log(info().binary)`), 'relaxed', form)
+  }
   assert.is(compiledBinary().binary, here ? 'relaxed' : 'simd')
   assert.is(compiledBinary('simd').binary, 'simd')
   assert.is(createWasm(compiledBinary('simd')).variant, 'simd')
 })
 
 test('strict pins the plain binary, also after info() made another backend, and can be taken back', () => {
-  const program = `import { configure, info } from 'hebb'
+  const program = (form: string) => `import { configure, info } from '${form}'
     const seen = [info().binary]
     configure({ strict: true }); seen.push(info().binary, info().strict)
     configure({ strict: false }); seen.push(info().binary)
     configure({ strict: true, precise: true }); seen.push(info().binary, info().precise)
     console.log(seen.join(' '))`
-  assert.is(run(program), 'relaxed simd true relaxed simd true')
+  for (const form of FORMS) assert.is(run(program(form)), 'relaxed simd true relaxed simd true', form)
 })
 
 test('strict gives the bits of a runtime without relaxed SIMD, and the other binary nearly the same', () => {
-  const product = (setting: string) => `import { configure, manualSeed, matmul, randn } from 'hebb'
+  const product = (setting: string, form = 'hebb') => `import { configure, manualSeed, matmul, randn } from '${form}'
     configure({ strict: ${setting} }); manualSeed(3)
     console.log(JSON.stringify([...matmul(randn([9, 70]), randn([70, 13])).values()]))`
   const [strict, plain, relaxed] = [run(product('true')), run(product('true'), false), run(product('false'))].map(text => JSON.parse(text) as number[])
   assert.equal(strict, plain)
+  for (const setting of ['true', 'false']) assert.is(run(product(setting, 'hebb/inline')), run(product(setting)), 'the one file unpacks the binary that the other form reads')
   const largest = Math.max(...strict!.map((x, i) => Math.abs(x - relaxed![i]!)))
   assert.ok(largest < 1e-5, `they differ by ${largest}`)
   assert.ok(largest > 0, 'a fused multiply-add rounds once')

@@ -66,7 +66,7 @@ test('each condition gets its form of the engine', async () => {
   const program = `import { tensor } from 'hebb'\nconsole.log(tensor([1]))`
   const imported = async (...conditions: string[]) => [...(await bundled(program, conditions)).matchAll(/from"([^"]+)"/g)].map(([, from]) => posix.basename(from!)).sort()
   assert.equal(await imported(), [])
-  assert.equal(await imported('workerd'), ['relaxed.wasm', 'simd.wasm'])
+  assert.equal(await imported('workerd'), ['simd.wasm'])
   assert.equal(await imported('edge-light'), ['simd.wasm?module'])
   const inline = await bundled(program.replace(`'hebb'`, `'hebb/inline'`), ['workerd'])
   assert.equal([...inline.matchAll(/from"/g)].length, 0)

@@ -232,11 +232,14 @@ test('the built library is one file an entry point, which imports nothing but he
       // printed without minification
       const imported = importsOf(transformSync(read(file)).code.replaceAll('"', "'")).map(({ from }) => from)
       const binaries = entry === './kernels'
-      const allowed = {
-        workerd: binaries ? ['./simd.wasm', './relaxed.wasm'] : ['hebb/kernels'],
+      const allowed = ({
+        workerd: binaries ? ['./simd.wasm'] : ['hebb/kernels'],
         'edge-light': binaries ? ['./simd.wasm?module'] : ['hebb/kernels'],
+        'module-sync': binaries ? [] : ['hebb/kernels'],
+        module: [],
+        deno: [],
         default: entry === '.' || entry === './inline' ? [] : ['hebb', ...PARTS.map(part => `hebb/${part}`)],
-      }[condition]
+      } as Record<string, string[]>)[condition]
       assert.ok(allowed, `a condition that bundlers know: ${condition}`)
       assert.equal(imported.filter(from => !allowed!.includes(from)), [], file)
       if (condition !== 'default') assert.equal([...new Set(imported)].sort(), [...allowed!].sort(), file)

@@ -1,6 +1,6 @@
-// The build turns a .wasm import into a function that returns the compiled module, or throws where the runtime refuses it: from text
-// inlined in the one file, or from a module that the runtime has imported (scripts/plugins.js).
+// The build turns a .wasm import into a function that returns the compiled module, null where there is none of its kind, or throws where the runtime
+// refuses it: from text inlined in the one file, from a module that the runtime has imported, or from a file (scripts/plugins.js).
 declare module '*.wasm' {
-  const compile: (rewritten?: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>) => WebAssembly.Module
+  const compile: (rewritten?: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>) => WebAssembly.Module | null
   export default compile
 }

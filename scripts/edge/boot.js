@@ -27,7 +27,7 @@ async function prepare(name, [imports, value]) {
     stdin: { contents, resolveDir: root }, outfile: join(folder, 'worker.js'), absWorkingDir: root, bundle: true, minify: true, format: 'esm', target: 'es2022',
     conditions: ['workerd'], plugins: [wasmBeside(folder)], tsconfigRaw: '{}', logLevel: 'warning',
   })
-  const files = imports ? ['worker.js', 'simd.wasm', 'relaxed.wasm'] : ['worker.js']
+  const files = imports ? ['worker.js', 'simd.wasm'] : ['worker.js']
   writeFileSync(join(folder, 'config.capnp'), workerdConfig(files, { date: DATES.new }))
   return folder
 }

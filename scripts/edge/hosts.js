@@ -50,7 +50,7 @@ async function worker({ port, date = DATES.new, heap }) {
   mkdirSync(folder, { recursive: true })
   await bundle('worker', join(folder, 'worker.js'), { conditions: ['workerd'], plugins: [wasmBeside(folder)] })
   const config = `config-${date}.capnp`
-  writeFileSync(join(folder, config), workerdConfig(['worker.js', 'simd.wasm', 'relaxed.wasm'], { date, port, flags: heapFlags(heap) }))
+  writeFileSync(join(folder, config), workerdConfig(['worker.js', 'simd.wasm'], { date, port, flags: heapFlags(heap) }))
   const { workerd } = programs()
   return { command: workerd, args: ['serve', config, '--control-fd=1'], cwd: folder, ready: LISTENING }
 }

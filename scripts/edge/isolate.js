@@ -69,7 +69,7 @@ export async function trainInIsolate(say) {
   const empty = await bundle('empty', 'export default { fetch: () => new Response(1) }')
   const [idle] = await withWorker(empty, ['worker.js'], LIMITS.heap, async (ask, pid) => (await ask('/'), memoryOf(pid)))
   const folder = await bundle('lenet', WORKER)
-  await withWorker(folder, ['worker.js', 'simd.wasm', 'relaxed.wasm'], LIMITS.heap, async (ask, pid) => {
+  await withWorker(folder, ['worker.js', 'simd.wasm'], LIMITS.heap, async (ask, pid) => {
     let answer
     for (let epoch = 0; epoch < 2; epoch++) answer = JSON.parse(await ask('/train'))
     const [now, most] = memoryOf(pid)

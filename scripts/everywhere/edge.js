@@ -64,7 +64,7 @@ const wranglerCells = [
   {
     name: 'wrangler dev',
     needs: ['node24', 'workerd'],
-    binary: 'relaxed',
+    binary: 'simd',
     run: (context, mode) => {
       const [command, args, options] = devWrangler(...configured(context, mode))
       return serving(command, args, { ...options, ready: READY }, async ([, url]) => (await fetch(url)).text())
@@ -74,7 +74,7 @@ const wranglerCells = [
     // what would be uploaded, served by workerd
     name: 'wrangler deploy',
     needs: ['node24', 'workerd'],
-    binary: 'relaxed',
+    binary: 'simd',
     run: async (context, mode) => {
       const outdir = join(context.folder, 'out', `wrangler-${mode}`)
       const [config, where] = configured(context, mode)
@@ -155,9 +155,9 @@ const sandboxCells = [
 ]
 
 export const edgeCells = [
-  workerd('new', { program: 'worker', conditions: ['workerd'], date: newest, binary: 'relaxed', row: 'workerd', package: 'workerd', engine: 'V8' }),
-  workerd('old', { program: 'worker', conditions: ['workerd'], date: () => OLD, binary: 'relaxed', registry: false, row: `workerd, compatibility date ${OLD}`, package: 'workerd', engine: 'V8' }),
-  workerd('threads', { program: 'threads.worker', conditions: ['workerd'], date: newest, binary: 'relaxed', threads: /^Error: useThreads: kernels for shared memory can't be compiled here .* have no threads$/ }),
+  workerd('new', { program: 'worker', conditions: ['workerd'], date: newest, binary: 'simd', row: 'workerd', package: 'workerd', engine: 'V8' }),
+  workerd('old', { program: 'worker', conditions: ['workerd'], date: () => OLD, binary: 'simd', registry: false, row: `workerd, compatibility date ${OLD}`, package: 'workerd', engine: 'V8' }),
+  workerd('threads', { program: 'threads.worker', conditions: ['workerd'], date: newest, binary: 'simd', threads: /^Error: useThreads: kernels for shared memory can't be compiled here .* have no threads$/ }),
   workerd('new-inline', { program: 'inline', date: newest, binary: 'relaxed', parts: false }),
   workerd('old-inline', { program: 'inline', date: () => OLD, binary: 'float32', parts: false, registry: false }),
   ...wranglerCells,

@@ -13,8 +13,6 @@ interface Unpacker {
   plain(from: number, end: number, out: number): number
 }
 
-/** (module (func (param v128) (drop (f32x4.relaxed_madd …)))): tells whether relaxed SIMD is here */
-const RELAXED = '0061736d0100000001050160017b00030201000a0e010c00200020002000fd85021a0b'
 const PAGE = 65536
 /** What the unpacker writes beyond the end, at most */
 const SLACK = 272
@@ -31,16 +29,16 @@ function bytesOf(hex: string): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * The module that a text of `size` bytes was packed from.
+ * The module that a text of `size` bytes was packed from, or null where there is no relaxed SIMD for it.
  * @param unpacker the module of assembly/unpack.ts in hexadecimal
- * @param relaxed as it is; otherwise with plain SIMD in place of relaxed SIMD
+ * @param relaxed a small module with relaxed SIMD, in hexadecimal, for the module as it is; null: with plain SIMD in its place
  * @param rewritten what is compiled in their stead
- * @throws Error where there is no WebAssembly, no SIMD of that kind, or compiling is forbidden
+ * @throws Error where there is no WebAssembly, no SIMD, or compiling is forbidden
  */
 export function compileInlined(
-  text: string, unpacker: string, size: number, relaxed: boolean, rewritten: Rewriting = bytes => bytes,
-): WebAssembly.Module {
-  if (relaxed && !WebAssembly.validate(bytesOf(RELAXED))) throw new Error('no relaxed SIMD here')
+  text: string, unpacker: string, size: number, relaxed: string | null, rewritten: Rewriting = bytes => bytes,
+): WebAssembly.Module | null {
+  if (relaxed && !WebAssembly.validate(bytesOf(relaxed))) return null
   const { memory, TEXT, unpack, plain } = new WebAssembly.Instance(new WebAssembly.Module(bytesOf(unpacker))).exports as unknown as Unpacker
   const from = TEXT.value as number
   // a zero between them: the byte before the first

@@ -22,7 +22,7 @@ type Exports = Kernels<number> & Pick<Backend, 'filterCount' | 'makeFilters'> & 
 /** relaxed: fused multiply-adds, where the processor and the runtime have them. simd: the same bits everywhere */
 export type Binary = 'relaxed' | 'simd'
 /** Fastest first */
-const COMPILERS: Record<Binary, (rewritten?: Rewriting) => WebAssembly.Module> = { relaxed, simd }
+const COMPILERS: Record<Binary, (rewritten?: Rewriting) => WebAssembly.Module | null> = { relaxed, simd }
 
 export interface WasmBackend extends Backend {
   readonly variant: Binary
@@ -49,7 +49,8 @@ export let wasmRefusal: string | null = null
 const fastest: Compiled | null = (() => {
   for (const binary of Object.keys(COMPILERS) as Binary[]) {
     try {
-      return { binary, module: COMPILERS[binary]() }
+      const module = COMPILERS[binary]()
+      if (module) return { binary, module }
     } catch (error) {
       wasmRefusal = error instanceof Error ? error.message : String(error)
     }
@@ -68,7 +69,10 @@ export const wasmAvailable = (): boolean => fastest !== null
 export function compiledBinary(binary?: Binary, rewritten?: Rewriting): Compiled {
   if (!fastest) throw new Error(`wasm: not available here (${wasmRefusal})`)
   const name = binary ?? fastest.binary
-  return name === fastest.binary && !rewritten ? fastest : { binary: name, module: COMPILERS[name](rewritten) }
+  if (name === fastest.binary && !rewritten) return fastest
+  const module = COMPILERS[name](rewritten)
+  if (!module) throw new Error(`wasm: no ${name} SIMD here`)
+  return { binary: name, module }
 }
 
 /** What the kernels need before the first tensor */
