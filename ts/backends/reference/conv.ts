@@ -45,9 +45,7 @@ function walk(
 export const convolution = (memory: Memory): Convolution => ({
   conv(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw, x, w, _filters, bias, activation, y) {
     const plane = od * oh * ow
-    const xs = memory.floats(x)
-    const ws = memory.floats(w)
-    const added = memory.floats(bias)
+    const [xs, ws, added] = memory.views(x, w, bias)
     const sums = new Float64Array(n * o * plane)
     if (bias) for (let i = 0; i < n * o; i++) sums.fill(added[i % o]!, i * plane, (i + 1) * plane)
     walk(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw, (xAt, wAt, yAt, count) => {
@@ -59,8 +57,7 @@ export const convolution = (memory: Memory): Convolution => ({
   },
 
   convGradInput(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw, g, w, gx) {
-    const gs = memory.floats(g)
-    const ws = memory.floats(w)
+    const [gs, ws] = memory.views(g, w)
     const sums = new Float64Array(n * c * id * ih * iw)
     walk(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw, (xAt, wAt, yAt, count) => {
       const weight = ws[wAt]!
@@ -70,8 +67,7 @@ export const convolution = (memory: Memory): Convolution => ({
   },
 
   convGradWeight(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw, x, g, gw) {
-    const xs = memory.floats(x)
-    const gs = memory.floats(g)
+    const [xs, gs] = memory.views(x, g)
     const sums = new Float64Array(((o * c) / groups) * kd * kh * kw)
     walk(n, c, o, groups, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, dd, dh, dw, (xAt, wAt, yAt, count) => {
       let sum = sums[wAt]!

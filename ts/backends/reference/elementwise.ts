@@ -9,25 +9,19 @@ type Elementwise = Pick<Kernels<number>, 'unary' | 'unaryGrad' | 'binary' | 'whe
 export const elementwise = (memory: Memory): Elementwise => ({
   unary(f, n, a, b, x, y) {
     const formula = UNARY[f]
-    const from = memory.floats(x)
-    const to = memory.floats(y)
+    const [from, to] = memory.views(x, y)
     for (let i = 0; i < n; i++) to[i] = formula(from[i]!, a, b)
   },
 
   unaryGrad(f, n, a, b, x, y, g, out) {
     const gradient = UNARY_GRAD[f]
-    const xs = memory.floats(x)
-    const ys = memory.floats(y)
-    const gs = memory.floats(g)
-    const to = memory.floats(out)
+    const [xs, ys, gs, to] = memory.views(x, y, g, out)
     for (let i = 0; i < n; i++) to[i] = gradient(gs[i]!, xs[i]!, ys[i]!, a, b)
   },
 
   binary(f, n0, n1, n2, n3, a0, a1, a2, a3, b0, b1, b2, b3, a, b, y) {
     const apply = BINARY[f]
-    const as = memory.floats(a)
-    const bs = memory.floats(b)
-    const to = memory.floats(y)
+    const [as, bs, to] = memory.views(a, b, y)
     let i = 0
     for (let i0 = 0; i0 < n0; i0++)
       for (let i1 = 0; i1 < n1; i1++)
@@ -39,10 +33,7 @@ export const elementwise = (memory: Memory): Elementwise => ({
   },
 
   where(n0, n1, n2, n3, c0, c1, c2, c3, a0, a1, a2, a3, b0, b1, b2, b3, c, a, b, y) {
-    const cs = memory.floats(c)
-    const as = memory.floats(a)
-    const bs = memory.floats(b)
-    const to = memory.floats(y)
+    const [cs, as, bs, to] = memory.views(c, a, b, y)
     let i = 0
     for (let i0 = 0; i0 < n0; i0++)
       for (let i1 = 0; i1 < n1; i1++)
@@ -55,8 +46,7 @@ export const elementwise = (memory: Memory): Elementwise => ({
   },
 
   axpby(n, a, x, b, y) {
-    const from = memory.floats(x)
-    const to = memory.floats(y)
+    const [from, to] = memory.views(x, y)
     for (let i = 0; i < n; i++) to[i] = b === 0 ? a * from[i]! : a * from[i]! + b * to[i]!
   },
 })

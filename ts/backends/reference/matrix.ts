@@ -7,10 +7,7 @@ import type { Memory } from './memory.js'
 export const matrix = (memory: Memory): Pick<Kernels<number>, 'gemm'> => ({
   gemm(batch, transA, transB, m, n, k, alpha, a, strideA, b, strideB, beta, c, strideC, bias, activation) {
     if (batch === 0 || m === 0 || n === 0) return
-    const as = memory.floats(a)
-    const bs = memory.floats(b)
-    const cs = memory.floats(c)
-    const added = memory.floats(bias)
+    const [as, bs, cs, added] = memory.views(a, b, c, bias)
     const activate = ACTIVATION[activation]
     // steps from one row and one column of op(a) and op(b) to the next
     const [aRow, aColumn] = transA ? [1, m] : [k, 1]

@@ -51,6 +51,11 @@ export class Memory {
     return this.width === 4 ? new Float32Array(this.#buffer, address, n) : new Float64Array(this.#buffer, address, n)
   }
 
+  /** floats() from each of several addresses on */
+  views<A extends readonly number[]>(...addresses: A): { [K in keyof A]: Floats } {
+    return addresses.map(address => this.floats(address)) as { [K in keyof A]: Floats }
+  }
+
   /** int32 elements from here on. Kernels that only move elements use this view for any type: a float32 view need not keep a NaN's bits. */
   ints(address: number, n?: number): Ints {
     return this.width === 4 ? new Int32Array(this.#buffer, address, n) : new Float64Array(this.#buffer, address, n)

@@ -7,9 +7,7 @@ type Normalisation = Pick<Kernels<number>, 'channelMoments' | 'batchNorm' | 'bat
 
 export const normalisation = (memory: Memory): Normalisation => ({
   channelMoments(n, c, inner, x, mean, variance) {
-    const xs = memory.floats(x)
-    const means = memory.floats(mean)
-    const variances = memory.floats(variance)
+    const [xs, means, variances] = memory.views(x, mean, variance)
     const count = n * inner
     for (let channel = 0; channel < c; channel++) {
       let sum = 0
@@ -27,12 +25,7 @@ export const normalisation = (memory: Memory): Normalisation => ({
   },
 
   batchNorm(n, c, inner, eps, x, mean, variance, weight, bias, y) {
-    const xs = memory.floats(x)
-    const means = memory.floats(mean)
-    const variances = memory.floats(variance)
-    const weights = memory.floats(weight)
-    const biases = memory.floats(bias)
-    const ys = memory.floats(y)
+    const [xs, means, variances, weights, biases, ys] = memory.views(x, mean, variance, weight, bias, y)
     for (let i = 0; i < n; i++)
       for (let channel = 0; channel < c; channel++) {
         const scale = (weight ? weights[channel]! : 1) / Math.sqrt(variances[channel]! + eps)
@@ -43,14 +36,7 @@ export const normalisation = (memory: Memory): Normalisation => ({
   },
 
   batchNormGrad(n, c, inner, eps, training, x, mean, variance, weight, g, gx, gweight, gbias) {
-    const xs = memory.floats(x)
-    const gs = memory.floats(g)
-    const means = memory.floats(mean)
-    const variances = memory.floats(variance)
-    const weights = memory.floats(weight)
-    const gxs = memory.floats(gx)
-    const gweights = memory.floats(gweight)
-    const gbiases = memory.floats(gbias)
+    const [xs, gs, means, variances, weights, gxs, gweights, gbiases] = memory.views(x, g, mean, variance, weight, gx, gweight, gbias)
     const count = n * inner
     for (let channel = 0; channel < c; channel++) {
       const centre = means[channel]!
@@ -78,10 +64,7 @@ export const normalisation = (memory: Memory): Normalisation => ({
 
   updateRunning(c, unbias, scalars, mean, variance, runningMean, runningVariance) {
     const factor = memory.scalars(scalars, 1)[0]!
-    const means = memory.floats(mean)
-    const variances = memory.floats(variance)
-    const runningMeans = memory.floats(runningMean)
-    const runningVariances = memory.floats(runningVariance)
+    const [means, variances, runningMeans, runningVariances] = memory.views(mean, variance, runningMean, runningVariance)
     for (let i = 0; i < c; i++) {
       runningMeans[i] = (1 - factor) * runningMeans[i]! + factor * means[i]!
       runningVariances[i] = (1 - factor) * runningVariances[i]! + factor * (unbias * variances[i]!)

@@ -25,8 +25,7 @@ export function lines(outer: number, n: number, inner: number, visit: (start: nu
 export const reductions = (memory: Memory): Reductions => ({
   reduce(f, outer, n, inner, x, y) {
     const { start, add } = REDUCE[f]
-    const from = memory.floats(x)
-    const to = memory.floats(y)
+    const [from, to] = memory.views(x, y)
     lines(outer, n, inner, (at, line) => {
       let result = start
       for (let j = 0; j < n; j++) result = add(result, from[at + j * inner]!)
@@ -52,9 +51,7 @@ export const reductions = (memory: Memory): Reductions => ({
   },
 
   moments(outer, n, inner, x, mean, squares) {
-    const from = memory.floats(x)
-    const means = memory.floats(mean)
-    const deviations = memory.floats(squares)
+    const [from, means, deviations] = memory.views(x, mean, squares)
     lines(outer, n, inner, (at, line) => {
       let sum = 0
       for (let j = 0; j < n; j++) sum += from[at + j * inner]!
@@ -70,14 +67,12 @@ export const reductions = (memory: Memory): Reductions => ({
   },
 
   logSumExp(outer, n, inner, x, y) {
-    const from = memory.floats(x)
-    const to = memory.floats(y)
+    const [from, to] = memory.views(x, y)
     lines(outer, n, inner, (at, line) => (to[line] = logSumExp(from, n, inner, at)))
   },
 
   cumsum(outer, n, inner, reverse, x, y) {
-    const from = memory.floats(x)
-    const to = memory.floats(y)
+    const [from, to] = memory.views(x, y)
     lines(outer, n, inner, at => {
       let sum = 0
       for (let j = 0; j < n; j++) {

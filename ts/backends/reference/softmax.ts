@@ -12,8 +12,7 @@ type Softmax = Pick<
 
 export const softmax = (memory: Memory): Softmax => ({
   softmax(outer, n, inner, x, y) {
-    const from = memory.floats(x)
-    const to = memory.floats(y)
+    const [from, to] = memory.views(x, y)
     lines(outer, n, inner, start => {
       const most = maximumOf(from, n, inner, start)
       let sum = 0
@@ -23,9 +22,7 @@ export const softmax = (memory: Memory): Softmax => ({
   },
 
   softmaxGrad(outer, n, inner, y, g, out) {
-    const ys = memory.floats(y)
-    const gs = memory.floats(g)
-    const to = memory.floats(out)
+    const [ys, gs, to] = memory.views(y, g, out)
     lines(outer, n, inner, start => {
       let dot = 0
       for (let j = 0; j < n; j++) dot += ys[start + j * inner]! * gs[start + j * inner]!
@@ -34,8 +31,7 @@ export const softmax = (memory: Memory): Softmax => ({
   },
 
   logSoftmax(outer, n, inner, x, y) {
-    const from = memory.floats(x)
-    const to = memory.floats(y)
+    const [from, to] = memory.views(x, y)
     lines(outer, n, inner, start => {
       const lse = logSumExp(from, n, inner, start)
       for (let j = 0; j < n; j++) to[start + j * inner] = from[start + j * inner]! - lse
@@ -43,9 +39,7 @@ export const softmax = (memory: Memory): Softmax => ({
   },
 
   logSoftmaxGrad(outer, n, inner, y, g, out) {
-    const ys = memory.floats(y)
-    const gs = memory.floats(g)
-    const to = memory.floats(out)
+    const [ys, gs, to] = memory.views(y, g, out)
     lines(outer, n, inner, start => {
       let sum = 0
       for (let j = 0; j < n; j++) sum += gs[start + j * inner]!
@@ -56,10 +50,7 @@ export const softmax = (memory: Memory): Softmax => ({
   crossEntropy(n, c, inner, ignore, smoothing, x, target, weight, loss, lse, used) {
     const xs = memory.floats(x)
     const targets = memory.ints(target)
-    const weights = memory.floats(weight)
-    const losses = memory.floats(loss)
-    const lses = memory.floats(lse)
-    const useds = memory.floats(used)
+    const [weights, losses, lses, useds] = memory.views(weight, loss, lse, used)
     let stray = -1
     lines(n, c, inner, (start, p) => {
       const t = targets[p]!
@@ -88,10 +79,7 @@ export const softmax = (memory: Memory): Softmax => ({
   crossEntropyGrad(n, c, inner, ignore, smoothing, x, target, weight, lse, g, out) {
     const xs = memory.floats(x)
     const targets = memory.ints(target)
-    const weights = memory.floats(weight)
-    const lses = memory.floats(lse)
-    const gs = memory.floats(g)
-    const to = memory.floats(out)
+    const [weights, lses, gs, to] = memory.views(weight, lse, g, out)
     let sum = c
     if (weight) {
       sum = 0
