@@ -145,7 +145,7 @@ check('Upsample, AdaptiveAvgPool1d and Dropout2d', () => {
   dropout.eval()
   assert.is(dropout.forward(x), x)
   assert.throws(() => dropout.forward(y), /^Dropout2d: x \[n, c, h, w\] expected, got \[2,3,7\]$/)
-  assert.throws(() => new Dropout2d(2), /^Dropout2d: a probability 0..1 expected, got 2$/)
+  assert.throws(() => new Dropout2d(2), /^Dropout2d: a probability p in 0..1 expected, got 2$/)
 })
 
 check('InstanceNorm normalises each channel of each image', () => {

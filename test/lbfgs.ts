@@ -168,7 +168,7 @@ check('says what it needs', () => {
   assert.throws(() => step(tensor([1])), /^capture: LBFGS.step\(\) inside a captured step would take values out of the program/)
   step.dispose()
   assert.throws(() => new LBFGS([{ params: [w] }] as unknown as Tensor[]), /^LBFGS: one list of parameters expected, got groups/)
-  assert.throws(() => new LBFGS([w], { maxIter: 0 }), /^LBFGS: a whole maxIter ≥ 1 expected, got 0$/)
+  assert.throws(() => new LBFGS([w], { maxIter: 0 }), /^LBFGS: maxIter must be a whole number ≥ 1, got 0$/)
   assert.throws(() => new LBFGS([w], { lineSearchFn: 'strong_wolfe' as 'strongWolfe' }), /^LBFGS: lineSearchFn strongWolfe or null expected, got strong_wolfe$/)
   assert.throws(() => new LBFGS([w], { toleranceGrad: -1 }), /^LBFGS: toleranceGrad ≥ 0 expected, got -1$/)
 })

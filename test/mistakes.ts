@@ -46,7 +46,7 @@ test('building a model', () => answer([
   ['new forgotten in Sequential', () => new Sequential(new Linear(1, 1), loose(ReLU)),
     'TypeError: Sequential: modules expected, at position 1 got ReLU: is `new` missing?'],
   ['a layer without all its sizes', () => new (loose(Linear))(3), 'ShapeError: Linear: outFeatures must be a whole number ≥ 1, got undefined'],
-  ['percent for a probability', () => new Dropout(50), 'RangeError: Dropout: a probability 0..1 expected, got 50'],
+  ['percent for a probability', () => new Dropout(50), 'RangeError: Dropout: a probability p in 0..1 expected, got 50'],
 ]))
 
 test('shapes', () => answer([

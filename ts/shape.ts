@@ -38,9 +38,34 @@ export function checkShape(op: string, shape: Shape): Shape {
   return shape
 }
 
-/** The sizes and counts that a layer is made of. */
-export function requireCount(layer: string, role: string, value: number): void {
-  if (!isWhole(value, 1)) throw new ShapeError(`${layer}: ${role} must be a whole number ≥ 1, got ${value}`)
+type ErrorClass = new (message: string) => Error
+
+/** Sizes and counts. */
+export function requireCount(op: string, role: string, value: number, least = 1, kind: ErrorClass = ShapeError): void {
+  if (!isWhole(value, least)) throw new kind(`${op}: ${role} must be a whole number ≥ ${least}, got ${value}`)
+}
+
+/** @throws RangeError unless the condition holds */
+export function demand(holds: boolean, message: string): void {
+  if (!holds) throw new RangeError(message)
+}
+
+export function requirePositive(op: string, role: string, value: number): void {
+  if (!(value > 0)) throw new RangeError(`${op}: ${role} > 0 expected, got ${value}`)
+}
+
+export function requireNotNegative(op: string, role: string, value: number): void {
+  if (!(value >= 0)) throw new RangeError(`${op}: ${role} ≥ 0 expected, got ${value}`)
+}
+
+/** A share or a probability */
+export function requireShare(op: string, role: string, value: number): void {
+  if (!(value >= 0 && value <= 1)) throw new RangeError(`${op}: ${role} in 0..1 expected, got ${value}`)
+}
+
+/** One of several settings */
+export function requireChoice(op: string, role: string, value: unknown, ...choices: readonly unknown[]): void {
+  if (!choices.includes(value)) throw new RangeError(`${op}: ${role} ${choices.slice(0, -1).join(', ')} or ${choices.at(-1)} expected, got ${value}`)
 }
 
 /** Shapes and lists of dimensions stand in brackets: zeros([2, 3]), not zeros(2, 3). */

@@ -4,7 +4,7 @@ import { turns, recorder } from '../memory.js'
 import { Generator as Random, seedWords } from '../random.js'
 import { hostGenerator } from '../ops/random.js'
 import type { Tensor } from '../tensor.js'
-import { iota, isWhole } from '../shape.js'
+import { iota, isWhole, requireCount } from '../shape.js'
 import { TestSet, type Dataset } from './dataset.js'
 
 export interface LoaderOptions {
@@ -49,7 +49,7 @@ export class DataLoader implements Iterable<Batch> {
       const got = Array.isArray(dataset) ? 'an array: ArrayDataset makes one of it' : typeof dataset
       throw new TypeError(`DataLoader: a data set with length and batch() expected, got ${got}`)
     }
-    if (!isWhole(batchSize, 1)) throw new RangeError(`DataLoader: a whole batchSize ≥ 1 expected, got ${batchSize}`)
+    requireCount('DataLoader', 'batchSize', batchSize, 1, RangeError)
     if (dataset.length === 0) throw new RangeError('DataLoader: a data set with examples expected, got an empty one')
     this.batchSize = batchSize
     this.shuffle = shuffle
@@ -75,7 +75,7 @@ export class DataLoader implements Iterable<Batch> {
     return { seed: this.#seed, epoch: this.#epoch, batch: this.#batch }
   }
   set state({ seed, epoch, batch }: LoaderState) {
-    if (!isWhole(epoch, 0)) throw new RangeError(`DataLoader: a whole number of epochs ≥ 0 expected, got ${epoch}`)
+    requireCount('DataLoader', 'epoch', epoch, 0, RangeError)
     if (!isWhole(batch, 0, this.length)) {
       throw new RangeError(
         `DataLoader: a position of at most ${this.length} batches expected, got ${batch}: was it another batch size or data set?`,

@@ -5,7 +5,7 @@ import { select, unsqueeze } from '../ops/layout.js'
 import { linear } from '../ops/matmul.js'
 import { gru, lstm, type CellWeights } from '../ops/recurrent.js'
 import { relu, tanh } from '../ops/unary.js'
-import { requireCount, show, ShapeError } from '../shape.js'
+import { requireChoice, requireCount, show, ShapeError } from '../shape.js'
 import { filled, Tensor } from '../tensor.js'
 import { defaultParameter } from './init.js'
 import { described, Module } from './module.js'
@@ -66,9 +66,7 @@ export class RNNCell extends RecurrentCell {
   constructor(inputSize: number, hiddenSize: number, options: { bias?: boolean; nonlinearity?: 'tanh' | 'relu' } = {}) {
     const { bias = true, nonlinearity = 'tanh' } = options
     super(1, inputSize, hiddenSize, bias)
-    if (nonlinearity !== 'tanh' && nonlinearity !== 'relu') {
-      throw new RangeError(`RNNCell: nonlinearity tanh or relu expected, got ${nonlinearity}`)
-    }
+    requireChoice('RNNCell', 'nonlinearity', nonlinearity, 'tanh', 'relu')
     this.nonlinearity = nonlinearity
   }
   forward(x: Tensor, h: Tensor | null = null): Tensor {

@@ -8,7 +8,7 @@ import { flatten } from '../ops/layout.js'
 import { dropout } from '../ops/random.js'
 import { persistent } from '../ops/creation.js'
 import { hostWork } from '../memory.js'
-import { perDim, requireCount, show, ShapeError, sizeOf, type PerDim } from '../shape.js'
+import { perDim, requireCount, requireShare, show, ShapeError, sizeOf, type PerDim } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { isReLU } from './activations.js'
 import { constantParameter, defaultParameter } from './init.js'
@@ -242,7 +242,7 @@ export class BatchNorm3d extends BatchNorm {
 export class Dropout extends Module {
   constructor(readonly p = 0.5) {
     super()
-    if (!(p >= 0 && p <= 1)) throw new RangeError(`Dropout: a probability 0..1 expected, got ${p}`)
+    requireShare('Dropout', 'a probability p', p)
   }
   forward(x: Tensor): Tensor {
     return dropout(x, { p: this.p, training: this.training })

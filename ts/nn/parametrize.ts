@@ -9,7 +9,7 @@ import { randn } from '../ops/random.js'
 import { norm, sum } from '../ops/reduce.js'
 import { clamp } from '../ops/unary.js'
 import { scope } from '../scope.js'
-import { dimension, isWhole, otherDims, ShapeError, show } from '../shape.js'
+import { dimension, otherDims, requireCount, ShapeError, show } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import type { Module } from './module.js'
 
@@ -95,9 +95,7 @@ const WARM_UP = 15
  */
 export function spectralNorm<M extends Module>(module: M, options: SpectralNormOptions = {}): M {
   const { name = 'weight', nPowerIterations = 1, eps = 1e-12 } = options
-  if (!isWhole(nPowerIterations, 1)) {
-    throw new RangeError(`spectralNorm: nPowerIterations must be a whole number ≥ 1, got ${nPowerIterations}`)
-  }
+  requireCount('spectralNorm', 'nPowerIterations', nPowerIterations, 1, RangeError)
   const weight = parameterOf('spectralNorm', module, name)
   if (weight.rank < 2) throw new ShapeError(`spectralNorm: a weight with two dimensions or more expected, got ${show(weight.shape)}`)
   const dim = dimension('spectralNorm', options.dim ?? (module.constructor.name.startsWith('ConvTranspose') ? 1 : 0), weight.rank)

@@ -4,7 +4,7 @@ import { mul } from '../ops/arithmetic.js'
 import { interpolate, type InterpolateOptions } from '../ops/interpolate.js'
 import { adaptiveAvgPool1d } from '../ops/pool.js'
 import { dropout } from '../ops/random.js'
-import { show, ShapeError, type PerDim } from '../shape.js'
+import { requireShare, show, ShapeError, type PerDim } from '../shape.js'
 import { filled, type Tensor } from '../tensor.js'
 import { described, Module } from './module.js'
 
@@ -44,7 +44,7 @@ export class AdaptiveAvgPool1d extends Module {
 export class Dropout2d extends Module {
   constructor(readonly p = 0.5) {
     super()
-    if (!(p >= 0 && p <= 1)) throw new RangeError(`Dropout2d: a probability 0..1 expected, got ${p}`)
+    requireShare('Dropout2d', 'a probability p', p)
   }
   forward(x: Tensor): Tensor {
     if (x.rank !== 4) throw new ShapeError(`Dropout2d: x [n, c, h, w] expected, got ${show(x.shape)}`)

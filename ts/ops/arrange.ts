@@ -1,6 +1,6 @@
 // Rearrangements made of the moves in layout.ts: roll, repeat, repeatInterleave, movedim, unbind, diagonals, meshgrid.
 
-import { dimension, isWhole, requireList, ShapeError, show, type Shape } from '../shape.js'
+import { dimension, isWhole, requireChoice, requireCount, requireList, ShapeError, show, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { requireInteger, requireTensors } from './checks.js'
 import { onHost } from './host.js'
@@ -20,7 +20,7 @@ export function roll(x: Tensor, shifts: number | readonly number[], dims?: numbe
   if (by.length !== along.length) throw new ShapeError(`roll: a shift for each dim expected, got shifts ${show(by)} for dims ${show(along)}`)
   return along.reduce((t, dim, i) => {
     const d = dimension('roll', dim, t.rank)
-    if (!Number.isInteger(by[i])) throw new ShapeError(`roll: whole numbers as shifts expected, got ${by[i]}`)
+    requireInteger('roll', 'shift', by[i]!)
     const n = t.shape[d] ?? 1
     const shift = n === 0 ? 0 : ((by[i]! % n) + n) % n
     return shift === 0 ? t : cat([narrow(t, d, n - shift, shift), narrow(t, d, 0, n - shift)], d)
@@ -44,7 +44,7 @@ export function repeatInterleave(x: Tensor, repeats: number | Indices, dim?: num
   const d = dimension('repeatInterleave', dim, x.rank)
   const n = x.shape[d] ?? 1
   const whole = (v: number) => {
-    if (!isWhole(v, 0)) throw new ShapeError(`repeatInterleave: whole numbers ≥ 0 as repeats expected, got ${v}`)
+    requireCount('repeatInterleave', 'repeats', v, 0)
     return v
   }
   if (typeof repeats === 'number') {
@@ -110,7 +110,7 @@ export function diag(x: Tensor, offset = 0): Tensor {
 
 /** Coordinates of a grid: the i-th vector repeated along all dimensions but the i-th. Indexing xy exchanges the first two. */
 export function meshgrid(vectors: readonly Tensor[], { indexing = 'ij' }: { indexing?: 'ij' | 'xy' } = {}): Tensor[] {
-  if (!['ij', 'xy'].includes(indexing)) throw new RangeError(`meshgrid: indexing ij or xy expected, got ${indexing}`)
+  requireChoice('meshgrid', 'indexing', indexing, 'ij', 'xy')
   requireList('meshgrid', 'vectors', vectors, '[x, y]')
   requireTensors('meshgrid', ...vectors)
   const wrong = vectors.find(t => t.rank > 1)

@@ -2,7 +2,7 @@
 
 import { apply, type Op } from '../autograd.js'
 import { recorder } from '../memory.js'
-import { around, dimension, isWhole, ShapeError, show, type Shape } from '../shape.js'
+import { around, dimension, isWhole, requireCount, ShapeError, show, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { ne, where } from './arithmetic.js'
 import { reshape, slice } from './layout.js'
@@ -145,7 +145,7 @@ export function embedding(index: Tensor, weight: Tensor, { paddingIdx }: Embeddi
 /** 1 at the index, 0 elsewhere, in a new last dimension of size numClasses. */
 export function oneHot(index: Tensor, numClasses: number): Tensor {
   const at = indexTensor('oneHot', index, null)
-  if (!isWhole(numClasses, 0)) throw new ShapeError(`oneHot: a whole number of classes expected, got ${numClasses}`)
+  requireCount('oneHot', 'numClasses', numClasses, 0)
   const y = new Tensor([...at.shape, numClasses], 'float32', at.backend)
   at.backend.kernels.oneHot(at.size, numClasses, at.address, y.address)
   y.label = 'oneHot'

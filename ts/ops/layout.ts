@@ -1,7 +1,7 @@
 // Ops that move elements without computing: reshape, permute, slices, repeats, padding, triangles, splitting.
 
 import { apply, type Op } from '../autograd.js'
-import { dimension, dimensions, iota, isWhole, nested, requireList, ShapeError, show, sizeOf, stridesOf, type Shape } from '../shape.js'
+import { dimension, dimensions, iota, isWhole, nested, requireChoice, requireCount, requireList, ShapeError, show, sizeOf, stridesOf, type Shape } from '../shape.js'
 import { filled, Tensor } from '../tensor.js'
 import { requireInteger } from './checks.js'
 import { indexSelect } from './indexing.js'
@@ -219,7 +219,7 @@ export interface PadOptions {
  * without repeating the edge, replicate repeats it.
  */
 export function pad(x: Tensor, amounts: readonly number[], { mode = 'constant', value = 0 }: PadOptions = {}): Tensor {
-  if (!['constant', 'reflect', 'replicate'].includes(mode)) throw new RangeError(`pad: mode must be constant, reflect or replicate, got ${mode}`)
+  requireChoice('pad', 'mode', mode, 'constant', 'reflect', 'replicate')
   if (amounts.length % 2 || amounts.length > 2 * x.rank || amounts.some(a => !Number.isInteger(a))) {
     throw new ShapeError(`pad: (before, after) pairs of whole numbers for at most ${x.rank} dimensions expected, got ${show(amounts)} for shape ${show(x.shape)}`)
   }
@@ -275,7 +275,7 @@ export const triu = (x: Tensor, diagonal = 0): Tensor => where(triangle(x, diago
 export function split(x: Tensor, sizes: number | readonly number[], dim = 0): Tensor[] {
   const d = dimension('split', dim, x.rank)
   const total = x.shape[d] ?? 1
-  if (typeof sizes === 'number' && !isWhole(sizes, 1)) throw new ShapeError(`split: a whole size > 0 expected, got ${sizes}`)
+  if (typeof sizes === 'number') requireCount('split', 'size', sizes)
   const list = typeof sizes === 'number' ? Array.from({ length: Math.max(1, Math.ceil(total / sizes)) }, (_, i) => Math.min(sizes, total - i * sizes)) : sizes
   if (list.reduce((n, s) => n + s, 0) !== total) throw new ShapeError(`split: sizes ${show(list)} don't add up to the ${total} of dim ${dim}, shape ${show(x.shape)}`)
   let start = 0
@@ -284,6 +284,6 @@ export function split(x: Tensor, sizes: number | readonly number[], dim = 0): Te
 
 /** n equal parts along dim (the last may be smaller). */
 export function chunk(x: Tensor, n: number, dim = 0): Tensor[] {
-  if (!isWhole(n, 1)) throw new ShapeError(`chunk: a whole number of parts > 0 expected, got ${n}`)
+  requireCount('chunk', 'the number of parts', n)
   return split(x, Math.max(1, Math.ceil((x.shape[dimension('chunk', dim, x.rank)] ?? 1) / n)), dim)
 }

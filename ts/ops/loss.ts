@@ -2,7 +2,7 @@
 
 import { apply, type Op } from '../autograd.js'
 import { isReal } from '../arena.js'
-import { broadcastShapes, sameShape, show, ShapeError } from '../shape.js'
+import { broadcastShapes, requireChoice, requireNotNegative, requirePositive, sameShape, show, ShapeError } from '../shape.js'
 import type { Tensor } from '../tensor.js'
 import { add, div, eq, maximum, mul, ne, requireFloat, sub, where } from './arithmetic.js'
 import { requireClassWeight } from './checks.js'
@@ -41,7 +41,7 @@ function quadraticThenLinear(input: Tensor, target: Tensor, knee: number): Tenso
 /** |d| < beta ? d² / (2 beta) : |d| − beta/2, averaged, with d = input − target; beta = 0 is l1Loss (Girshick, 2015) */
 export function smoothL1Loss(input: Tensor, target: Tensor, options: LossOptions & { beta?: number } = {}): Tensor {
   const { beta = 1 } = options
-  if (!(beta >= 0)) throw new RangeError(`smoothL1Loss: beta ≥ 0 expected, got ${beta}`)
+  requireNotNegative('smoothL1Loss', 'beta', beta)
   pair('smoothL1Loss', input, target)
   return beta === 0 ? l1Loss(input, target, options) : reduced('smoothL1Loss', mul(quadraticThenLinear(input, target, beta), 1 / beta), options)
 }
@@ -49,7 +49,7 @@ export function smoothL1Loss(input: Tensor, target: Tensor, options: LossOptions
 /** |d| ≤ delta ? d² / 2 : delta (|d| − delta/2), averaged, with d = input − target (Huber, 1964) */
 export function huberLoss(input: Tensor, target: Tensor, options: LossOptions & { delta?: number } = {}): Tensor {
   const { delta = 1 } = options
-  if (!(delta > 0)) throw new RangeError(`huberLoss: delta > 0 expected, got ${delta}`)
+  requirePositive('huberLoss', 'delta', delta)
   pair('huberLoss', input, target)
   return reduced('huberLoss', quadraticThenLinear(input, target, delta), options)
 }
@@ -182,7 +182,7 @@ export interface MultiMarginOptions extends MarginOptions {
 export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMarginOptions = {}): Tensor {
   const { p = 1, margin = 1, weight } = options
   requireFloat('multiMarginLoss', input)
-  if (p !== 1 && p !== 2) throw new RangeError(`multiMarginLoss: p must be 1 or 2, got ${p}`)
+  requireChoice('multiMarginLoss', 'p', p, 1, 2)
   const [n, c] = input.shape as [number, number]
   if (input.rank !== 2 || target.rank !== 1 || target.size !== n) {
     throw new ShapeError(`multiMarginLoss: scores [n, c] and class indices [n] expected, got an input ${show(input.shape)} and a target ${show(target.shape)}`)

@@ -4,7 +4,7 @@ import { apply, freeWith, type Op } from '../autograd.js'
 import { SCALARS } from '../kernels.js'
 import { Buffer } from '../arena.js'
 import { heapOf, hostWork, recorder } from '../memory.js'
-import { isWhole, otherDims, ShapeError, show, sizeOf, type Shape } from '../shape.js'
+import { isWhole, otherDims, requireCount, ShapeError, show, sizeOf, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { add, mul, requireFloat, sub } from './arithmetic.js'
 import { requireEnd, requirePerChannel } from './checks.js'
@@ -172,7 +172,7 @@ export interface LocalResponseNormOptions {
 export function localResponseNorm(x: Tensor, size: number, { alpha = 1e-4, beta = 0.75, k = 1 }: LocalResponseNormOptions = {}): Tensor {
   requireFloat('localResponseNorm', x)
   if (x.rank < 2) throw new ShapeError(`localResponseNorm: x [n, c, ...] expected, got ${show(x.shape)}`)
-  if (!isWhole(size, 1)) throw new ShapeError(`localResponseNorm: a whole size ≥ 1 expected, got ${size}`)
+  requireCount('localResponseNorm', 'size', size)
   return mul(x, powScalar(affine(meanOverNeighbours(square(x), size), alpha, k), -beta))
 }
 

@@ -1,6 +1,6 @@
 // Products that name what they multiply: mm, mv, dot, bmm, outer, trace. Running products and differences.
 
-import { dimension, isWhole, ShapeError, show, type Shape } from '../shape.js'
+import { dimension, requireCount, ShapeError, show, type Shape } from '../shape.js'
 import type { Tensor } from '../tensor.js'
 import { mul, requireFloat, sub } from './arithmetic.js'
 import { diagonal } from './arrange.js'
@@ -74,7 +74,7 @@ export interface DiffOptions {
 export function diff(x: Tensor, { n = 1, dim = -1 }: DiffOptions = {}): Tensor {
   requireFloat('diff', x)
   if (x.rank === 0) throw new ShapeError('diff: a tensor with dimensions expected, got a scalar')
-  if (!isWhole(n, 0)) throw new ShapeError(`diff: a whole number n ≥ 0 expected, got ${n}`)
+  requireCount('diff', 'n', n, 0)
   const d = dimension('diff', dim, x.rank)
   let y = x
   for (let i = 0; i < n; i++) {

@@ -5,7 +5,7 @@ import { currentBackend } from '../backends/current.js'
 import type { Backend } from '../kernels.js'
 import { heapOf } from '../memory.js'
 import { Generator, seedWords } from '../random.js'
-import { checkShape, type Shape } from '../shape.js'
+import { checkShape, requireShare, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { mul, requireFloat } from './arithmetic.js'
 import { empty, type TensorOptions } from './creation.js'
@@ -97,7 +97,7 @@ export function dropout(x: Tensor, options: { p?: number; training?: boolean } =
   requireFloat('dropout', x)
   if (typeof options !== 'object') throw new TypeError(`dropout: options { p, training } expected, got ${options}`)
   const { p = 0.5, training = true } = options
-  if (!(p >= 0 && p <= 1)) throw new RangeError(`dropout: a probability 0..1 expected, got ${p}`)
+  requireShare('dropout', 'a probability p', p)
   if (!training || p === 0) return x
   const mask = apply(bernoulliOp, [x], { p, scale: p === 1 ? 0 : 1 / (1 - p) })
   return freeWith(mul(x, mask), mask)

@@ -2,7 +2,7 @@
 
 import { apply, type Op } from '../autograd.js'
 import { Reduce, Unary, type Kernels } from '../kernels.js'
-import { around, dimension, dimensions, iota, ShapeError, show, sizeOf, type Shape } from '../shape.js'
+import { around, dimension, dimensions, iota, requirePositive, ShapeError, show, sizeOf, type Shape } from '../shape.js'
 import { filled, Tensor } from '../tensor.js'
 import { div, eq, mul, requireFloat, sub, where } from './arithmetic.js'
 import { like } from './creation.js'
@@ -210,7 +210,7 @@ export function norm(x: Tensor, dim?: Dims, { p = 2, keepdim = false }: NormOpti
   if (p === 2) return apply(zeroSafeRoot, [sumSquaresOp(x, dim, { keepdim })], undefined)
   if (p === 1) return sumAbsOp(x, dim, { keepdim })
   if (p === Infinity) return amax(abs(x), dim, { keepdim })
-  if (!(p > 0)) throw new RangeError(`norm: p > 0 expected, got ${p}`)
+  requirePositive('norm', 'p', p)
   const total = sum(powScalar(abs(x), p), dim, { keepdim })
   return where(eq(total, 0), 0, powScalar(where(eq(total, 0), 1, total), 1 / p))
 }

@@ -1,5 +1,6 @@
 // How losses are reduced: to their mean, their sum, or not at all.
 
+import { requireChoice } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { mean, sum } from './reduce.js'
 
@@ -12,6 +13,6 @@ export interface LossOptions {
 export function reduced(name: string, loss: Tensor, { reduction = 'mean' }: { reduction?: Reduction | undefined }): Tensor {
   if (reduction === 'mean') return mean(loss)
   if (reduction === 'sum') return sum(loss)
-  if (reduction === 'none') return loss
-  throw new RangeError(`${name}: reduction must be mean, sum or none, got ${reduction}`)
+  requireChoice(name, 'reduction', reduction, 'mean', 'sum', 'none')
+  return loss
 }

@@ -2,7 +2,7 @@
 
 import { apply, freeWith, type Op } from '../autograd.js'
 import { recorder } from '../memory.js'
-import { around, dimension, sameShape, show, ShapeError, sizeOf, type Shape } from '../shape.js'
+import { around, dimension, requireShare, sameShape, show, ShapeError, sizeOf, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { add, div, mul, ne, requireFloat, sub } from './arithmetic.js'
 import { requireClassWeight, requireTensors } from './checks.js'
@@ -111,7 +111,7 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
   requireFloat('crossEntropy', logits)
   requireTensors('crossEntropy', target)
   if (logits.rank < 1) throw new ShapeError('crossEntropy: logits [n, c] expected, got a scalar')
-  if (!(labelSmoothing >= 0 && labelSmoothing <= 1)) throw new RangeError(`crossEntropy: labelSmoothing in 0..1 expected, got ${labelSmoothing}`)
+  requireShare('crossEntropy', 'labelSmoothing', labelSmoothing)
   if (logits.rank === 1) return crossEntropyRow(logits, target, options)
   const [n, c] = logits.shape as [number, number]
   requireClassWeight('crossEntropy', weight, c)

@@ -1,7 +1,8 @@
 // Learning rates of each parameter's own, from the squares of its past gradients: Adagrad, Adadelta, RMSprop.
 
 import { Update } from '../kernels.js'
-import { demand, Optimizer, type Group, type GroupOptions, type Params } from './optimizer.js'
+import { requireShare } from '../shape.js'
+import { Optimizer, type Group, type GroupOptions, type Params } from './optimizer.js'
 
 export interface AdagradOptions extends GroupOptions {
   /** lr / (1 + (t − 1) lrDecay) at step t (default 0) */
@@ -51,7 +52,7 @@ export class Adadelta extends Optimizer<Required<AdadeltaOptions>> {
   protected override validate(group: Group<Required<AdadeltaOptions>>): void {
     super.validate(group)
     this.notNegative(group, 'eps')
-    demand(group.rho >= 0 && group.rho <= 1, `Adadelta: rho in 0..1 expected, got ${group.rho}`)
+    requireShare(this.name, 'rho', group.rho)
   }
   protected buffersOf(): readonly string[] {
     return ['squares', 'steps']
@@ -85,7 +86,7 @@ export class RMSprop extends Optimizer<Required<RMSpropOptions>> {
   protected override validate(group: Group<Required<RMSpropOptions>>): void {
     super.validate(group)
     this.notNegative(group, 'eps', 'momentum')
-    demand(group.alpha >= 0 && group.alpha <= 1, `RMSprop: alpha in 0..1 expected, got ${group.alpha}`)
+    requireShare(this.name, 'alpha', group.alpha)
   }
   protected buffersOf({ momentum, centered }: Group<Required<RMSpropOptions>>): readonly (string | null)[] {
     return ['squares', centered ? 'mean' : null, momentum > 0 ? 'momentum' : null]

@@ -2,7 +2,8 @@
 
 import { Update } from '../kernels.js'
 import { pow } from '../numerics.js'
-import { demand, Optimizer, type Group, type GroupOptions, type Params } from './optimizer.js'
+import { demand } from '../shape.js'
+import { Optimizer, type Group, type GroupOptions, type Params } from './optimizer.js'
 
 export interface AdamOptions extends GroupOptions {
   /** Decay of the averages of gradients and of squared gradients (default [0.9, 0.999]) */

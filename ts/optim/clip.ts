@@ -8,6 +8,7 @@ import { stack } from '../ops/joining.js'
 import { norm } from '../ops/reduce.js'
 import { clamp } from '../ops/unary.js'
 import { scope } from '../scope.js'
+import { requireNotNegative } from '../shape.js'
 import { Tensor } from '../tensor.js'
 
 /** Gradients of parameters that have one, or the tensor itself. */
@@ -29,7 +30,7 @@ export interface ClipNormOptions {
  * @throws RangeError for a maxNorm below 0
  */
 export function clipGradNorm(params: readonly Tensor[], maxNorm: number, { normType = 2, errorIfNonfinite = false }: ClipNormOptions = {}): Tensor {
-  if (!(maxNorm >= 0)) throw new RangeError(`clipGradNorm: a maxNorm ≥ 0 expected, got ${maxNorm}`)
+  requireNotNegative('clipGradNorm', 'a maxNorm', maxNorm)
   const grads = gradientsOf('clipGradNorm', params)
   if (grads.length === 0) throw new Error('clipGradNorm: no parameter has a gradient: call it between backward() and step()')
   return scope(() =>
@@ -53,6 +54,6 @@ export function clipGradNorm(params: readonly Tensor[], maxNorm: number, { normT
  * @throws RangeError for a clipValue below 0
  */
 export function clipGradValue(params: readonly Tensor[], clipValue: number): void {
-  if (!(clipValue >= 0)) throw new RangeError(`clipGradValue: a clipValue ≥ 0 expected, got ${clipValue}`)
+  requireNotNegative('clipGradValue', 'a clipValue', clipValue)
   for (const g of gradientsOf('clipGradValue', params)) g.backend.kernels.unary(Unary.clamp, g.size, -clipValue, clipValue, g.address, g.address)
 }

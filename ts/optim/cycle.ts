@@ -1,8 +1,8 @@
 // Schedules that raise the learning rate before they lower it: cyclical rates and the one-cycle policy, with the momentum going the other way.
 
 import { pow } from '../numerics.js'
-import { isWhole } from '../shape.js'
-import { demand, type Optimizer } from './optimizer.js'
+import { demand, requireChoice, requireCount, requireNotNegative, requireShare } from '../shape.js'
+import { type Optimizer } from './optimizer.js'
 import { cosine, Schedule } from './schedule.js'
 
 export interface CyclicLROptions {
@@ -78,10 +78,10 @@ export class OneCycleLR extends Schedule {
       maxMomentum: 0.95, ...options,
     }
     const { totalSteps, pctStart, annealStrategy, maxLr } = this.options
-    demand(isWhole(totalSteps, 1), `OneCycleLR: a whole totalSteps > 0 expected, got ${totalSteps}`)
-    demand(maxLr >= 0, `OneCycleLR: a maxLr ≥ 0 expected, got ${maxLr}`)
-    demand(pctStart >= 0 && pctStart <= 1, `OneCycleLR: pctStart in 0..1 expected, got ${pctStart}`)
-    demand(annealStrategy === 'cos' || annealStrategy === 'linear', `OneCycleLR: annealStrategy cos or linear expected, got ${annealStrategy}`)
+    requireCount('OneCycleLR', 'totalSteps', totalSteps, 1, RangeError)
+    requireNotNegative('OneCycleLR', 'a maxLr', maxLr)
+    requireShare('OneCycleLR', 'pctStart', pctStart)
+    requireChoice('OneCycleLR', 'annealStrategy', annealStrategy, 'cos', 'linear')
     this.goTo(0)
   }
   /** The value at step t on the way through `stops`, one for the start and one for the end of each phase. */

@@ -2,11 +2,11 @@
 
 import { recorder, turn } from '../memory.js'
 import { Update } from '../kernels.js'
-import { isWhole, ShapeError, show } from '../shape.js'
+import { requireChoice, requireCount, ShapeError, show } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { addScaled, dot } from '../vectors.js'
 import { strongWolfe, type Point, type Vector } from './line-search.js'
-import { demand, Optimizer, type Group, type GroupOptions, type OptimizerState } from './optimizer.js'
+import { Optimizer, type Group, type GroupOptions, type OptimizerState } from './optimizer.js'
 
 export interface LBFGSOptions extends GroupOptions {
   /** Iterations of a step (default 20) */
@@ -78,11 +78,9 @@ export class LBFGS extends Optimizer<Full> {
   protected override validate(group: Group<Full>): void {
     super.validate(group)
     const { maxIter, maxEval, historySize, lineSearchFn } = group
-    for (const [role, value] of Object.entries({ maxIter, maxEval, historySize })) {
-      demand(isWhole(value, 1), `LBFGS: a whole ${role} ≥ 1 expected, got ${value}`)
-    }
+    for (const [role, value] of Object.entries({ maxIter, maxEval, historySize })) requireCount('LBFGS', role, value, 1, RangeError)
     this.notNegative(group, 'toleranceGrad', 'toleranceChange')
-    demand(lineSearchFn === null || lineSearchFn === 'strongWolfe', `LBFGS: lineSearchFn strongWolfe or null expected, got ${lineSearchFn}`)
+    requireChoice('LBFGS', 'lineSearchFn', lineSearchFn, 'strongWolfe', null)
   }
   protected buffersOf(): readonly string[] {
     return []

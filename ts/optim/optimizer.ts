@@ -4,7 +4,7 @@ import { hostMark, hostWork } from '../memory.js'
 import type { Update } from '../kernels.js'
 import { scalarBlock } from '../ops/norm.js'
 import { Tensor } from '../tensor.js'
-import { ShapeError, show } from '../shape.js'
+import { requireNotNegative, ShapeError, show } from '../shape.js'
 
 export interface GroupOptions {
   /** Learning rate */
@@ -27,11 +27,6 @@ export interface OptimizerState {
   groups: Record<string, unknown>[]
   steps: number[]
   buffers: Record<string, Tensor>
-}
-
-/** @throws RangeError unless the condition holds */
-export function demand(holds: boolean, message: string): void {
-  if (!holds) throw new RangeError(message)
 }
 
 const isTensor = (value: unknown): value is Tensor => value instanceof Tensor
@@ -67,15 +62,12 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
   /** @throws RangeError for options out of range */
   protected validate(group: Group<O>): void {
     if (group.lr === undefined) throw new TypeError(`${this.name}: a learning rate expected, { lr: 0.01 } for instance, got none`)
-    demand(group.lr >= 0, `${this.name}: a learning rate lr ≥ 0 expected, got ${group.lr}`)
+    requireNotNegative(this.name, 'a learning rate lr', group.lr)
     this.notNegative(group, 'weightDecay')
   }
   /** @throws RangeError for an option below 0; one that isn't there is none */
   protected notNegative(group: object, ...names: string[]): void {
-    for (const name of names) {
-      const value = (group as Record<string, unknown>)[name] ?? 0
-      demand((value as number) >= 0, `${this.name}: ${name} ≥ 0 expected, got ${value}`)
-    }
+    for (const name of names) requireNotNegative(this.name, name, (group as Record<string, number>)[name] ?? 0)
   }
   /** Names of the buffers of the parameter's size that the update needs, in the kernel's order; null for one that it does without. */
   protected abstract buffersOf(group: Group<O>): readonly (string | null)[]

@@ -1,7 +1,8 @@
 // The schedule that watches: a lower learning rate once progress stops.
 
 import { hostWork } from '../memory.js'
-import { demand, type Optimizer } from './optimizer.js'
+import { demand, requireChoice } from '../shape.js'
+import { type Optimizer } from './optimizer.js'
 import { Schedule } from './schedule.js'
 
 export interface PlateauOptions {
@@ -34,8 +35,8 @@ export class ReduceLROnPlateau extends Schedule {
       mode: 'min', factor: 0.1, patience: 10, threshold: 1e-4, thresholdMode: 'rel', cooldown: 0, minLr: 0, eps: 1e-8, ...options,
     }
     const { mode, factor, thresholdMode } = this.options
-    demand(mode === 'min' || mode === 'max', `ReduceLROnPlateau: mode min or max expected, got ${mode}`)
-    demand(thresholdMode === 'rel' || thresholdMode === 'abs', `ReduceLROnPlateau: thresholdMode rel or abs expected, got ${thresholdMode}`)
+    requireChoice('ReduceLROnPlateau', 'mode', mode, 'min', 'max')
+    requireChoice('ReduceLROnPlateau', 'thresholdMode', thresholdMode, 'rel', 'abs')
     demand(factor > 0 && factor < 1, `ReduceLROnPlateau: a factor in (0, 1) expected, got ${factor}`)
     this.#best = this.#worst
   }

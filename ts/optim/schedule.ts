@@ -2,8 +2,8 @@
 
 import { hostWork } from '../memory.js'
 import { cos, pow } from '../numerics.js'
-import { isWhole } from '../shape.js'
-import { demand, type GroupOptions, type Optimizer } from './optimizer.js'
+import { demand, requireCount, requirePositive, requireShare } from '../shape.js'
+import { type GroupOptions, type Optimizer } from './optimizer.js'
 
 type Cycled = GroupOptions & { momentum?: number; betas?: readonly [number, number] }
 
@@ -64,7 +64,7 @@ export class StepLR extends Schedule {
   readonly gamma: number
   constructor(optimizer: AnyOptimizer, { stepSize, gamma = 0.1 }: { stepSize: number; gamma?: number }) {
     super(optimizer)
-    demand(isWhole(stepSize, 1), `StepLR: a whole stepSize > 0 expected, got ${stepSize}`)
+    requireCount('StepLR', 'stepSize', stepSize, 1, RangeError)
     this.stepSize = stepSize
     this.gamma = gamma
   }
@@ -93,7 +93,7 @@ export class ExponentialLR extends Schedule {
   readonly gamma: number
   constructor(optimizer: AnyOptimizer, { gamma }: { gamma: number }) {
     super(optimizer)
-    demand(gamma > 0, `ExponentialLR: gamma > 0 expected, got ${gamma}`)
+    requirePositive('ExponentialLR', 'gamma', gamma)
     this.gamma = gamma
   }
   rate(initial: number, t: number): number {
@@ -119,7 +119,7 @@ export class ConstantLR extends Schedule {
   readonly totalIters: number
   constructor(optimizer: AnyOptimizer, { factor = 1 / 3, totalIters = 5 }: { factor?: number; totalIters?: number } = {}) {
     super(optimizer)
-    demand(factor >= 0 && factor <= 1, `ConstantLR: a factor in 0..1 expected, got ${factor}`)
+    requireShare('ConstantLR', 'a factor', factor)
     this.factor = factor
     this.totalIters = totalIters
     this.goTo(0)
@@ -138,7 +138,7 @@ export class LinearLR extends Schedule {
     super(optimizer)
     const { startFactor = 1 / 3, endFactor = 1, totalIters = 5 } = options
     demand(startFactor >= 0 && endFactor >= 0, `LinearLR: factors ≥ 0 expected, got ${startFactor} and ${endFactor}`)
-    demand(totalIters > 0, `LinearLR: totalIters > 0 expected, got ${totalIters}`)
+    requirePositive('LinearLR', 'totalIters', totalIters)
     this.startFactor = startFactor
     this.endFactor = endFactor
     this.totalIters = totalIters
@@ -155,7 +155,7 @@ export class PolynomialLR extends Schedule {
   readonly power: number
   constructor(optimizer: AnyOptimizer, { totalIters = 5, power = 1 }: { totalIters?: number; power?: number } = {}) {
     super(optimizer)
-    demand(totalIters > 0, `PolynomialLR: totalIters > 0 expected, got ${totalIters}`)
+    requirePositive('PolynomialLR', 'totalIters', totalIters)
     this.totalIters = totalIters
     this.power = power
   }
@@ -170,7 +170,7 @@ export class CosineAnnealingLR extends Schedule {
   readonly etaMin: number
   constructor(optimizer: AnyOptimizer, { tMax, etaMin = 0 }: { tMax: number; etaMin?: number }) {
     super(optimizer)
-    demand(tMax > 0, `CosineAnnealingLR: tMax > 0 expected, got ${tMax}`)
+    requirePositive('CosineAnnealingLR', 'tMax', tMax)
     this.tMax = tMax
     this.etaMin = etaMin
   }
@@ -188,7 +188,7 @@ export class CosineAnnealingWarmRestarts extends Schedule {
   readonly etaMin: number
   constructor(optimizer: AnyOptimizer, { t0, tMult = 1, etaMin = 0 }: { t0: number; tMult?: number; etaMin?: number }) {
     super(optimizer)
-    demand(isWhole(t0, 1) && isWhole(tMult, 1), `CosineAnnealingWarmRestarts: whole t0 and tMult ≥ 1 expected, got ${t0} and ${tMult}`)
+    for (const [role, value] of Object.entries({ t0, tMult })) requireCount('CosineAnnealingWarmRestarts', role, value, 1, RangeError)
     this.t0 = t0
     this.tMult = tMult
     this.etaMin = etaMin

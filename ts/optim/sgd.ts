@@ -3,7 +3,8 @@
 import { Update } from '../kernels.js'
 import { hostWork } from '../memory.js'
 import { scalarBlock } from '../ops/norm.js'
-import { demand, Optimizer, type Group, type GroupOptions, type Params } from './optimizer.js'
+import { demand, requireChoice } from '../shape.js'
+import { Optimizer, type Group, type GroupOptions, type Params } from './optimizer.js'
 
 export interface SGDOptions extends GroupOptions {
   /** γ, share of the last step that is kept (default 0) */
@@ -38,7 +39,7 @@ export class SGD extends Optimizer<Full> {
     super.validate(group)
     const { momentum, dampening, nesterov, form } = group
     this.notNegative(group, 'momentum')
-    demand(form === 'torch' || form === 'classic', `SGD: form torch or classic expected, got ${form}`)
+    requireChoice('SGD', 'form', form, 'torch', 'classic')
     demand(!nesterov || (momentum > 0 && dampening === 0), 'SGD: nesterov needs momentum > 0 and dampening 0')
     demand(form === 'torch' || dampening === 0, 'SGD: the classic form has no dampening')
   }

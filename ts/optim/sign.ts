@@ -1,7 +1,8 @@
 // Steps from the signs of gradients: Rprop and Lion.
 
 import { Update } from '../kernels.js'
-import { demand, Optimizer, type Group, type GroupOptions, type Params } from './optimizer.js'
+import { demand } from '../shape.js'
+import { Optimizer, type Group, type GroupOptions, type Params } from './optimizer.js'
 
 export interface RpropOptions extends GroupOptions {
   /** Factors of a step whose gradient turned round, and of one whose gradient kept its sign (default [0.5, 1.2]) */
