@@ -7,7 +7,7 @@ import { build } from 'esbuild'
 import { arranged } from './arrange.js'
 import { packedText } from './pack.js'
 import { UNPACKER, plain } from './plain.js'
-import { importedKernels, inlinedKernels, kernelFiles, kernelModules, namedClasses, withNames } from './plugins.js'
+import { importedKernels, inlinedKernels, kernelFiles, kernelModules, namedClasses, smallClasses, withNames } from './plugins.js'
 import { root } from './root.js'
 
 export { root }
@@ -70,9 +70,7 @@ async function buildFile(file, options) {
 }
 
 export async function buildLibrary() {
-  // fields that constructors fill anyway are not declared as well
-  const tsconfigRaw = { compilerOptions: { useDefineForClassFields: false } }
-  const engine = (file, kernels) => buildFile(file, { entryPoints: ['ts/index.ts'], plugins: [kernels, namedClasses], tsconfigRaw })
+  const engine = (file, kernels) => buildFile(file, { entryPoints: ['ts/index.ts'], plugins: [kernels, smallClasses] })
   await Promise.all([
     engine('hebb.js', inlinedKernels),
     engine('hebb.modules.js', importedKernels),
