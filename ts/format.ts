@@ -1,6 +1,6 @@
 // How tensors print: aligned numbers, nested brackets, the middle of long dimensions left out.
 
-import { iota, type Shape } from './shape.js'
+import { iota, stridesOf, type Shape } from './shape.js'
 
 /** The method that console.log of Node.js and others calls */
 export const INSPECT: unique symbol = Symbol.for('nodejs.util.inspect.custom')
@@ -25,7 +25,7 @@ export function format(values: ArrayLike<number>, shape: Shape): string {
   if (shape.length === 0) return number(values[0]!)
   const texts = new Map<number, string>()
   let width = 0
-  const strides = shape.map((_, i) => shape.slice(i + 1).reduce((n, d) => n * d, 1))
+  const strides = stridesOf(shape)
   const visit = (d: number, at: number): void => {
     if (d === shape.length) {
       const text = number(values[at]!)

@@ -165,14 +165,8 @@ export function createWasm({ binary, module }: Compiled = compiledBinary(), memo
       refresh()
       f64.set(values, address >>> 3)
     },
-    readWords(address, n) {
-      refresh()
-      return i32.slice(address >>> 2, (address >>> 2) + n)
-    },
-    writeWords(address, words) {
-      refresh()
-      i32.set(words, address >>> 2)
-    },
+    readWords: (address, n) => backend.read(address, n, 'int32') as Int32Array,
+    writeWords: (address, words) => backend.write(address, words, 'int32'),
   }
   return backend
 }

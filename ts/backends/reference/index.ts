@@ -1,7 +1,7 @@
 // The reference backend: every kernel in obvious loops, in float64 arithmetic. It is the specification of the kernel table, the
 // oracle of the kernel tests, and the fallback where WebAssembly is forbidden.
 
-import type { Backend, Kernels } from '../../kernels.js'
+import type { Backend, DType, Kernels } from '../../kernels.js'
 import { convolution } from './conv.js'
 import { elementwise } from './elementwise.js'
 import { layout } from './layout.js'
@@ -17,6 +17,7 @@ import { update } from './update.js'
 /** A backend with a memory of its own, whose tensors hold float32 (width 4) or float64 (width 8). */
 export function createReference(width: 4 | 8): Backend {
   const memory = new Memory(width)
+  const view = (address: number, n: number, dtype: DType) => (dtype === 'int32' ? memory.ints(address, n) : memory.floats(address, n))
   return {
     name: width === 4 ? 'reference' : 'reference64',
     variant: width === 4 ? 'float32' : 'float64',
@@ -43,14 +44,13 @@ export function createReference(width: 4 | 8): Backend {
       return memory.reserve(bytes)
     },
     read(address, n, dtype) {
-      return dtype === 'int32' ? Int32Array.from(memory.ints(address, n)) : memory.floats(address, n).slice()
+      return dtype === 'int32' ? Int32Array.from(view(address, n, dtype)) : memory.floats(address, n).slice()
     },
     readOne(address, dtype) {
-      return (dtype === 'int32' ? memory.ints(address, 1) : memory.floats(address, 1))[0]!
+      return view(address, 1, dtype)[0]!
     },
     write(address, values, dtype) {
-      const target = dtype === 'int32' ? memory.ints(address, values.length) : memory.floats(address, values.length)
-      target.set(values)
+      view(address, values.length, dtype).set(values)
     },
     writeScalars(address, values) {
       memory.scalars(address, values.length).set(values)

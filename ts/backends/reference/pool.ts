@@ -74,11 +74,7 @@ export const pooling = (memory: Memory): Pooling => ({
     const gs = memory.floats(g)
     const won = memory.ints(winners)
     const sums = new Float64Array(planes * inSize)
-    for (let p = 0; p < planes; p++)
-      for (let j = 0; j < outSize; j++) {
-        const winner = won[p * outSize + j]!
-        if (winner >= 0) sums[p * inSize + winner]! += gs[p * outSize + j]!
-      }
+    for (let i = 0; i < planes * outSize; i++) if (won[i]! >= 0) sums[Math.floor(i / outSize) * inSize + won[i]!]! += gs[i]!
     memory.floats(out).set(sums)
   },
 
@@ -86,11 +82,7 @@ export const pooling = (memory: Memory): Pooling => ({
     const xs = memory.floats(x)
     const won = memory.ints(winners)
     const ys = memory.floats(y)
-    for (let p = 0; p < planes; p++)
-      for (let j = 0; j < outSize; j++) {
-        const winner = won[p * outSize + j]!
-        ys[p * outSize + j] = winner >= 0 ? xs[p * inSize + winner]! : 0
-      }
+    for (let i = 0; i < planes * outSize; i++) ys[i] = won[i]! >= 0 ? xs[Math.floor(i / outSize) * inSize + won[i]!]! : 0
   },
 
   avgPool(planes, id, ih, iw, kd, kh, kw, od, oh, ow, sd, sh, sw, pd, ph, pw, ad, ah, aw, countPad, divisor, x, y) {

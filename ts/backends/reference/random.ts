@@ -21,37 +21,35 @@ export const random = (memory: Memory): Random => {
     if (state[2] === 0) state[3] = c1! + 1
   }
 
+  /** n numbers, each made of word i of a block */
+  const fill = (n: number, state: number, y: number, number: (i: number) => number) => {
+    const words = memory.words(state, 4)
+    const to = memory.floats(y)
+    for (let i = 0; i < n; i++) {
+      if (i % 4 === 0) draw(words)
+      to[i] = fround(number(i % 4))
+    }
+  }
+  /** In [0, 1) */
+  const fraction = (i: number) => (block[i]! >>> 8) / TWO_24
+
   return {
     uniform(n, low, high, state, y) {
-      const words = memory.words(state, 4)
-      const to = memory.floats(y)
       const start = fround(low)
       const range = fround(fround(high) - start)
-      for (let i = 0; i < n; i++) {
-        if (i % 4 === 0) draw(words)
-        to[i] = fround(start + fround(range * ((block[i % 4]! >>> 8) / TWO_24)))
-      }
+      fill(n, state, y, i => start + fround(range * fraction(i)))
     },
 
     normal(n, mean, std, state, y) {
-      const words = memory.words(state, 4)
-      const to = memory.floats(y)
-      for (let i = 0; i < n; i++) {
-        if (i % 4 === 0) draw(words)
-        if (i % 2 === 0) boxMuller(block[i % 4]!, block[(i % 4) + 1]!, pair)
-        to[i] = fround(mean + std * pair[i % 2]!)
-      }
+      fill(n, state, y, i => {
+        if (i % 2 === 0) boxMuller(block[i]!, block[i + 1]!, pair)
+        return mean + std * pair[i % 2]!
+      })
     },
 
     bernoulli(n, p, scale, state, y) {
-      const words = memory.words(state, 4)
-      const to = memory.floats(y)
       const threshold = fround(p)
-      const one = fround(scale)
-      for (let i = 0; i < n; i++) {
-        if (i % 4 === 0) draw(words)
-        to[i] = (block[i % 4]! >>> 8) / TWO_24 >= threshold ? one : 0
-      }
+      fill(n, state, y, i => (fraction(i) >= threshold ? scale : 0))
     },
   }
 }

@@ -7,14 +7,14 @@ import type { Memory } from './memory.js'
 type Reductions = Pick<Kernels<number>, 'reduce' | 'argReduce' | 'moments' | 'logSumExp' | 'cumsum' | 'firstNonFinite'>
 
 /** What a reduction starts from, and how it takes in one more element */
-const REDUCE: Record<Reduce, { start: number; add: (sum: number, x: number) => number }> = {
-  [Reduce.sum]: { start: 0, add: (sum, x) => sum + x },
-  [Reduce.mean]: { start: 0, add: (sum, x) => sum + x },
-  [Reduce.max]: { start: -Infinity, add: (most, x) => (x > most || x !== x ? x : most) },
-  [Reduce.min]: { start: Infinity, add: (least, x) => (x < least || x !== x ? x : least) },
-  [Reduce.prod]: { start: 1, add: (product, x) => product * x },
-  [Reduce.sumAbs]: { start: 0, add: (sum, x) => sum + Math.abs(x) },
-  [Reduce.sumSquares]: { start: 0, add: (sum, x) => sum + x * x },
+const REDUCE: Record<Reduce, [start: number, add: (sum: number, x: number) => number]> = {
+  [Reduce.sum]: [0, (sum, x) => sum + x],
+  [Reduce.mean]: [0, (sum, x) => sum + x],
+  [Reduce.max]: [-Infinity, (most, x) => (x > most || x !== x ? x : most)],
+  [Reduce.min]: [Infinity, (least, x) => (x < least || x !== x ? x : least)],
+  [Reduce.prod]: [1, (product, x) => product * x],
+  [Reduce.sumAbs]: [0, (sum, x) => sum + Math.abs(x)],
+  [Reduce.sumSquares]: [0, (sum, x) => sum + x * x],
 }
 
 /** Visits the lines of n elements in [outer, n, inner]: where each starts (its elements are `inner` apart), and its number. */
@@ -24,7 +24,7 @@ export function lines(outer: number, n: number, inner: number, visit: (start: nu
 
 export const reductions = (memory: Memory): Reductions => ({
   reduce(f, outer, n, inner, x, y) {
-    const { start, add } = REDUCE[f]
+    const [start, add] = REDUCE[f]
     const [from, to] = memory.views(x, y)
     lines(outer, n, inner, (at, line) => {
       let result = start
