@@ -122,7 +122,9 @@ export function recordingIf<T>(on: boolean, f: () => T): T {
 export const noGrad = <T>(f: () => T): T => recordingIf(false, () => synchronous('noGrad', f()))
 
 /** Apply an op, recording it if an input requires a gradient. */
-export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
+export function apply(op: Op, inputs: readonly Tensor[]): Tensor
+export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor
+export function apply(op: Op<any>, inputs: readonly Tensor[], attrs?: unknown): Tensor {
   const first = inputs[0]
   if (!(first instanceof Tensor)) throw foreign(op.name, first)
   const { backend } = first

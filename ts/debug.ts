@@ -3,7 +3,7 @@
 import { watch, type Node, type Op } from './autograd.js'
 import { recorder } from './memory.js'
 import type { Module } from './nn/module.js'
-import { show } from './shape.js'
+import { placesIn, show } from './shape.js'
 import type { Tensor } from './tensor.js'
 
 /** A result or gradient that debug.nan() found to be NaN or infinite. */
@@ -22,13 +22,7 @@ function firstBad(t: Tensor): { at: string; value: number } | null {
   const values = t.values()
   let i = values.findIndex(Number.isNaN)
   if (i < 0) i = values.findIndex(v => !Number.isFinite(v))
-  const value = values[i]!
-  const position = t.shape.map(() => 0)
-  for (let d = t.rank - 1; d >= 0; d--) {
-    position[d] = i % t.shape[d]!
-    i = (i - position[d]!) / t.shape[d]!
-  }
-  return { at: show(position), value }
+  return { at: show(placesIn(t.shape)(i)), value: values[i]! }
 }
 
 /** Layers by path, the modules whose forward is running, and where each result was made. */
@@ -80,10 +74,11 @@ class Watch {
     if (place) this.#places.set(output, place)
     const bad = firstBad(output)
     if (!bad) return
-    const before = inputs.map((t, i) => [i, t, firstBad(t)] as const).find(([, , found]) => found)
-    const trained = before && this.#parameters.has(before[1])
-    if (!Number.isNaN(bad.value) && ((before && !trained) || GIVEN.has(op.name))) return
-    const cause = before ? `its input ${before[0]}, ${this.#named(before[1])}, holds ${before[2]!.value} at ${before[2]!.at} already` : 'its inputs are finite'
+    const i = inputs.findIndex(firstBad)
+    const before = inputs[i]
+    if (!Number.isNaN(bad.value) && ((before && !this.#parameters.has(before)) || GIVEN.has(op.name))) return
+    const held = before && firstBad(before)!
+    const cause = before ? `its input ${i}, ${this.#named(before)}, holds ${held!.value} at ${held!.at} already` : 'its inputs are finite'
     const who = `${KNOWN_AS[op.name] ?? op.name}${place ? ` of ${place}` : ''}`
     this.#fail(`${who} gave ${bad.value} at ${bad.at} of ${show(output.shape)} in the forward pass; ${cause}`, output)
   }

@@ -9,6 +9,7 @@ import { sum } from './ops/reduce.js'
 import { scope } from './scope.js'
 import { ShapeError, show } from './shape.js'
 import { Tensor } from './tensor.js'
+import { dot } from './vectors.js'
 
 export { backward, gradients, type GradientOptions }
 
@@ -125,13 +126,7 @@ function worst(f: TensorFunction, inputs: readonly Tensor[], step?: number): num
   const weights = v.values()
   const active = xs.filter(x => x.requiresGrad)
   const exact = gradients(y, active, { gradOutputs: [v] }).map(g => g.values())
-  const value = () =>
-    scope(() => {
-      const at = f(...xs).values()
-      let total = 0
-      for (let i = 0; i < at.length; i++) total += at[i]! * weights[i]!
-      return total
-    })
+  const value = () => scope(() => dot(f(...xs).values(), weights))
   let largest = 0
   active.forEach((x, i) => {
     const base = x.values()

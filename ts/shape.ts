@@ -85,11 +85,10 @@ export function dimension(op: string, dim: number, rank: number): number {
 
 /** Dimensions in increasing order; null or absent means all. */
 export function dimensions(op: string, dim: number | readonly number[] | null | undefined, rank: number): number[] {
-  if (dim === null || dim === undefined) return Array.from({ length: rank }, (_, i) => i)
+  if (dim === null || dim === undefined) return [...iota(rank)]
   const list = (typeof dim === 'number' ? [dim] : dim).map(d => dimension(op, d, rank)).sort((a, b) => a - b)
-  list.forEach((d, i) => {
-    if (i > 0 && d === list[i - 1]) throw new ShapeError(`${op}: dim ${d} is named twice`)
-  })
+  const twice = list.find((d, i) => d === list[i - 1])
+  if (twice !== undefined) throw new ShapeError(`${op}: dim ${twice} is named twice`)
   return rank === 0 ? [] : list
 }
 
@@ -104,6 +103,12 @@ export function stridesOf(shape: Shape): number[] {
     s *= shape[i]!
   }
   return strides
+}
+
+/** A function that says where the element at a position of the row-major order stands. */
+export function placesIn(shape: Shape): (position: number) => number[] {
+  const strides = stridesOf(shape)
+  return position => strides.map((stride, d) => Math.floor(position / stride) % shape[d]!)
 }
 
 /**
@@ -197,15 +202,7 @@ export function nested(
 
 /** The dimensions [outer, n, inner] that a reduction over neighbouring dims first..last sees. */
 export function around(shape: Shape, first: number, last: number): [number, number, number] {
-  let outer = 1
-  let n = 1
-  let inner = 1
-  shape.forEach((d, i) => {
-    if (i < first) outer *= d
-    else if (i <= last) n *= d
-    else inner *= d
-  })
-  return [outer, n, inner]
+  return [sizeOf(shape.slice(0, first)), sizeOf(shape.slice(first, last + 1)), sizeOf(shape.slice(last + 1))]
 }
 
 /** A number for every spatial dimension, or one number each, in D, H, W order. */

@@ -54,7 +54,7 @@ function combine(op: Op, a: Operand, b: Operand): Tensor {
     a = constant = scalar(a, b)
   } else if (typeof b === 'number') b = constant = scalar(b, a)
   if (a instanceof Tensor && b instanceof Tensor && (a.dtype !== 'float32' || b.dtype !== 'float32')) requireFloat(op.name, a, b)
-  const y = apply(op, [a, b], undefined)
+  const y = apply(op, [a, b])
   return constant ? freeWith(y, constant) : y
 }
 
@@ -164,7 +164,7 @@ const whereOp: Op = {
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   const [x, y] = [a, b].map(v => (typeof v === 'number' ? scalar(v, condition) : v)) as [Tensor, Tensor]
   requireFloat('where', condition, x, y)
-  return freeWith(apply(whereOp, [condition, x, y], undefined), ...[x, y].filter(t => t !== a && t !== b))
+  return freeWith(apply(whereOp, [condition, x, y]), ...[x, y].filter(t => t !== a && t !== b))
 }
 
 /** x with `value` where the mask is not 0 */

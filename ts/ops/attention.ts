@@ -23,10 +23,10 @@ export interface AttentionOptions {
  */
 export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, { causal = false, mask, dropout = 0 }: AttentionOptions = {}): Tensor {
   requireFloat('scaledDotProductAttention', q, k, v)
-  const ranks = Math.min(q.rank, k.rank, v.rank)
-  if (ranks < 2 || q.shape.at(-1) !== k.shape.at(-1) || k.shape.at(-2) !== v.shape.at(-2)) {
-    const got = [q, k, v].map(t => show(t.shape)).join(', ')
-    throw new ShapeError(`scaledDotProductAttention: q [..., tq, d], k [..., tk, d] and v [..., tk, dv] expected, got ${got}`)
+  if (Math.min(q.rank, k.rank, v.rank) < 2 || q.shape.at(-1) !== k.shape.at(-1) || k.shape.at(-2) !== v.shape.at(-2)) {
+    throw new ShapeError(
+      `scaledDotProductAttention: q [..., tq, d], k [..., tk, d] and v [..., tk, dv] expected, got ${show(q.shape)}, ${show(k.shape)} and ${show(v.shape)}`,
+    )
   }
   // q is the smallest of the factors that could carry 1/√d
   let scores = product(mul(q, 1 / Math.sqrt(q.shape.at(-1)!)), k, false, true)

@@ -20,14 +20,15 @@ export function empty(shape: Shape, dtype: DType = 'float32', home: Home = 'turn
 }
 
 const isFlat = (v: unknown): v is ArrayLike<number> => ArrayBuffer.isView(v)
+const isList = (v: unknown): v is ArrayLike<unknown> => Array.isArray(v) || isFlat(v)
 
 /** Shape of nested arrays; complains about ragged ones. */
 function shapeOf(values: Values): number[] {
   const shape: number[] = []
   let level: unknown = values
-  while (Array.isArray(level) || isFlat(level)) {
-    shape.push((level as ArrayLike<unknown>).length)
-    level = (level as ArrayLike<unknown>)[0]
+  while (isList(level)) {
+    shape.push(level.length)
+    level = level[0]
   }
   return shape
 }
@@ -44,13 +45,10 @@ function flatten(values: Values, shape: Shape, out: Float64Array): void {
       out[at++] = Number(v)
       return
     }
-    const list = v as ArrayLike<unknown>
-    if (!(Array.isArray(v) || isFlat(v)) || list.length !== shape[d]) {
-      throw new ShapeError(
-        `tensor: rows of one length expected, ${shape[d]} at depth ${d}, got ${Array.isArray(v) || isFlat(v) ? `one of ${list.length}` : String(v)}`,
-      )
+    if (!isList(v) || v.length !== shape[d]) {
+      throw new ShapeError(`tensor: rows of one length expected, ${shape[d]} at depth ${d}, got ${isList(v) ? `one of ${v.length}` : String(v)}`)
     }
-    for (let i = 0; i < list.length; i++) visit(list[i], d + 1)
+    for (let i = 0; i < v.length; i++) visit(v[i], d + 1)
   }
   visit(values, 0)
 }
@@ -131,14 +129,19 @@ export function eye(n: number, m = n): Tensor {
   return tensor(values, [n, m])
 }
 
+/** Make a tensor a parameter. @internal */
+export function trainable(p: Tensor): Tensor {
+  p.requiresGrad = true
+  p.label = 'parameter'
+  return p
+}
+
 /** A leaf that requires a gradient and lives on after the turn it is made in: what optimizers train. */
 export function parameter(values: Tensor | Values, shape?: Shape): Tensor {
   if (values instanceof Tensor) {
     const p = new Tensor(values.shape, 'float32', values.backend, null, 'module')
     p.backend.kernels.copy(p.size, values.address, p.address)
-    p.requiresGrad = true
-    p.label = 'parameter'
-    return p
+    return trainable(p)
   }
   const source = tensor(values, shape)
   const p = parameter(source)

@@ -73,14 +73,17 @@ function summed({ names, t }: Named, kept: ReadonlySet<string>): Named {
   return dims.length ? { names: names.filter(name => kept.has(name)), t: sum(t, dims) } : { names, t }
 }
 
+const reads = (a: Named, names: readonly string[]): boolean => names.every((name, i) => a.names[i] === name)
 /** The dimensions in the order of `names`, if they are not already. */
 function ordered(a: Named, names: readonly string[]): Tensor {
-  return names.every((name, i) => a.names[i] === name) ? a.t : permute(a.t, names.map(name => a.names.indexOf(name)))
+  return reads(a, names) ? a.t : permute(a.t, names.map(name => a.names.indexOf(name)))
 }
 
 /** The product of a and b, summed over the names of both that are not kept. */
 function contract(a: Named, b: Named, kept: ReadonlySet<string>, sizes: ReadonlyMap<string, number>): Named {
   const size = (list: readonly string[]) => sizeOf(list.map(name => sizes.get(name)!))
+  /** One dimension for each group of names */
+  const grouped = (x: Named, ...groups: string[][]) => reshape(ordered(x, groups.flat()), groups.map(size))
   const common = a.names.filter(name => b.names.includes(name))
   const batch = common.filter(name => kept.has(name))
   const inner = common.filter(name => !kept.has(name))
@@ -88,25 +91,16 @@ function contract(a: Named, b: Named, kept: ReadonlySet<string>, sizes: Readonly
   const names = [...batch, ...rows, ...columns]
   const shape = names.map(name => sizes.get(name)!)
   if (inner.length === 0) {
-    const left = reshape(ordered(a, [...batch, ...rows]), [size(batch), size(rows), 1])
-    const right = reshape(ordered(b, [...batch, ...columns]), [size(batch), 1, size(columns)])
-    return { names, t: reshape(mul(left, right), shape) }
+    return { names, t: reshape(mul(grouped(a, batch, rows, []), grouped(b, batch, [], columns)), shape) }
   }
   if (rows.length + columns.length === 0 && batch.length > 0) {
     return { names, t: sum(mul(ordered(a, [...batch, ...inner]), ordered(b, [...batch, ...inner])), inner.map((_, i) => batch.length + i)) }
   }
   // a matrix product reads a transposed matrix as fast as a straight one
-  const reads = (x: Named, order: readonly string[]) => order.every((name, i) => x.names[i] === name)
   const transA = reads(a, [...batch, ...inner, ...rows])
   const transB = reads(b, [...batch, ...columns, ...inner])
-  const left = reshape(
-    ordered(a, transA ? [...batch, ...inner, ...rows] : [...batch, ...rows, ...inner]),
-    transA ? [size(batch), size(inner), size(rows)] : [size(batch), size(rows), size(inner)],
-  )
-  const right = reshape(
-    ordered(b, transB ? [...batch, ...columns, ...inner] : [...batch, ...inner, ...columns]),
-    transB ? [size(batch), size(columns), size(inner)] : [size(batch), size(inner), size(columns)],
-  )
+  const left = transA ? grouped(a, batch, inner, rows) : grouped(a, batch, rows, inner)
+  const right = transB ? grouped(b, batch, columns, inner) : grouped(b, batch, inner, columns)
   return { names, t: reshape(product(left, right, transA, transB), shape) }
 }
 

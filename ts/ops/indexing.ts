@@ -2,7 +2,7 @@
 
 import { apply, type Op } from '../autograd.js'
 import { recorder } from '../memory.js'
-import { around, dimension, isWhole, requireCount, ShapeError, show, type Shape } from '../shape.js'
+import { around, dimension, isWhole, requireCount, ShapeError, show } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { ne, where } from './arithmetic.js'
 import { reshape, slice } from './layout.js'
@@ -22,12 +22,12 @@ function indexTensor(op: string, index: Indices, beside: Tensor | null): Tensor 
   return new Tensor([index.length], 'int32', beside.backend).set(index)
 }
 
-/** The error for an index, of a tensor of shape `of`. @internal */
-export const outside = (op: string, what: string, n: number, got: number, position: number, of?: Shape): RangeError =>
-  new RangeError(`${op}: ${what} 0..${n - 1} expected${of ? ` for logits ${show(of)}` : ''}, got ${got} at position ${position}`)
+/** The error for an index; `of` says of what. @internal */
+export const outside = (op: string, what: string, n: number, got: number, position: number, of = ''): RangeError =>
+  new RangeError(`${op}: ${what} 0..${n - 1} expected${of}, got ${got} at position ${position}`)
 
 /** A function that refuses indices that are not whole or outside 0..n−1, but for `except`. @internal */
-export function indexCheck(op: string, what: string, index: Tensor, n: number, except: number | null = null, of?: Shape): () => void {
+export function indexCheck(op: string, what: string, index: Tensor, n: number, except: number | null = null, of?: string): () => void {
   const { backend, buffer, size, dtype } = index
   return () => {
     const values = backend.read(buffer.address, size, dtype)
@@ -111,9 +111,7 @@ export function indexSelect(x: Tensor, dim: number, index: Indices): Tensor {
   const size = x.shape[d] ?? 1
   if (!(index instanceof Tensor)) {
     for (let i = 0; i < index.length; i++) {
-      if (!isWhole(index[i]!, 0, size - 1)) {
-        throw new RangeError(`indexSelect: indices 0..${size - 1} expected for dim ${dim} of x ${show(x.shape)}, got ${index[i]} at position ${i}`)
-      }
+      if (!isWhole(index[i]!, 0, size - 1)) throw outside('indexSelect', 'indices', size, index[i]!, i, ` for dim ${dim} of x ${show(x.shape)}`)
     }
   }
   const at = indexTensor('indexSelect', index, x)

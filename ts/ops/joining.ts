@@ -10,7 +10,8 @@ const catOp: Op<{ dim: number }> = {
   name: 'cat',
   forward(inputs, { dim }) {
     const first = inputs[0]!
-    const shape = first.shape.map((d, i) => (i === dim ? inputs.reduce((n, t) => n + t.shape[dim]!, 0) : d))
+    const shape = [...first.shape]
+    shape[dim] = inputs.reduce((n, t) => n + t.shape[dim]!, 0)
     const y = new Tensor(shape, first.dtype, first.backend)
     const strides = stridesOf(shape)
     let at = 0

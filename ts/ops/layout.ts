@@ -47,7 +47,8 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   const open = shape.indexOf(-1)
   let to = shape
   if (open >= 0) {
-    const rest = shape.reduce((n, d, i) => (i === open ? n : n * d), 1)
+    // -1 counts in the size
+    const rest = -sizeOf(shape)
     to = shape.map((d, i) => (i === open ? (rest === 0 ? 0 : x.size / rest) : d))
   }
   if (to.some(d => !isWhole(d, 0)) || sizeOf(to) !== x.size) {
@@ -100,8 +101,7 @@ export function permute(x: Tensor, dims: readonly number[]): Tensor {
 /** Two dimensions exchanged. */
 export function transpose(x: Tensor, dim0: number, dim1: number): Tensor {
   const [a, b] = [dimension('transpose', dim0, x.rank), dimension('transpose', dim1, x.rank)]
-  const order = x.shape.map((_, i) => (i === a ? b : i === b ? a : i))
-  return x.rank === 0 ? reshape(x, []) : permute(x, order)
+  return permute(x, x.shape.map((_, i) => (i === a ? b : i === b ? a : i)))
 }
 
 /** A strided box of a tensor: y[i] = x[offset + Σ i·s]. */
@@ -223,15 +223,12 @@ export function pad(x: Tensor, amounts: readonly number[], { mode = 'constant', 
   if (amounts.length % 2 || amounts.length > 2 * x.rank || amounts.some(a => !Number.isInteger(a))) {
     throw new ShapeError(`pad: (before, after) pairs of whole numbers for at most ${x.rank} dimensions expected, got ${show(amounts)} for shape ${show(x.shape)}`)
   }
-  const around = x.shape.map((_, i) => {
-    const j = 2 * (x.rank - 1 - i)
-    return [amounts[j] ?? 0, amounts[j + 1] ?? 0] as const
-  })
-  x.shape.forEach((d, i) => {
-    const [before, after] = around[i]!
+  const around = x.shape.map((d, i) => {
+    const [before = 0, after = 0] = amounts.slice(2 * (x.rank - 1 - i))
     if (d + before + after < 0 || (mode === 'reflect' && Math.max(before, after) >= d && Math.max(before, after) > 0)) {
       throw new ShapeError(`pad: ${before} before and ${after} after don't fit dim ${i} of shape ${show(x.shape)} in mode ${mode}`)
     }
+    return [before, after] as const
   })
   const cropped = around.some(([b, a]) => b < 0 || a < 0)
     ? slice(x, around.map(([b, a], dim) => ({ dim, start: Math.max(0, -b), end: x.shape[dim]! - Math.max(0, -a) })))

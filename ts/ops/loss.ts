@@ -9,7 +9,7 @@ import { requireClassWeight } from './checks.js'
 import { checkIndices, gather, indexSelect, oneHot } from './indexing.js'
 import { reshape, unsqueeze } from './layout.js'
 import { sum } from './reduce.js'
-import { reduced, type LossOptions, type Reduction } from './reduction.js'
+import { ofOne, reduced, type LossOptions, type Reduction } from './reduction.js'
 import { abs, affine, clamp, exp, float, int, log, log1p, neg, relu, softplus, square } from './unary.js'
 
 function pair(name: string, input: Tensor, target: Tensor): void {
@@ -19,17 +19,18 @@ function pair(name: string, input: Tensor, target: Tensor): void {
   }
 }
 
+/** A loss of input and target of one shape, element by element */
+const elementwise = <O extends LossOptions>(name: string, loss: (input: Tensor, target: Tensor, options: Partial<O>) => Tensor) =>
+  (input: Tensor, target: Tensor, options: Partial<O> = {}): Tensor => {
+    pair(name, input, target)
+    return reduced(name, loss(input, target, options), options)
+  }
+
 /** (input − target)², averaged */
-export function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  pair('mseLoss', input, target)
-  return reduced('mseLoss', square(sub(input, target)), options)
-}
+export const mseLoss = elementwise<LossOptions>('mseLoss', (input, target) => square(sub(input, target)))
 
 /** |input − target|, averaged */
-export function l1Loss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  pair('l1Loss', input, target)
-  return reduced('l1Loss', abs(sub(input, target)), options)
-}
+export const l1Loss = elementwise<LossOptions>('l1Loss', (input, target) => abs(sub(input, target)))
 
 /** m (|d| − m/2) with m = min(|d|, knee): d²/2 up to the knee, then the straight line that goes on from there */
 function quadraticThenLinear(input: Tensor, target: Tensor, knee: number): Tensor {
@@ -47,12 +48,10 @@ export function smoothL1Loss(input: Tensor, target: Tensor, options: LossOptions
 }
 
 /** |d| ≤ delta ? d² / 2 : delta (|d| − delta/2), averaged, with d = input − target (Huber, 1964) */
-export function huberLoss(input: Tensor, target: Tensor, options: LossOptions & { delta?: number } = {}): Tensor {
-  const { delta = 1 } = options
+export const huberLoss = elementwise<LossOptions & { delta?: number }>('huberLoss', (input, target, { delta = 1 }) => {
   requirePositive('huberLoss', 'delta', delta)
-  pair('huberLoss', input, target)
-  return reduced('huberLoss', quadraticThenLinear(input, target, delta), options)
-}
+  return quadraticThenLinear(input, target, delta)
+})
 
 export interface WeightedLossOptions extends LossOptions {
   /** Factor of each element, broadcast to the input's shape */
@@ -96,7 +95,7 @@ export function bceLoss(input: Tensor, target: Tensor, options: WeightedLossOpti
       throw new RangeError(`bceLoss: probabilities 0..1 expected, got ${values[wrong]} at position ${wrong}: use bceWithLogits for logits, or sigmoid() first`)
     }
   }
-  return weighted('bceLoss', apply(bceOp, [input, target], undefined), options)
+  return weighted('bceLoss', apply(bceOp, [input, target]), options)
 }
 
 export interface BceWithLogitsOptions extends WeightedLossOptions {
@@ -130,10 +129,7 @@ export interface NllOptions extends LossOptions {
 export function nllLoss(input: Tensor, target: Tensor, options: NllOptions = {}): Tensor {
   const { weight, ignoreIndex = -100, reduction = 'mean' } = options
   requireFloat('nllLoss', input)
-  if (input.rank === 1) {
-    const loss = nllLoss(unsqueeze(input, 0), unsqueeze(target, 0), options)
-    return reduction === 'none' ? reshape(loss, []) : loss
-  }
+  if (input.rank === 1) return ofOne(nllLoss, input, target, options)
   const [n, c] = input.shape as [number, number]
   const shape = [n, ...input.shape.slice(2)]
   if (input.rank === 0 || !sameShape(target.shape, shape)) {
@@ -156,17 +152,11 @@ export interface MarginOptions extends LossOptions {
   margin?: number
 }
 /** target 1: input; target −1: max(0, margin − input), averaged: for distances of pairs that are alike (1) or not (−1) */
-export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
-  pair('hingeEmbeddingLoss', input, target)
-  const apart = clamp(affine(input, -1, options.margin ?? 1), { min: 0 })
-  return reduced('hingeEmbeddingLoss', where(eq(target, 1), input, where(eq(target, -1), apart, 0)), options)
-}
+export const hingeEmbeddingLoss = elementwise<MarginOptions>('hingeEmbeddingLoss', (input, target, { margin = 1 }) =>
+  where(eq(target, 1), input, where(eq(target, -1), clamp(affine(input, -1, margin), { min: 0 }), 0)))
 
 /** max(0, margin − target · input), averaged; targets are ±1 (Cortes and Vapnik, 1995) */
-export function hingeLoss(input: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
-  pair('hingeLoss', input, target)
-  return reduced('hingeLoss', relu(affine(mul(target, input), -1, options.margin ?? 1)), options)
-}
+export const hingeLoss = elementwise<MarginOptions>('hingeLoss', (input, target, { margin = 1 }) => relu(affine(mul(target, input), -1, margin)))
 
 export interface MultiMarginOptions extends MarginOptions {
   /** Exponent 1 (default) or 2 */

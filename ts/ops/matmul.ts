@@ -16,6 +16,11 @@ interface Product {
   transB: boolean
 }
 
+/** y [m, n] = op(a) op(b) over k. @internal */
+export function multiplyInto(y: Tensor, a: Tensor, b: Tensor, transA: boolean, transB: boolean, m: number, n: number, k: number): void {
+  y.backend.kernels.gemm(1, transA ? 1 : 0, transB ? 1 : 0, m, n, k, 1, a.address, 0, b.address, 0, 0, y.address, 0, 0, Activation.none)
+}
+
 /** y_i = op(a_i) op(b_i) for matrices in the last two dimensions, leading ones broadcast. */
 function multiply(a: Tensor, b: Tensor, { transA, transB }: Product): Tensor {
   const m = a.shape[a.rank - (transA ? 1 : 2)]!
@@ -24,7 +29,7 @@ function multiply(a: Tensor, b: Tensor, { transA, transB }: Product): Tensor {
   const { kernels, width } = a.backend
   if (a.rank === 2 && b.rank === 2) {
     const y = new Tensor([m, n], 'float32', a.backend)
-    kernels.gemm(1, transA ? 1 : 0, transB ? 1 : 0, m, n, k, 1, a.address, 0, b.address, 0, 0, y.address, 0, 0, Activation.none)
+    multiplyInto(y, a, b, transA, transB, m, n, k)
     return y
   }
   const [batchA, batchB] = [a.shape.slice(0, -2), b.shape.slice(0, -2)]
@@ -32,7 +37,7 @@ function multiply(a: Tensor, b: Tensor, { transA, transB }: Product): Tensor {
   const y = new Tensor([...batch, m, n], 'float32', a.backend)
   // a single b for all matrices of a: one tall product
   if (!transA && sizeOf(batchB) === 1) {
-    kernels.gemm(1, 0, transB ? 1 : 0, sizeOf(batch) * m, n, k, 1, a.address, 0, b.address, 0, 0, y.address, 0, 0, Activation.none)
+    multiplyInto(y, a, b, false, transB, sizeOf(batch) * m, n, k)
     return y
   }
   const strides = [scaled(broadcastStrides(batchA, batch), m * k), scaled(broadcastStrides(batchB, batch), k * n)]
@@ -104,9 +109,9 @@ const linearOp: Op<{ shape: Shape; relu: boolean }> = {
     const m = g.size / Math.max(n, 1)
     const { kernels } = x.backend
     const gx = node.needs(0) ? node.into(0) : null
-    if (gx) kernels.gemm(1, 0, 0, m, k, n, 1, g.address, 0, w.address, 0, 0, gx.address, 0, 0, Activation.none)
+    if (gx) multiplyInto(gx, g, w, false, false, m, k, n)
     const gw = node.needs(1) ? node.into(1) : null
-    if (gw) kernels.gemm(1, 1, 0, n, k, m, 1, g.address, 0, x.address, 0, 0, gw.address, 0, 0, Activation.none)
+    if (gw) multiplyInto(gw, g, x, true, false, n, k, m)
     const gb = b && node.needs(2) ? node.into(2) : null
     if (gb) kernels.reduce(Reduce.sum, 1, m, n, g.address, gb.address)
     return [gx, gw, gb]

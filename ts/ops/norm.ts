@@ -65,6 +65,13 @@ const batchNormOp: Op<BatchNorm> = {
   },
 }
 
+/** Mean and biased variance of each channel of x as [n, c, inner] */
+function moments(x: Tensor, n: number, c: number, inner: number): RunningStatistics {
+  const [mean, variance] = [new Tensor([c], 'float32', x.backend), new Tensor([c], 'float32', x.backend)]
+  x.backend.kernels.channelMoments(n, c, inner, x.address, mean.address, variance.address)
+  return { mean, variance }
+}
+
 /** Averages of the statistics of all batches, which evaluation uses. */
 export interface RunningStatistics {
   mean: Tensor
@@ -97,9 +104,7 @@ export function batchNorm(x: Tensor, weight?: Tensor | null, bias?: Tensor | nul
   const { kernels } = x.backend
   const q: BatchNorm = { n, c, inner, eps, training, mean: running?.mean ?? x, variance: running?.variance ?? x }
   if (training) {
-    q.mean = new Tensor([c], 'float32', x.backend)
-    q.variance = new Tensor([c], 'float32', x.backend)
-    kernels.channelMoments(n, c, inner, x.address, q.mean.address, q.variance.address)
+    Object.assign(q, moments(x, n, c, inner))
     if (running) {
       const factor = scalarBlock(running.mean).address
       hostWork(() => x.backend.writeScalars(factor, [typeof momentum === 'number' ? momentum : momentum()]))
@@ -116,9 +121,7 @@ export function batchNorm(x: Tensor, weight?: Tensor | null, bias?: Tensor | nul
 /** (x − mean) / √(variance + eps) of each of `rows` neighbouring runs of x: batch normalisation of one image whose channels they are. */
 function standardise(x: Tensor, rows: number, eps: number): Tensor {
   const inner = rows ? x.size / rows : 0
-  const mean = new Tensor([rows], 'float32', x.backend)
-  const variance = new Tensor([rows], 'float32', x.backend)
-  x.backend.kernels.channelMoments(1, rows, inner, x.address, mean.address, variance.address)
+  const { mean, variance } = moments(x, 1, rows, inner)
   const y = apply(batchNormOp, [reshape(x, [1, rows, inner])], { n: 1, c: rows, inner, eps, training: true, mean, variance })
   return reshape(freeWith(y, mean, variance), x.shape)
 }

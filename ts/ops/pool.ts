@@ -154,11 +154,12 @@ export interface AvgPoolOptions extends PoolOptions {
   divisorOverride?: number | null
 }
 type AvgPool = (x: Tensor, kernelSize: PerDim, options?: AvgPoolOptions) => Tensor
-const avgPool = (name: string, rank: number): AvgPool => (x, kernelSize, options = {}) => {
+function average(name: string, rank: number, x: Tensor, kernelSize: PerDim, options: AvgPoolOptions = {}): Tensor {
   const { countIncludePad = true, divisorOverride } = options
   if (divisorOverride === 0) throw new RangeError(`${name}: a divisor other than 0 expected`)
   return apply(avgPoolOp, [x], { ...windows(name, rank, x, kernelSize, options), countIncludePad, divisorOverride: divisorOverride ?? 0, x: x.shape })
 }
+const avgPool = (name: string, rank: number): AvgPool => (x, kernelSize, options) => average(name, rank, x, kernelSize, options)
 /** As avgPool2d with one spatial dimension */
 export const avgPool1d: AvgPool = avgPool('avgPool1d', 1)
 /** Mean of each window. x: [n, c, h, w] */
@@ -194,7 +195,7 @@ function adaptive(name: string, rank: number, x: Tensor, outputSize: PerDim): Te
   if (input.some(d => d === 0)) throw new ShapeError(`${name}: an empty image, shape ${show(x.shape)}`)
   // windows of one size and no overlap are ordinary pooling
   if (input.every((d, i) => d % output[i]! === 0)) {
-    return apply(avgPoolOp, [x], { ...windows(name, rank, x, input.map((d, i) => d / output[i]!), {}), countIncludePad: true, divisorOverride: 0, x: x.shape })
+    return average(name, rank, x, input.map((d, i) => d / output[i]!))
   }
   // else a product with an averaging matrix along each dimension
   return input.reduce((y, d, i) => {

@@ -65,20 +65,21 @@ export function restoreRandomState(state: RandomState): void {
   host.restore(state.host)
 }
 
-/** Numbers drawn evenly from [low, high) (default [0, 1)). */
-export function rand(shape: Shape, { low = 0, high = 1, requiresGrad = false }: TensorOptions & { low?: number; high?: number } = {}): Tensor {
-  const t = empty(checkShape('rand', shape))
-  t.backend.kernels.uniform(t.size, low, high, stateOf(t.backend), t.address)
+function drawn(op: string, kernel: 'uniform' | 'normal', shape: Shape, a: number, b: number, requiresGrad: boolean): Tensor {
+  const t = empty(checkShape(op, shape))
+  t.backend.kernels[kernel](t.size, a, b, stateOf(t.backend), t.address)
   t.requiresGrad = requiresGrad
   return t
 }
 
+/** Numbers drawn evenly from [low, high) (default [0, 1)). */
+export function rand(shape: Shape, { low = 0, high = 1, requiresGrad = false }: TensorOptions & { low?: number; high?: number } = {}): Tensor {
+  return drawn('rand', 'uniform', shape, low, high, requiresGrad)
+}
+
 /** Numbers of the normal distribution with this mean (default 0) and standard deviation (default 1). */
 export function randn(shape: Shape, { mean = 0, std = 1, requiresGrad = false }: TensorOptions & { mean?: number; std?: number } = {}): Tensor {
-  const t = empty(checkShape('randn', shape))
-  t.backend.kernels.normal(t.size, mean, std, stateOf(t.backend), t.address)
-  t.requiresGrad = requiresGrad
-  return t
+  return drawn('randn', 'normal', shape, mean, std, requiresGrad)
 }
 
 const bernoulliOp: Op<{ p: number; scale: number }> = {

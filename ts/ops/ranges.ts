@@ -2,7 +2,7 @@
 
 import { currentBackend, onBackend } from '../backends/current.js'
 import { hostMark } from '../memory.js'
-import { checkShape, iota, type Shape } from '../shape.js'
+import { checkShape, iota, placesIn, type Shape } from '../shape.js'
 import type { Tensor } from '../tensor.js'
 import { requireInteger } from './checks.js'
 import { empty, like, tensor } from './creation.js'
@@ -45,15 +45,8 @@ export function randperm(n: number): Tensor {
 function triangleIndices(op: string, rows: number, columns: number, inside: (row: number, column: number) => boolean, offset: number): Tensor {
   checkShape(op, [rows, columns])
   requireInteger(op, 'offset', offset)
-  const found: [number[], number[]] = [[], []]
-  for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < columns; j++) {
-      if (!inside(i, j)) continue
-      found[0].push(i)
-      found[1].push(j)
-    }
-  }
-  return tensor([...found[0], ...found[1]], [2, found[0].length], { dtype: 'int32' })
+  const found = [...iota(rows * columns)].map(placesIn([rows, columns])).filter(([i, j]) => inside(i!, j!))
+  return tensor([0, 1].flatMap(d => found.map(place => place[d]!)), [2, found.length], { dtype: 'int32' })
 }
 /** Rows and columns (int32, [2, how many]) of the lower triangle of a matrix, row by row; offset k > 0 takes k more diagonals. */
 export const trilIndices = (rows: number, columns: number, offset = 0): Tensor =>

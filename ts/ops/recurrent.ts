@@ -2,12 +2,12 @@
 
 import { apply, type Op } from '../autograd.js'
 import { Activation } from '../kernels.js'
-import { show, ShapeError } from '../shape.js'
+import { sameShape, show, ShapeError } from '../shape.js'
 import { filled, Tensor } from '../tensor.js'
 import { add, mul, requireFloat, sub } from './arithmetic.js'
 import { cat, stack } from './joining.js'
 import { chunk, select, transpose } from './layout.js'
-import { linear, product } from './matmul.js'
+import { linear, multiplyInto, product } from './matmul.js'
 import { dropout as drop } from './random.js'
 import { sigmoid, tanh } from './unary.js'
 
@@ -89,7 +89,7 @@ const shareOp: Op<{ before: readonly Tensor[] }> = {
     const [rows, hidden] = w.shape as [number, number]
     const states = stack(node.attrs.before)
     const gw = node.into(1)
-    g.backend.kernels.gemm(1, 1, 0, rows, hidden, g.size / rows, 1, g.address, 0, states.address, 0, 0, gw.address, 0, 0, Activation.none)
+    multiplyInto(gw, g, states, true, false, rows, hidden, g.size / rows)
     return [g, gw]
   },
 }
@@ -98,7 +98,7 @@ const tanhCell: Cell = {
   name: 'rnnTanh',
   gates: 1,
   sums: true,
-  step: (fromInput, [h], { weightHh }) => [tanh(apply(gatesOp, [fromInput, h!, weightHh], undefined))],
+  step: (fromInput, [h], { weightHh }) => [tanh(apply(gatesOp, [fromInput, h!, weightHh]))],
 }
 const gruCell: Cell = {
   name: 'gru',
@@ -117,7 +117,7 @@ const lstmCell: Cell = {
   gates: 4,
   sums: true,
   step(fromInput, [h, c], { weightHh }) {
-    const [i, f, g, o] = chunk(apply(gatesOp, [fromInput, h!, weightHh], undefined), 4, 1) as [Tensor, Tensor, Tensor, Tensor]
+    const [i, f, g, o] = chunk(apply(gatesOp, [fromInput, h!, weightHh]), 4, 1) as [Tensor, Tensor, Tensor, Tensor]
     const next = add(mul(sigmoid(f), c!), mul(sigmoid(i), tanh(g)))
     return [mul(sigmoid(o), tanh(next)), next]
   },
@@ -125,11 +125,12 @@ const lstmCell: Cell = {
 
 function checkWeights(cell: Cell, x: Tensor, inputs: number, hidden: number, { weightIh, weightHh, biasIh, biasHh }: CellWeights): void {
   const rows = cell.gates * hidden
-  const fits = (t: Tensor | null | undefined, shape: readonly number[]) => !t || show(t.shape) === show(shape)
-  if (!fits(weightIh, [rows, inputs]) || !fits(weightHh, [rows, hidden]) || !fits(biasIh, [rows]) || !fits(biasHh, [rows])) {
+  const wanted = [[rows, inputs], [rows, hidden], [rows], [rows]]
+  const got = [weightIh, weightHh, biasIh, biasHh]
+  if (got.some((t, i) => t && !sameShape(t.shape, wanted[i]!))) {
     throw new ShapeError(
       `${cell.name}: x ${show(x.shape)} with ${hidden} hidden units needs weights [${rows},${inputs}] and [${rows},${hidden}] and biases [${rows}], ` +
-        `got ${[weightIh, weightHh, biasIh, biasHh].map(t => (t ? show(t.shape) : 'none')).join(', ')}`,
+        `got ${got.map(t => (t ? show(t.shape) : 'none')).join(', ')}`,
     )
   }
 }
@@ -171,7 +172,7 @@ function recur(
   const hidden = layers[0]!.weightHh.shape[1]!
   const shape = [layers.length, n, hidden]
   const starts = initial.map((t, i) => {
-    if (t && show(t.shape) !== show(shape)) throw new ShapeError(`${cell.name}: an initial ${'hc'[i]!} ${show(shape)} expected, got ${show(t.shape)}`)
+    if (t && !sameShape(t.shape, shape)) throw new ShapeError(`${cell.name}: an initial ${'hc'[i]!} ${show(shape)} expected, got ${show(t.shape)}`)
     return t ?? null
   })
   const last: Tensor[][] = initial.map(() => [])

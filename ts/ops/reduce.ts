@@ -102,23 +102,20 @@ export const amax = extreme('amax', Reduce.max)
 /** Smallest element over dim; NaN wins; equal ones share the gradient */
 export const amin = extreme('amin', Reduce.min)
 
-const argOp: Op<{ sign: number; dim: number | null }> = {
+const argOp: Op<{ sign: number; dims: number[] }> = {
   name: 'argmax',
-  forward([x], { sign: s, dim }) {
-    const [outer, n, inner] = dim === null ? [1, x!.size, 1] : around(x!.shape, dim, dim)
-    const y = new Tensor(dim === null ? [] : without(x!.shape, [dim]), 'int32', x!.backend)
-    x!.backend.kernels.argReduce(s, outer, n, inner, x!.address, y.address)
+  forward([x], { sign: s, dims }) {
+    const y = new Tensor(without(x!.shape, dims), 'int32', x!.backend)
+    x!.backend.kernels.argReduce(s, ...around(x!.shape, dims[0] ?? 0, dims.at(-1) ?? 0), x!.address, y.address)
     return y
   },
 }
 function arg(name: string, s: number, x: Tensor, dim: number | null | undefined, keepdim: boolean): Tensor {
   requireFloat(name, x)
-  const d = dim === null || dim === undefined ? null : dimension(name, dim, x.rank)
-  requireElements(name, x, d === null ? x.size : (x.shape[d] ?? 1))
-  if (x.rank === 0) return apply(argOp, [x], { sign: s, dim: null })
-  const y = apply(argOp, [x], { sign: s, dim: d })
-  if (!keepdim) return y
-  return reshape(y, withOnes(x.shape, d === null ? dimensions(name, null, x.rank) : [d]))
+  const dims = dimensions(name, dim, x.rank)
+  requireElements(name, x, count(x.shape, dims))
+  const y = apply(argOp, [x], { sign: s, dims })
+  return keepdim ? reshape(y, withOnes(x.shape, dims)) : y
 }
 /** Index (int32) of the largest element over dim, of the flattened tensor without dim; the first at ties; NaN counts as largest */
 export const argmax = (x: Tensor, dim?: number | null, { keepdim = false }: ReduceOptions = {}): Tensor => arg('argmax', 1, x, dim, keepdim)
@@ -171,7 +168,7 @@ const varOp: Op<Moments> = {
   gradient: (g, { inputs: [x], attrs: { dims, divisor } }) => [mul(spread(mul(g, 2 / divisor), x!, dims), sub(x!, mean(x!, dims, { keepdim: true })))],
 }
 /** All dimensions, those to reduce first */
-const inFront = (rank: number, dims: readonly number[]): number[] => [...dims, ...[...iota(rank)].filter(d => !dims.includes(d))]
+const inFront = (rank: number, dims: readonly number[]): number[] => [...new Set([...dims, ...iota(rank)])]
 
 export interface VarOptions extends ReduceOptions {
   /** The sum of squared deviations is divided by n − correction (default 1) */
@@ -196,7 +193,7 @@ const zeroSafeRoot: Op = {
   gradient: (g, { output: y }) => [where(eq(y, 0), 0, div(mul(g, 0.5), y))],
 }
 /** √var; gradient 0 for a constant */
-export const std = (x: Tensor, dim?: Dims, options?: VarOptions): Tensor => apply(zeroSafeRoot, [variance(x, dim, options)], undefined)
+export const std = (x: Tensor, dim?: Dims, options?: VarOptions): Tensor => apply(zeroSafeRoot, [variance(x, dim, options)])
 
 const sumAbsOp = reduceOp('norm', by(Reduce.sumAbs), (g, x, _y, dims) => mul(spread(g, x, dims), sign(x)), by(Reduce.sum))
 const sumSquaresOp = reduceOp('norm', by(Reduce.sumSquares), (g, x, _y, dims) => mul(spread(mul(g, 2), x, dims), x), by(Reduce.sum))
@@ -207,7 +204,7 @@ export interface NormOptions extends ReduceOptions {
 /** (Σ |x|^p)^(1/p) over dim; gradient 0 for a zero vector */
 export function norm(x: Tensor, dim?: Dims, { p = 2, keepdim = false }: NormOptions = {}): Tensor {
   requireFloat('norm', x)
-  if (p === 2) return apply(zeroSafeRoot, [sumSquaresOp(x, dim, { keepdim })], undefined)
+  if (p === 2) return apply(zeroSafeRoot, [sumSquaresOp(x, dim, { keepdim })])
   if (p === 1) return sumAbsOp(x, dim, { keepdim })
   if (p === Infinity) return amax(abs(x), dim, { keepdim })
   requirePositive('norm', 'p', p)

@@ -12,7 +12,7 @@ function stepwise(name: string, f: (x: Tensor) => Tensor): (x: Tensor) => Tensor
   const op: Op = { name, forward: ([x]) => scope(() => f(x!)), gradient: g => [like(g, 0)] }
   return x => {
     requireFloat(name, x)
-    return apply(op, [x], undefined)
+    return apply(op, [x])
   }
 }
 

@@ -1,6 +1,6 @@
 // Indexing as in x[…]: numbers, slices, new dimensions, index tensors and masks; writing at such places; masked selection.
 
-import { broadcastShapes, broadcastStrides, iota, isWhole, nested, sameShape, ShapeError, show, sizeOf, stridesOf, type Shape } from '../shape.js'
+import { broadcastShapes, broadcastStrides, iota, isWhole, nested, placesIn, sameShape, ShapeError, show, sizeOf, stridesOf, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { movedim } from './arrange.js'
 import { requireTensors } from './checks.js'
@@ -85,9 +85,8 @@ function coordinates(op: string, mask: Tensor, shape: Shape, dim: number): Picke
   for (let i = 0; i < values.length; i++) {
     if (values[i] !== 0 && values[i] !== 1) throw new RangeError(`${op}: 0 and 1 expected in a mask, got ${values[i]} at position ${i}: give indices as int32`)
   }
-  const found = nonzeroOf(op, mask)
-  const strides = stridesOf(mask.shape)
-  return mask.shape.map((size, d) => ({ dim: dim + d, at: found.map(p => Math.floor(p / strides[d]!) % size), shape: [found.length] }))
+  const places = nonzeroOf(op, mask).map(placesIn(mask.shape))
+  return mask.shape.map((_, d) => ({ dim: dim + d, at: places.map(place => place[d]!), shape: [places.length] }))
 }
 
 /**

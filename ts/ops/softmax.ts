@@ -7,10 +7,10 @@ import { Tensor } from '../tensor.js'
 import { add, div, mul, ne, requireFloat, sub } from './arithmetic.js'
 import { requireClassWeight, requireTensors } from './checks.js'
 import { indexCheck, oneHot, outside } from './indexing.js'
-import { expand, perChannel, permute, reshape, unsqueeze } from './layout.js'
+import { expand, perChannel, permute, reshape } from './layout.js'
 import { sum } from './reduce.js'
 import { exp, float, int, neg } from './unary.js'
-import { reduced, type LossOptions } from './reduction.js'
+import { ofOne, reduced, type LossOptions } from './reduction.js'
 
 interface Attrs {
   dim: number
@@ -56,6 +56,7 @@ interface CrossEntropy {
   used: Tensor
   shape: Shape
 }
+const ofLogits = (x: Tensor): string => ` for logits ${show(x.shape)}`
 const crossEntropyOp: Op<CrossEntropy> = {
   name: 'crossEntropy',
   forward([x], q, saved) {
@@ -67,7 +68,7 @@ const crossEntropyOp: Op<CrossEntropy> = {
       q.n, q.c, q.inner, q.ignoreIndex, q.labelSmoothing, x!.address, q.target.address, q.weight ? q.weight.address : 0,
       loss.address, lse.address, q.used.address,
     )
-    if (bad >= 0) throw outside('crossEntropy', 'labels', q.c, backend.readOne(q.target.address + bad * backend.width, 'int32'), bad, x!.shape)
+    if (bad >= 0) throw outside('crossEntropy', 'labels', q.c, backend.readOne(q.target.address + bad * backend.width, 'int32'), bad, ofLogits(x!))
     return loss
   },
   gradient(g, { inputs: [x], attrs: q }) {
@@ -112,7 +113,7 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
   requireTensors('crossEntropy', target)
   if (logits.rank < 1) throw new ShapeError('crossEntropy: logits [n, c] expected, got a scalar')
   requireShare('crossEntropy', 'labelSmoothing', labelSmoothing)
-  if (logits.rank === 1) return crossEntropyRow(logits, target, options)
+  if (logits.rank === 1) return ofOne(crossEntropy, logits, target, options)
   const [n, c] = logits.shape as [number, number]
   requireClassWeight('crossEntropy', weight, c)
   const shape = [n, ...logits.shape.slice(2)]
@@ -124,21 +125,17 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
     const wanted = `class indices ${show(shape)} or probabilities ${show(logits.shape)}`
     throw new ShapeError(`crossEntropy: logits ${show(logits.shape)} need ${wanted}, got a target of ${show(target.shape)}${mend}`)
   }
-  const check = indexCheck('crossEntropy', 'labels', target, c, ignoreIndex, logits.shape)
+  const check = indexCheck('crossEntropy', 'labels', target, c, ignoreIndex, ofLogits(logits))
   // the kernel looks at int32, but a replayed step doesn't look at what the kernel found
   if (target.dtype === 'float32') check()
   recorder?.verify(target.buffer, check)
   const used = new Tensor(shape, 'float32', logits.backend)
   const inner = logits.size / Math.max(1, n * c)
   const labels = int(target)
-  const loss = apply(crossEntropyOp, [logits], { n, c, inner: n * c ? inner : 0, ignoreIndex, labelSmoothing, target: labels, weight, used, shape })
+  const loss = apply(crossEntropyOp, [logits], { n, c, inner, ignoreIndex, labelSmoothing, target: labels, weight, used, shape })
   const total = reduction === 'mean' ? sum(used) : null
   freeWith(loss, used, ...(labels === target ? [] : [labels]))
   return total ? freeWith(div(sum(loss), total), total) : reduced('crossEntropy', loss, options)
-}
-function crossEntropyRow(logits: Tensor, target: Tensor, options: CrossEntropyOptions): Tensor {
-  const loss = crossEntropy(unsqueeze(logits, 0), unsqueeze(target, 0), options)
-  return options.reduction === 'none' ? reshape(loss, []) : loss
 }
 function probabilities(logits: Tensor, target: Tensor, weight: Tensor | null, smoothing: number, options: CrossEntropyOptions): Tensor {
   const c = logits.shape[1]!

@@ -1,6 +1,6 @@
 // Order: sort, argsort, topk, median, unique, nonzero. The host compares and gather picks, so that gradients are those of gather.
 
-import { around, dimension, iota, isWhole, ShapeError, show, type Shape } from '../shape.js'
+import { around, dimension, iota, isWhole, placesIn, ShapeError, show, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { onHost } from './host.js'
 import { gather, indexSelect } from './indexing.js'
@@ -16,7 +16,7 @@ function orderOf(op: string, x: Tensor, dim: number, k: number, descending: bool
   const [outer, n, inner] = around(x.shape, dim, dim)
   const order = new Int32Array(outer * k * inner)
   const row = new Float64Array(n)
-  const before = descending ? (i: number, j: number) => compare(row[j]!, row[i]!) : (i: number, j: number) => compare(row[i]!, row[j]!)
+  const sign = descending ? -1 : 1
   const indices = new Int32Array(n)
   for (let o = 0; o < outer; o++) {
     for (let i = 0; i < inner; i++) {
@@ -24,7 +24,7 @@ function orderOf(op: string, x: Tensor, dim: number, k: number, descending: bool
         row[j] = values[(o * n + j) * inner + i]!
         indices[j] = j
       }
-      indices.sort(before)
+      indices.sort((i, j) => sign * compare(row[i]!, row[j]!))
       for (let j = 0; j < k; j++) order[(o * k + j) * inner + i] = indices[j]!
     }
   }
@@ -52,8 +52,7 @@ export function sort(x: Tensor, dim = -1, { descending = false }: SortOptions = 
 /** The indices (int32) that sort x along dim, as those of sort() */
 export function argsort(x: Tensor, dim = -1, { descending = false }: SortOptions = {}): Tensor {
   const d = dimension('argsort', dim, x.rank)
-  if (x.rank === 0) return reshape(orderOf('argsort', reshape(x, [1]), 0, 1, descending), [])
-  return orderOf('argsort', x, d, x.shape[d]!, descending)
+  return orderOf('argsort', x, d, x.shape[d] ?? 1, descending)
 }
 
 /**
@@ -95,19 +94,18 @@ export function unique(x: Tensor, { dim = null }: { dim?: number | null } = {}):
   const from = dim === null || x.rank === 0 ? reshape(x, [x.size]) : x
   const values = onHost('unique', from)
   const [outer, n, inner] = around(from.shape, d, d)
-  const against = (i: number, j: number): number => {
+  /** The first that `f` says of the elements of slices i and j, if not 0 */
+  const first = (i: number, j: number, f: (a: number, b: number) => number): number => {
     for (let o = 0; o < outer; o++) {
       for (let k = 0; k < inner; k++) {
-        const order = compare(values[(o * n + i) * inner + k]!, values[(o * n + j) * inner + k]!)
-        if (order !== 0) return order
+        const found = f(values[(o * n + i) * inner + k]!, values[(o * n + j) * inner + k]!)
+        if (found !== 0) return found
       }
     }
     return 0
   }
-  const holdsNaN = (i: number): boolean => {
-    for (let o = 0; o < outer; o++) for (let k = 0; k < inner; k++) if (values[(o * n + i) * inner + k] !== values[(o * n + i) * inner + k]) return true
-    return false
-  }
+  const against = (i: number, j: number): number => first(i, j, compare)
+  const holdsNaN = (i: number): boolean => first(i, i, a => Number(a !== a)) !== 0
   const order = iota(n).sort(against)
   const firsts: number[] = []
   const counts: number[] = []
@@ -131,15 +129,7 @@ export function unique(x: Tensor, { dim = null }: { dim?: number | null } = {}):
 /** Where x is not 0: indices (int32) of shape [how many, rank], in row-major order. Found on the host. */
 export function nonzero(x: Tensor): Tensor {
   const found = nonzeroOf('nonzero', x)
-  const at = new Int32Array(found.length * x.rank)
-  found.forEach((position, i) => {
-    let rest = position
-    for (let d = x.rank - 1; d >= 0; d--) {
-      at[i * x.rank + d] = rest % x.shape[d]!
-      rest = Math.floor(rest / x.shape[d]!)
-    }
-  })
-  return new Tensor([found.length, x.rank], 'int32', x.backend).set(at)
+  return new Tensor([found.length, x.rank], 'int32', x.backend).set(found.flatMap(placesIn(x.shape)))
 }
 
 /** Positions of the elements of x that are not 0. @internal */

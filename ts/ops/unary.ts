@@ -171,7 +171,7 @@ const toFloatOp: Op = {
   },
 }
 /** x as float32 */
-export const float = (x: Tensor): Tensor => (x.dtype === 'float32' ? x : apply(toFloatOp, [x], undefined))
+export const float = (x: Tensor): Tensor => (x.dtype === 'float32' ? x : apply(toFloatOp, [x]))
 
 const toIntOp: Op = {
   name: 'int',
@@ -182,4 +182,4 @@ const toIntOp: Op = {
   },
 }
 /** x truncated toward zero, as int32 */
-export const int = (x: Tensor): Tensor => (x.dtype === 'int32' ? x : apply(toIntOp, [x], undefined))
+export const int = (x: Tensor): Tensor => (x.dtype === 'int32' ? x : apply(toIntOp, [x]))
