@@ -148,8 +148,8 @@ function alone(name: string): { out: string; err: string } {
 test('the 1,000th tensor that nothing owns is told of, once; tensors of turns, scopes and graphs are not', () => {
   assert.is(
     alone('warning').err,
-    'so far none\nhebb: 1,000 tensors wait for the garbage collector, which never runs inside a synchronous loop. ' +
-      'Write the loop as `for (const i of steps(n))` or over a DataLoader, or put its body into scope(() => ...).\n',
+    'so far none\nhebb: 1,000 tensors wait for the garbage collector, which never runs inside a synchronous loop: ' +
+      'run loops over a loader or steps(n), or put their bodies into scope(() => ...)\n',
   )
 })
 

@@ -100,8 +100,9 @@ export class Summary {
 const thousands = (digits: string): string => digits.replace(/\d(?=(?:\d{3})+(?:\.|$))/g, '$&,')
 function size(bytes: number): string {
   if (bytes < 1024) return `${bytes} B`
-  const power = bytes < 1048576 ? 0 : bytes < 1073741824 ? 1 : 2
-  return `${(bytes / [1024, 1048576, 1073741824][power]!).toFixed(1)} ${'KMG'[power]}B`
+  let power = 0
+  while ((bytes /= 1024) >= 1024 && power < 2) power++
+  return `${bytes.toFixed(1)} ${'KMG'[power]}B`
 }
 const same = (list: readonly number[]): string => (list.every(v => v === list[0]) ? String(list[0]) : list.join('×'))
 
@@ -316,32 +317,32 @@ function follow(node: Node, i: number, axis: Axis): Axis {
   const y = node.output
   const { attrs } = node
   /** Every element of the output sees all positions */
-  const everywhere = (): Axis => ({ ...axis, size: axis.size + (axis.extent - 1) * axis.stride, extent: 1, dim: -1, inner: 1 })
+  const everywhere = { ...axis, size: axis.size + (axis.extent - 1) * axis.stride, extent: 1, dim: -1, inner: 1 }
   const along = (to: number): Axis => ({ ...axis, dim: to })
   /** Broadcasting: dimensions agree from the right */
   const aligned = (): Axis => {
     const to = dim + y.rank - x.rank
-    return to >= 0 && y.shape[to] === x.shape[dim] ? along(to) : everywhere()
+    return to >= 0 && y.shape[to] === x.shape[dim] ? along(to) : everywhere
   }
-  if (WINDOWS.includes(node.op.name)) return i === 0 ? throughWindow(node, axis) : everywhere()
+  if (WINDOWS.includes(node.op.name)) return i === 0 ? throughWindow(node, axis) : everywhere
   switch (node.op.name) {
     case 'linear':
-      return i === 0 && dim < x.rank - 1 ? along(dim) : everywhere()
+      return i === 0 && dim < x.rank - 1 ? along(dim) : everywhere
     case 'matmul': {
       const transposed: boolean = i === 0 ? attrs.transA : attrs.transB
       // rows of a and columns of b survive, from left and right
       const survivor = (i === 0) === transposed ? x.rank - 1 : x.rank - 2
-      if (dim >= x.rank - 2) return dim === survivor ? along(y.rank - (i === 0 ? 2 : 1)) : everywhere()
+      if (dim >= x.rank - 2) return dim === survivor ? along(y.rank - (i === 0 ? 2 : 1)) : everywhere
       return aligned()
     }
     case 'reshape':
-      return reshaped(x.shape, y.shape, axis) ?? everywhere()
+      return reshaped(x.shape, y.shape, axis) ?? everywhere
     case 'permute':
       return along((attrs.order as readonly number[]).indexOf(dim))
     case 'softmax':
     case 'logSoftmax':
     case 'cumsum':
-      return attrs.dim === dim ? everywhere() : axis
+      return attrs.dim === dim ? everywhere : axis
     case 'cat':
       return axis
     case 'pad':
@@ -366,7 +367,7 @@ function follow(node: Node, i: number, axis: Axis): Axis {
   const dims: unknown = (attrs as { dims?: unknown } | undefined)?.dims
   // reductions drop dimensions
   if (Array.isArray(dims) && y.rank === x.rank - dims.length) {
-    return dims.includes(dim) ? everywhere() : along(dim - dims.filter((d: number) => d < dim).length)
+    return dims.includes(dim) ? everywhere : along(dim - dims.filter((d: number) => d < dim).length)
   }
   return aligned()
 }
@@ -383,10 +384,11 @@ function throughWindow(node: Node, axis: Axis): Axis {
   const at = axis.dim - x.rank + 3
   const reach = dilation[at]! * (kernel[at]! - 1)
   const s = stride[at]!
-  const extent = node.output.shape[axis.dim]!
-  return transposed
-    ? { ...axis, size: axis.size + Math.floor(reach / s) * axis.stride, stride: axis.stride / s, extent }
-    : { ...axis, size: axis.size + reach * axis.stride, stride: axis.stride * s, extent }
+  return {
+    ...axis, extent: node.output.shape[axis.dim]!,
+    size: axis.size + (transposed ? Math.floor(reach / s) : reach) * axis.stride,
+    stride: transposed ? axis.stride / s : axis.stride * s,
+  }
 }
 
 /** Where the positions lie after a reshape, or null if none of the new dimensions holds them all. */

@@ -114,8 +114,8 @@ export class Tensor implements Owned {
     if (++unowned >= 1000 && !told) {
       told = true
       console.warn(
-        'hebb: 1,000 tensors wait for the garbage collector, which never runs inside a synchronous loop. ' +
-          'Write the loop as `for (const i of steps(n))` or over a DataLoader, or put its body into scope(() => ...).',
+        'hebb: 1,000 tensors wait for the garbage collector, which never runs inside a synchronous loop: ' +
+          'run loops over a loader or steps(n), or put their bodies into scope(() => ...)',
       )
     }
   }

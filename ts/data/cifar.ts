@@ -15,13 +15,11 @@ export const CIFAR10_CLASSES: readonly string[] = [
 /** Images [n, 3, 32, 32] and labels of unpacked batch files, one after the other. Throws DataError. */
 export function readCifar10(files: readonly NamedBytes[], name = 'cifar10'): ImageSet {
   let count = 0
-  for (const file of files) {
-    if (file.bytes.length === 0 || file.bytes.length % RECORD !== 0) {
-      throw new DataError(
-        `${file.name}: expected records of ${RECORD} bytes (a label and 3×32×32 pixels), got ${file.bytes.length} bytes`,
-      )
+  for (const { name: file, bytes: { length } } of files) {
+    if (length === 0 || length % RECORD !== 0) {
+      throw new DataError(`${file}: expected records of ${RECORD} bytes (a label and 3×32×32 pixels), got ${length} bytes`)
     }
-    count += file.bytes.length / RECORD
+    count += length / RECORD
   }
   if (count === 0) throw new DataError(`${name}: expected at least one batch file, got none`)
   const images = new Uint8Array(count * PIXELS)

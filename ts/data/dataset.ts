@@ -20,14 +20,11 @@ export class ArrayDataset implements Dataset {
   /** Each part: its values (an Int32Array gives int32 tensors) and the shape of one example. */
   constructor(...parts: { values: ArrayLike<number>; shape: Shape }[]) {
     if (parts.length === 0) throw new ShapeError('ArrayDataset: at least one part expected, got none')
-    const counts = parts.map(({ values, shape }) => values.length / sizeOf(shape))
-    parts.forEach(({ values, shape }, i) => {
-      if (!Number.isInteger(counts[i]) || counts[i] !== counts[0]) {
-        throw new ShapeError(`ArrayDataset: ${counts[0]} examples of shape ${show(shape)} expected in part ${i}, got ${values.length} values`)
+    this.length = parts[0]!.values.length / sizeOf(parts[0]!.shape)
+    this.#parts = parts.map(({ values, shape }, i) => {
+      if (!Number.isInteger(this.length) || values.length / sizeOf(shape) !== this.length) {
+        throw new ShapeError(`ArrayDataset: ${this.length} examples of shape ${show(shape)} expected in part ${i}, got ${values.length} values`)
       }
-    })
-    this.length = counts[0]!
-    this.#parts = parts.map(({ values, shape }) => {
       const int = values instanceof Int32Array
       return { values, shape, int, batch: int ? new Int32Array(0) : new Float64Array(0) }
     })

@@ -1,5 +1,6 @@
 // IDX, the file format of MNIST: a magic number, big-endian sizes, raw elements; and the sets of images that readers give.
 
+import { show, sizeOf } from '../shape.js'
 import { DataError } from './gzip.js'
 
 /** Labelled images as they lie in memory: images [count, channels, height, width], labels [count]. */
@@ -56,9 +57,9 @@ export function parseIdx(bytes: Uint8Array, name: string, rank?: number): Idx {
     )
   }
   const shape = Array.from({ length: dims }, (_, i) => view.getUint32(4 + 4 * i))
-  const size = shape.reduce((n, d) => n * d, 1)
+  const size = sizeOf(shape)
   if (size !== bytes.length - start) {
-    throw new DataError(`${name}: expected ${size} bytes of data for shape [${shape.join(',')}], got ${bytes.length - start}`)
+    throw new DataError(`${name}: expected ${size} bytes of data for shape ${show(shape)}, got ${bytes.length - start}`)
   }
   return { shape, data: bytes.subarray(start) }
 }
@@ -99,7 +100,7 @@ export function readIdxImages(images: NamedBytes, labels: NamedBytes, options: I
   const channels = images.bytes[3] === 4
   const { shape, data } = parseIdx(images.bytes, images.name, channels ? 4 : 3)
   const { shape: [labelled], data: labelData } = parseIdx(labels.bytes, labels.name, 1)
-  if (data.length === 0) throw new DataError(`${images.name}: expected at least one image, got shape [${shape.join(',')}]`)
+  if (data.length === 0) throw new DataError(`${images.name}: expected at least one image, got shape ${show(shape)}`)
   const count = shape[0]!
   if (labelled !== count) {
     throw new DataError(`${labels.name}: expected ${count} labels, one for each image of ${images.name}, got ${labelled}`)

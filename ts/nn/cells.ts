@@ -3,9 +3,9 @@
 import { add } from '../ops/arithmetic.js'
 import { select, unsqueeze } from '../ops/layout.js'
 import { linear } from '../ops/matmul.js'
-import { gru, lstm, type CellWeights } from '../ops/recurrent.js'
+import { gru, lstm } from '../ops/recurrent.js'
 import { relu, tanh } from '../ops/unary.js'
-import { requireChoice, requireCount, show, ShapeError } from '../shape.js'
+import { requireChoice, requireCount, sameShape, show, ShapeError } from '../shape.js'
 import { filled, Tensor } from '../tensor.js'
 import { defaultParameter } from './init.js'
 import { described, Module } from './module.js'
@@ -26,15 +26,11 @@ abstract class RecurrentCell extends Module {
     super()
     requireCount(this.constructor.name, 'inputSize', inputSize)
     requireCount(this.constructor.name, 'hiddenSize', hiddenSize)
-    const rows = gates * hiddenSize
-    this.weightIh = defaultParameter([rows, inputSize], hiddenSize)
-    this.weightHh = defaultParameter([rows, hiddenSize], hiddenSize)
-    this.biasIh = bias ? defaultParameter([rows], hiddenSize) : null
-    this.biasHh = bias ? defaultParameter([rows], hiddenSize) : null
-  }
-  protected get weights(): CellWeights {
-    const { weightIh, weightHh, biasIh, biasHh } = this
-    return { weightIh, weightHh, biasIh, biasHh }
+    const parameter = (...shape: number[]) => defaultParameter([gates * hiddenSize, ...shape], hiddenSize)
+    this.weightIh = parameter(inputSize)
+    this.weightHh = parameter(hiddenSize)
+    this.biasIh = bias ? parameter() : null
+    this.biasHh = bias ? parameter() : null
   }
   /** Run `step` on rows [n, ...], of which a single example is one. */
   protected onRows<T extends Tensor | LstmState>(
@@ -47,7 +43,7 @@ abstract class RecurrentCell extends Module {
     const single = x.rank === 1
     const shape = single ? [this.hiddenSize] : [x.shape[0]!, this.hiddenSize]
     const full = states.map((t, i) => {
-      if (t && show(t.shape) !== show(shape)) throw new ShapeError(`${name}: a state ${'hc'[i]} ${show(shape)} expected, got ${show(t.shape)}`)
+      if (t && !sameShape(t.shape, shape)) throw new ShapeError(`${name}: a state ${'hc'[i]} ${show(shape)} expected, got ${show(t.shape)}`)
       return t ?? filled(shape, 0, x.backend)
     })
     if (!single) return step(x, full)
@@ -85,7 +81,7 @@ export class GRUCell extends RecurrentCell {
     super(3, inputSize, hiddenSize, bias)
   }
   forward(x: Tensor, h: Tensor | null = null): Tensor {
-    return this.onRows(x, [h], (rows, [state]) => first(gru(unsqueeze(rows, 0), { h: unsqueeze(state!, 0) }, [this.weights]).h))
+    return this.onRows(x, [h], (rows, [state]) => first(gru(unsqueeze(rows, 0), { h: unsqueeze(state!, 0) }, [this]).h))
   }
 }
 
@@ -99,7 +95,7 @@ export class LSTMCell extends RecurrentCell {
   }
   forward(x: Tensor, state: LstmState | null = null): LstmState {
     return this.onRows(x, [state?.h, state?.c], (rows, [h, c]) => {
-      const next = lstm(unsqueeze(rows, 0), { h: unsqueeze(h!, 0), c: unsqueeze(c!, 0) }, [this.weights])
+      const next = lstm(unsqueeze(rows, 0), { h: unsqueeze(h!, 0), c: unsqueeze(c!, 0) }, [this])
       return { h: first(next.h), c: first(next.c) }
     })
   }

@@ -1,10 +1,9 @@
 // Initial weights, drawn in place. Formulas use the fans of a weight [out, in, ...]: fanIn = in · receptive field, fanOut = out · receptive field.
 
-import { currentBackend } from '../backends/current.js'
-import { empty } from '../ops/creation.js'
+import { empty, trainable } from '../ops/creation.js'
 import { rand, randn } from '../ops/random.js'
 import { show, ShapeError, sizeOf, type Shape } from '../shape.js'
-import { Tensor } from '../tensor.js'
+import type { Tensor } from '../tensor.js'
 import { addScaled, dot } from '../vectors.js'
 
 export interface Fans {
@@ -110,16 +109,9 @@ export function orthogonal(t: Tensor, { gain: g = 1 }: { gain?: number } = {}): 
 /** A parameter drawn from U(±1/√fanIn), PyTorch's default for the weight and bias of linear and convolutional layers. @internal */
 export function defaultParameter(shape: Shape, fanIn: number): Tensor {
   const bound = fanIn > 0 ? 1 / Math.sqrt(fanIn) : 0
-  const p = new Tensor(shape, 'float32', currentBackend(), null, 'module')
-  uniform(p, -bound, bound)
-  p.requiresGrad = true
-  p.label = 'parameter'
-  return p
+  return trainable(uniform(empty(shape, 'float32', 'module'), -bound, bound))
 }
 /** A parameter of one value. @internal */
 export function constantParameter(shape: Shape, value: number): Tensor {
-  const p = constant(empty(shape, 'float32', 'module'), value)
-  p.requiresGrad = true
-  p.label = 'parameter'
-  return p
+  return trainable(constant(empty(shape, 'float32', 'module'), value))
 }

@@ -50,12 +50,12 @@ abstract class InstanceNorm extends ChannelNorm {
     const [n, c] = x.shape as [number, number]
     noGrad(() => {
       // every image of every channel as a channel of its own, with a copy of the statistics
-      const [means, variances] = [runningMean, runningVar].map(t => reshape(expand(t, [n, c]), [n * c])) as [Tensor, Tensor]
+      const own = [runningMean, runningVar]
+      const all = own.map(t => reshape(expand(t, [n, c]), [n * c]))
+      const [means, variances] = all as [Tensor, Tensor]
       const running = { mean: means, variance: variances }
       batchNorm(reshape(x, [1, n * c, ...x.shape.slice(2)]), null, null, { running, momentum: this.momentum! })
-      for (const [own, all] of [[runningMean, means], [runningVar, variances]] as const) {
-        own.backend.kernels.copy(c, mean(reshape(all, [n, c]), 0).address, own.restless().address)
-      }
+      own.forEach((t, i) => t.backend.kernels.copy(c, mean(reshape(all[i]!, [n, c]), 0).address, t.restless().address))
     })
   }
 }

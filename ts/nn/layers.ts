@@ -242,7 +242,7 @@ export class BatchNorm3d extends BatchNorm {
 export class Dropout extends Module {
   constructor(readonly p = 0.5) {
     super()
-    requireShare('Dropout', 'a probability p', p)
+    requireShare(this.constructor.name, 'a probability p', p)
   }
   forward(x: Tensor): Tensor {
     return dropout(x, { p: this.p, training: this.training })

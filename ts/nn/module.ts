@@ -101,12 +101,12 @@ export abstract class Module {
    */
   loadStateDict(state: Readonly<Record<string, Tensor>>, { strict = true }: { strict?: boolean } = {}): this {
     const own = this.stateDict()
-    const missing = Object.keys(own).filter(name => !Object.hasOwn(state, name))
-    const unknown = Object.keys(state).filter(name => !Object.hasOwn(own, name))
-    if (strict && (missing.length || unknown.length)) {
-      const say = (what: string, names: string[]) => (names.length ? [`${what} ${names.slice(0, 4).join(', ')}${names.length > 4 ? ` and ${names.length - 4} more` : ''}`] : [])
-      throw new ShapeError(`loadStateDict: ${[...say('missing', missing), ...say('unknown', unknown)].join('; ')}: is it another model's? ({ strict: false } ignores that)`)
+    const without = (what: string, all: StateDict, others: StateDict): string[] => {
+      const names = Object.keys(all).filter(name => !Object.hasOwn(others, name))
+      return names.length ? [`${what} ${names.slice(0, 4).join(', ')}${names.length > 4 ? ` and ${names.length - 4} more` : ''}`] : []
     }
+    const wrong = [...without('missing', own, state), ...without('unknown', state, own)]
+    if (strict && wrong.length) throw new ShapeError(`loadStateDict: ${wrong.join('; ')}: is it another model's? ({ strict: false } ignores that)`)
     const pairs = Object.entries(own).filter(([name]) => Object.hasOwn(state, name)).map(([name, t]) => [name, t, state[name]!] as const)
     for (const [name, to, from] of pairs) {
       if (!sameShape(to.shape, from.shape)) throw new ShapeError(`loadStateDict: ${name} has shape ${show(to.shape)} here, but ${show(from.shape)} in what is loaded`)
@@ -126,7 +126,7 @@ export abstract class Module {
   }
 
   #register(entry: Hook): () => void {
-    this.#hookForward()
+    if (!this.#unhook) this.#hookForward()
     this.#hooks = [...this.#hooks, entry]
     return () => {
       this.#hooks = this.#hooks.filter(e => e !== entry)
@@ -138,7 +138,6 @@ export abstract class Module {
 
   /** An instance property hides the class's forward for as long as there are hooks. */
   #hookForward(): void {
-    if (this.#unhook) return
     const plain = this.forward
     const own = Object.getOwnPropertyDescriptor(this, 'forward')
     this.#unhook = () => (own ? Object.defineProperty(this, 'forward', own) : delete (this as { forward?: unknown }).forward)

@@ -3,9 +3,9 @@
 import { mul } from '../ops/arithmetic.js'
 import { interpolate, type InterpolateOptions } from '../ops/interpolate.js'
 import { adaptiveAvgPool1d } from '../ops/pool.js'
-import { dropout } from '../ops/random.js'
-import { requireShare, show, ShapeError, type PerDim } from '../shape.js'
+import { show, ShapeError, type PerDim } from '../shape.js'
 import { filled, type Tensor } from '../tensor.js'
+import { Dropout } from './layers.js'
 import { described, Module } from './module.js'
 
 /** interpolate() as a layer: nearest (default), linear, bilinear or trilinear, to a size or by a scaleFactor. x: [n, c, ...] */
@@ -41,17 +41,10 @@ export class AdaptiveAvgPool1d extends Module {
  * Zeroes whole channels with probability p in training and divides the others by 1 − p (Tompson et al., 2015): neighbouring pixels are
  * too alike for Dropout to hide anything. x: [n, c, h, w]
  */
-export class Dropout2d extends Module {
-  constructor(readonly p = 0.5) {
-    super()
-    requireShare('Dropout2d', 'a probability p', p)
-  }
-  forward(x: Tensor): Tensor {
+export class Dropout2d extends Dropout {
+  override forward(x: Tensor): Tensor {
     if (x.rank !== 4) throw new ShapeError(`Dropout2d: x [n, c, h, w] expected, got ${show(x.shape)}`)
     if (!this.training || this.p === 0) return x
-    return mul(x, dropout(filled([x.shape[0]!, x.shape[1]!, 1, 1], 1, x.backend), { p: this.p }))
-  }
-  override describe(): string {
-    return String(this.p)
+    return mul(x, super.forward(filled([x.shape[0]!, x.shape[1]!, 1, 1], 1, x.backend)))
   }
 }

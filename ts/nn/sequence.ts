@@ -54,13 +54,13 @@ abstract class Recurrent extends Module {
     for (const [role, value] of Object.entries({ inputSize, hiddenSize, numLayers })) requireCount(this.constructor.name, role, value)
     this.#suffixes = Array.from({ length: numLayers }, (_, layer) => (bidirectional ? [`l${layer}`, `l${layer}_reverse`] : [`l${layer}`])).flat()
     const own = this as unknown as Record<string, Tensor>
-    const rows = gates * hiddenSize
+    const parameter = (...shape: number[]) => defaultParameter([gates * hiddenSize, ...shape], hiddenSize)
     this.#suffixes.forEach((suffix, i) => {
       const layer = bidirectional ? i >> 1 : i
       const inputs = layer === 0 ? inputSize : bidirectional ? 2 * hiddenSize : hiddenSize
-      own[`weight_ih_${suffix}`] = defaultParameter([rows, inputs], hiddenSize)
-      own[`weight_hh_${suffix}`] = defaultParameter([rows, hiddenSize], hiddenSize)
-      if (bias) for (const role of ['bias_ih', 'bias_hh']) own[`${role}_${suffix}`] = defaultParameter([rows], hiddenSize)
+      own[`weight_ih_${suffix}`] = parameter(inputs)
+      own[`weight_hh_${suffix}`] = parameter(hiddenSize)
+      if (bias) for (const role of ['bias_ih', 'bias_hh']) own[`${role}_${suffix}`] = parameter()
     })
   }
   protected weights(): CellWeights[] {

@@ -16,7 +16,9 @@ export interface AdagradOptions extends GroupOptions {
 }
 /** S += g²; w −= lr / (1 + (t − 1) lrDecay) · g / (√S + eps), default lr 0.01 (Duchi, Hazan and Singer, 2011). */
 export class Adagrad extends Optimizer<Required<AdagradOptions>> {
-  protected readonly update = Update.rms
+  protected get update(): Update {
+    return Update.rms
+  }
   constructor(params: Params<AdagradOptions>, options: Partial<AdagradOptions> = {}) {
     super('Adagrad', params as Params<Required<AdagradOptions>>, { lr: 0.01, lrDecay: 0, weightDecay: 0, initialAccumulatorValue: 0, eps: 1e-10, ...options })
   }
@@ -45,7 +47,9 @@ export interface AdadeltaOptions extends GroupOptions {
 }
 /** S = ρ S + (1 − ρ) g²; d = √(D + eps) / √(S + eps) g; D = ρ D + (1 − ρ) d²; w −= lr d, default lr 1 (Zeiler, 2012). */
 export class Adadelta extends Optimizer<Required<AdadeltaOptions>> {
-  protected readonly update = Update.adadelta
+  protected get update(): Update {
+    return Update.adadelta
+  }
   constructor(params: Params<AdadeltaOptions>, options: Partial<AdadeltaOptions> = {}) {
     super('Adadelta', params as Params<Required<AdadeltaOptions>>, { lr: 1, rho: 0.9, eps: 1e-6, weightDecay: 0, ...options })
   }
@@ -79,7 +83,9 @@ export interface RMSpropOptions extends GroupOptions {
  * default lr 0.01 (Tieleman and Hinton, 2012).
  */
 export class RMSprop extends Optimizer<Required<RMSpropOptions>> {
-  protected readonly update = Update.rms
+  protected get update(): Update {
+    return Update.rms
+  }
   constructor(params: Params<RMSpropOptions>, options: Partial<RMSpropOptions> = {}) {
     super('RMSprop', params as Params<Required<RMSpropOptions>>, { lr: 0.01, alpha: 0.99, eps: 1e-8, weightDecay: 0, momentum: 0, centered: false, ...options })
   }

@@ -23,7 +23,9 @@ const DEFAULTS = { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0 } as
 
 /** What the family shares: m = β₁ m + (1 − β₁) g and v = β₂ v + (1 − β₂) g², both 0 at first and corrected for that. */
 abstract class AdamFamily<O extends FullPlain> extends Optimizer<O> {
-  protected readonly update: Update = Update.adam
+  protected get update(): Update {
+    return Update.adam
+  }
   protected override validate(group: Group<O>): void {
     super.validate(group)
     const { betas } = group
@@ -50,7 +52,9 @@ export class Adam extends AdamFamily<Full> {
 
 /** u = max(β₂ u, |g| + eps); w −= lr / (1 − β₁ᵗ) · m / u: Adam with the maximum norm, default lr 2e-3 (Kingma and Ba, 2015). */
 export class Adamax extends AdamFamily<FullPlain> {
-  protected override readonly update = Update.adamax
+  protected override get update(): Update {
+    return Update.adamax
+  }
   constructor(params: Params<PlainAdamOptions>, options: Partial<PlainAdamOptions> = {}) {
     super('Adamax', params as Params<FullPlain>, { ...DEFAULTS, lr: 2e-3, ...options })
   }

@@ -91,9 +91,9 @@ export class OneCycleLR extends Schedule {
     const ends = threePhase ? [0, rise - 1, 2 * rise - 2, totalSteps - 1] : [0, rise - 1, totalSteps - 1]
     let phase = 1
     while (phase < ends.length - 1 && t > ends[phase]!) phase++
-    const [start, end] = [ends[phase - 1]!, ends[phase]!]
+    const [start, end] = ends.slice(phase - 1) as [number, number]
     const part = end > start ? Math.min(1, (t - start) / (end - start)) : 1
-    const [from, to] = [stops[phase - 1]!, stops[phase]!]
+    const [from, to] = stops.slice(phase - 1) as [number, number]
     return annealStrategy === 'linear' ? from + (to - from) * part : cosine(from, to, Math.PI * part)
   }
   rate(_initial: number, t: number): number {

@@ -47,12 +47,12 @@ const LEAST_CURVATURE = 1e-10
 
 function largest(a: Vector): number {
   let most = 0
-  for (let i = 0; i < a.length; i++) most = Math.max(most, Math.abs(a[i]!))
+  for (const v of a) most = Math.max(most, Math.abs(v))
   return most
 }
 function sumOfSizes(a: Vector): number {
   let total = 0
-  for (let i = 0; i < a.length; i++) total += Math.abs(a[i]!)
+  for (const v of a) total += Math.abs(v)
   return total
 }
 /**
@@ -63,7 +63,9 @@ function sumOfSizes(a: Vector): number {
  * The vectors are kept and computed outside linear memory, in float64 rounded to the parameters' type. One parameter group only.
  */
 export class LBFGS extends Optimizer<Full> {
-  protected readonly update = Update.sgd
+  protected get update(): Update {
+    return Update.sgd
+  }
   #memory: Memory | null = null
   constructor(params: readonly Tensor[], options: Partial<LBFGSOptions> = {}) {
     const maxIter = options.maxIter ?? 20

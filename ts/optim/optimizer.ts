@@ -32,6 +32,9 @@ export interface OptimizerState {
 const isTensor = (value: unknown): value is Tensor => value instanceof Tensor
 const kind = (value: unknown): string => (typeof value === 'object' && value !== null ? `a ${value.constructor.name}` : String(value))
 
+const parametersOf = <O>(groups: readonly Group<O>[]): [Tensor, Group<O>][] =>
+  groups.flatMap(group => group.params.map(p => [p, group] as [Tensor, Group<O>]))
+
 /** Moves parameters against their gradients; a subclass says by which kernel, with which state and scalars. */
 export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
   /** Options may be changed between steps, `optimizer.groups[0].lr = 0.01` */
@@ -147,14 +150,10 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
     for (const group of this.groups) group.lr = value
   }
 
-  #parameters(): [Tensor, Group<O>][] {
-    return this.groups.flatMap(group => group.params.map(p => [p, group] as [Tensor, Group<O>]))
-  }
-
   /** Options, steps and buffers (the optimizer's own tensors, named `parameter index.buffer`). */
   stateDict(): OptimizerState {
     const buffers: Record<string, Tensor> = {}
-    const steps = this.#parameters().map(([p, group], i) => {
+    const steps = parametersOf(this.groups).map(([p, group], i) => {
       if (!this.#state.has(p)) return 0
       const state = this.#stateOf(p, group)
       for (const name of this.#namesOf(group)) buffers[`${i}.${name}`] = state.buffers[name]!
@@ -166,7 +165,7 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
   /** Does a saved state fit? @throws ShapeError if it belongs to other parameters, RangeError for options out of range */
   check(saved: OptimizerState): void {
     const loaded = this.groups.map((group, i) => ({ ...group, ...saved.groups[i], params: group.params }) as Group<O>)
-    const all = loaded.flatMap(group => group.params.map(p => [p, group] as const))
+    const all = parametersOf(loaded)
     if (saved.steps.length !== all.length || saved.groups.length !== this.groups.length) {
       throw new ShapeError(`${this.name}: a state of ${all.length} parameters in ${this.groups.length} groups expected, got ${saved.steps.length} in ${saved.groups.length}`)
     }
@@ -183,7 +182,7 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
   loadStateDict(saved: OptimizerState): void {
     this.check(saved)
     this.groups.forEach((group, i) => Object.assign(group, saved.groups[i]))
-    this.#parameters().forEach(([p, group], i) => {
+    parametersOf(this.groups).forEach(([p, group], i) => {
       const steps = saved.steps[i]!
       if (steps === 0 && !this.#state.has(p)) return
       const state = this.#stateOf(p, group)

@@ -60,7 +60,7 @@ export class ReduceLROnPlateau extends Schedule {
     const { mode, threshold, thresholdMode } = this.options
     const sign = mode === 'min' ? -1 : 1
     const bar = thresholdMode === 'rel' ? this.#best * (1 + sign * threshold) : this.#best + sign * threshold
-    return mode === 'min' ? metric < bar : metric > bar
+    return sign * metric > sign * bar
   }
   #see(metric: number): void {
     const { patience, cooldown, factor, minLr, eps } = this.options

@@ -30,7 +30,9 @@ const isClassic = (group: Full): boolean => group.form === 'classic' && group.mo
  * Classic form: u = momentum u + lr g; w −= u; with nesterov g is the gradient at w − momentum u, where lookAhead() goes.
  */
 export class SGD extends Optimizer<Full> {
-  protected readonly update = Update.sgd
+  protected get update(): Update {
+    return Update.sgd
+  }
   #lookedAhead = false
   constructor(params: Params<SGDOptions>, options: SGDOptions) {
     super('SGD', params as Params<Full>, { momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, form: 'torch', ...options })

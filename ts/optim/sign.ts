@@ -15,7 +15,9 @@ export interface RpropOptions extends GroupOptions {
  * then g counts as 0. w −= sign(g) step. For full batches only. (Riedmiller and Braun, 1993)
  */
 export class Rprop extends Optimizer<Required<RpropOptions>> {
-  protected readonly update = Update.rprop
+  protected get update(): Update {
+    return Update.rprop
+  }
   constructor(params: Params<RpropOptions>, options: Partial<RpropOptions> = {}) {
     super('Rprop', params as Params<Required<RpropOptions>>, { lr: 0.01, etas: [0.5, 1.2], stepSizes: [1e-6, 50], ...options })
   }
@@ -44,7 +46,9 @@ export interface LionOptions extends GroupOptions {
 }
 /** w −= lr sign(β₁ m + (1 − β₁) g); m = β₂ m + (1 − β₂) g, default lr 1e-4 (Chen et al., 2023). */
 export class Lion extends Optimizer<Required<LionOptions>> {
-  protected readonly update = Update.lion
+  protected get update(): Update {
+    return Update.lion
+  }
   constructor(params: Params<LionOptions>, options: Partial<LionOptions> = {}) {
     super('Lion', params as Params<Required<LionOptions>>, { lr: 1e-4, betas: [0.9, 0.99], weightDecay: 0, ...options })
   }
