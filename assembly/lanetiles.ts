@@ -3,6 +3,7 @@
 // y = max(start + weights times cells, low). The weights of the first of `runs` stretches, `run` bytes each, end at `ae`, those of
 // the next nextA further on; they meet cells at b, nextB apart. Row r starts from 16 bytes at start + 32 r and at start + half + 32 r.
 
+import { inPairs } from './microkernel'
 import { madd } from './simd'
 
 /**
@@ -85,6 +86,10 @@ export function tile4(
       t00 = madd(x, b0, t00), t10 = madd(x1, b0, t10), t20 = madd(x2, b0, t20), t30 = madd(x3, b0, t30)
       t01 = madd(x, b1, t01), t11 = madd(x1, b1, t11), t21 = madd(x2, b1, t21), t31 = madd(x3, b1, t31)
       a += 16
+      if (b == 15) {
+        inPairs(y, t00, t01), inPairs(y, t10, t11), inPairs(y, t20, t21), inPairs(y, t30, t31)
+        break
+      }
       b += 256
     }
     ae += nextA
