@@ -214,11 +214,9 @@ function panelTiles(
   start: usize, half: usize, y: usize, low: f32,
 ): void {
   const panels = (o + MR - 1) / MR
-  for (let p = 0; p < panels; p++) {
-    const i = panelRow(o, panels, p)
-    const at = <usize>i << 5
-    if (panelRow(o, panels, p + 1) - i == 4) tile4(a + run, run, nextA, b, nextB, runs, start + at, half, y + at, low)
-    else tile3(a + run, run, nextA, b, nextB, runs, start + at, half, y + at, low)
-    a += panel
-  }
+  // the others have three
+  const fours = o - 3 * panels
+  tile4(fours, panel, a + run, run, nextA, b, nextB, runs, start, half, y, low)
+  const at = <usize>fours << 7
+  tile3(panels - fours, panel, a + <usize>fours * panel + run, run, nextA, b, nextB, runs, start + at, half, y + at, low)
 }

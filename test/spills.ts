@@ -24,8 +24,8 @@ const TILES: readonly [RegExp, number, number][] = [
   [/microkernel\/tile3$/, 24, 100],
   [/microkernel\/tile2$/, 16, 80],
   [/microkernel\/tile1$/, 8, 60],
-  [/lanetiles\/tile4$/, 64, 8 * 25 + 8],
-  [/lanetiles\/tile3$/, 48, 8 * 20 + 16],
+  [/lanetiles\/tile4$/, 128, 16 * 25 + 12],
+  [/lanetiles\/tile3$/, 96, 16 * 20 + 12],
   [/near\/nearTiles$/, 64, 8 * 30 + 16],
 ]
 
