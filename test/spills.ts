@@ -117,10 +117,10 @@ if (READABLE) {
       assert.equal([loop.products, loop.spills], [products, 0], found[0])
       assert.ok(loop.instructions <= most, `${found[0]}: ${loop.instructions} instructions in a turn, at most ${most} expected`)
     }
-    // the tiles of convolutions, whatever they are called
+    // the tiles of convolutions, whatever they are called; from tile to tile one vector may be read anew
     for (const [name, instructions] of code) {
       if (!/tile[^/]*$/i.test(name)) continue
-      for (const { products, spills } of loopsOf(instructions)) assert.ok(products < 8 || spills === 0, `${name}: ${spills} spills among ${products} products`)
+      for (const { products, spills } of loopsOf(instructions)) assert.ok(products < 8 || spills < 2, `${name}: ${spills} spills among ${products} products`)
     }
   })
 
