@@ -61,7 +61,7 @@ async function measured() {
     { what: 'hebb for workerd, without binaries, gzip', size: zipped(dist('hebb.modules.js')), budget: 71 * KB, aim: 45 * KB },
     { what: 'of which a Worker that infers is bundled with', size: zipped(await bundled(WORKER, 'hebb.modules.js')), budget: 45 * KB },
     { what: 'relaxed.wasm, gzip', size: zipped(dist('relaxed.wasm')), budget: 34 * KB, aim: 18 * KB },
-    { what: 'simd.wasm, gzip', size: zipped(dist('simd.wasm')), budget: 34 * KB, aim: 18 * KB },
+    { what: 'simd.wasm, gzip', size: zipped(dist('simd.wasm')), budget: 35 * KB, aim: 18 * KB },
     { what: 'an import that is not used', size: await unusedImport(), budget: 100 },
     { what: 'the whole package as published', size, budget: 400 * KB },
     { what: 'the whole package, unpacked', size: unpackedSize, budget: 1024 * KB },
