@@ -70,7 +70,7 @@ function under(at: usize, kx: usize, sw: i32): v128 {
 
 /**
  * One plane; with stride 1 two rows at a time, the last of which may be worked out twice: they share half of their cells
- * (1x128x28x28: 0.91 of the time). The tests that never hold end basic blocks, as in microkernel.ts.
+ * (1x128x28x28: 0.91 of the time). The tests that never hold end basic blocks, as in scripts/tiles.js.
  */
 @inline
 function plane(sw: i32, x: usize, pitch: usize, oh: i32, ow: i32, weights: usize, start: v128, low: f32, y: usize): void {

@@ -185,7 +185,7 @@ function addNarrow(a: usize, b: usize, step: usize, y: usize, end: usize): void 
 
 /**
  * y..end += the same, 32 columns at a time. The tests never hold; they keep V8 from loading all rows
- * first (see microkernel.ts). It would also put off the sums until they are used: hence the stores behind the loop, which serve every way out of it.
+ * first (see scripts/tiles.js). It would also put off the sums until they are used: hence the stores behind the loop, which serve every way out of it.
  */
 @inline
 function addEight(a: usize, b: usize, step: usize, y: usize, end: usize): void {

@@ -3,7 +3,7 @@
 
 import { LANES_AT } from './blocks'
 import { Window } from './columns'
-import { tile3, tile4 } from './lanetiles'
+import { laneTile3, laneTile4 } from '../build/assembly/tiles'
 import { MR, panelRow, scratchAt, transpose } from './microkernel'
 
 /** Images worked on at a time */
@@ -208,7 +208,11 @@ function tapsBefore(kw: i32, uw: i32, first: i32): i32 {
   return count
 }
 
-/** The tiles of one output: all panels of weights meet the same cells. */
+/**
+ * The tiles of one place, 4 or 3 outputs each: all panels of weights meet the same cells. y = max(start + weights times cells, low). The weights
+ * of the first of `runs` stretches, `run` bytes each, begin at a, those of the next nextA further on; they meet cells at b, nextB apart. Output r
+ * starts from 16 bytes at start + 32 r and at start + half + 32 r.
+ */
 function panelTiles(
   o: i32, a: usize, panel: usize, run: usize, nextA: usize, b: usize, nextB: usize, runs: i32,
   start: usize, half: usize, y: usize, low: f32,
@@ -216,7 +220,7 @@ function panelTiles(
   const panels = (o + MR - 1) / MR
   // the others have three
   const fours = o - 3 * panels
-  tile4(fours, panel, a + run, run, nextA, b, nextB, runs, start, half, y, low)
+  laneTile4(fours, panel, a + run, run, nextA, b, nextB, runs, start, half, y, low)
   const at = <usize>fours << 7
-  tile3(panels - fours, panel, a + <usize>fours * panel + run, run, nextA, b, nextB, runs, start + at, half, y + at, low)
+  laneTile3(panels - fours, panel, a + <usize>fours * panel + run, run, nextA, b, nextB, runs, start + at, half, y + at, low)
 }

@@ -194,7 +194,7 @@ function dotTile(
     x = v128.load(p + o1)
     s1 = madd(u, x, s1)
     t1 = madd(v, x, t1)
-    // never: ends the basic block, as in microkernel.ts
+    // never: ends the basic block, as in scripts/tiles.js
     if (at == 1) break
     x = v128.load(p + o2)
     s2 = madd(u, x, s2)

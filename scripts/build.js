@@ -9,6 +9,7 @@ import { packedText } from './pack.js'
 import { UNPACKER, plain } from './plain.js'
 import { importedKernels, inlinedKernels, kernelFiles, kernelModules, namedClasses, smallClasses, withNames } from './plugins.js'
 import { root } from './root.js'
+import { writeTiles } from './tiles.js'
 
 export { root }
 const bin = (...parts) => join(root, 'node_modules', ...parts)
@@ -34,6 +35,7 @@ export const KERNELS = 'build/wasm/kernels.json'
 
 export async function buildKernels() {
   mkdirSync(join(root, 'build/wasm'), { recursive: true })
+  writeTiles()
   const unpacker = ['assembly/unpack.ts', '--config', 'none', '--runtime', 'stub', '--noAssert', '-O3', '--shrinkLevel', '1', '--use', 'abort=', '--enable', 'simd']
   await Promise.all([compile('--target', 'relaxed'), compile(...unpacker, '-o', UNPACKER)])
   const relaxed = arranged(readFileSync(binaryFile('relaxed')))

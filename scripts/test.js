@@ -19,7 +19,7 @@ function changed(...paths) {
   }
   return newest
 }
-const outdated = (result, ...paths) => !existsSync(join(root, result)) || changed(result) < changed('scripts/build.js', 'scripts/plugins.js', 'scripts/pack.js', 'scripts/plain.js', 'scripts/arrange.js', 'scripts/locals.js', ...paths)
+const outdated = (result, ...paths) => !existsSync(join(root, result)) || changed(result) < changed('scripts/build.js', 'scripts/plugins.js', 'scripts/pack.js', 'scripts/plain.js', 'scripts/arrange.js', 'scripts/locals.js', 'scripts/tiles.js', ...paths)
 
 const typesOutdated = () => outdated('build/types/ts/index.d.ts', 'ts', 'assembly/codes.ts')
 

@@ -20,12 +20,12 @@ const READABLE = process.arch === 'x64' && process.versions.v8.startsWith('11.3.
  * bound by their number, 25 a step, where a test counts twice, and what a turn needs besides
  */
 const TILES: readonly [RegExp, number, number][] = [
-  [/microkernel\/tile4$/, 128, 16 * 25 + 8],
-  [/microkernel\/tile3$/, 24, 100],
-  [/microkernel\/tile2$/, 16, 80],
-  [/microkernel\/tile1$/, 8, 60],
-  [/lanetiles\/tile4$/, 128, 16 * 25 + 12],
-  [/lanetiles\/tile3$/, 96, 16 * 20 + 12],
+  [/tiles\/tile4$/, 128, 16 * 25 + 8],
+  [/tiles\/tile3$/, 24, 100],
+  [/tiles\/tile2$/, 16, 80],
+  [/tiles\/tile1$/, 8, 60],
+  [/tiles\/laneTile4$/, 128, 16 * 25 + 12],
+  [/tiles\/laneTile3$/, 96, 16 * 20 + 12],
   [/near\/nearTiles$/, 64, 8 * 30 + 16],
 ]
 
