@@ -76,6 +76,7 @@ export async function buildLibrary() {
   await Promise.all([
     engine('hebb.js', inlinedKernels),
     engine('hebb.modules.js', importedKernels),
+    buildFile('reference.cjs', { entryPoints: ['ts/backends/reference/index.ts'], format: 'cjs' }),
     ...PARTS.map(part => buildFile(`${part}.js`, { entryPoints: [`ts/${part}/index.ts`], external: ['hebb', 'hebb/*'], plugins: [inlinedKernels, namedClasses] })),
   ])
   const written = (file, text) => writeFileSync(join(root, 'build/dist', file), text)

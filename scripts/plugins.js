@@ -31,17 +31,18 @@ export default rewritten => compileInlined(text, unpacker, ${size}, ${basename(p
   },
 }
 
-/** A .wasm import is a function of hebb/kernels, whose text is that of kernelModules() or kernelFiles(). */
+/** A .wasm import is a function of hebb/kernels, whose text is that of kernelModules() or kernelFiles(), and so is what makes a reference backend. */
 export const importedKernels = {
   name: 'imported kernels',
   setup(build) {
-    build.onResolve({ filter: /^hebb\/kernels$/ }, ({ path }) => ({ path, external: true }))
+    build.onResolve({ filter: /^hebb\/kernels$|[\\/]reference[\\/]index\.js$/ }, () => ({ path: 'hebb/kernels', external: true }))
     build.onLoad({ filter: /\.wasm$/ }, ({ path }) => ({ contents: `export { ${basename(path, '.wasm')} as default } from 'hebb/kernels'` }))
   },
 }
 
 /**
  * hebb/kernels for edge runtimes, which make a module of an imported binary. There is one, with plain SIMD: each would be compiled as a Worker starts, and deployed.
+ * There is no reference backend, which would be parsed: WebAssembly is there.
  * @param query what the file's name ends with in the import
  */
 export const kernelModules = query => `import module from "./simd.wasm${query}";
@@ -50,14 +51,18 @@ export const simd = rewritten => {
   if (rewritten) throw new Error("no bytes of the kernels in this form of the library");
   return module;
 };
+export const createReference = () => {
+  throw new Error("backend: wasm expected, because this form of the library, for edge runtimes, has no reference backend: import hebb/inline");
+};
 `
 
-/** hebb/kernels for Node.js, which reads and compiles a file sooner than it unpacks a text. */
+/** hebb/kernels for Node.js, which reads and compiles a file sooner than it unpacks a text, and reads the reference backend when it is wanted. */
 export const kernelFiles = () => `const compiled = (url, rewritten = bytes => bytes) =>
   new WebAssembly.Module(rewritten(new Uint8Array(process.getBuiltinModule("node:fs").readFileSync(url))));
 export const relaxed = rewritten =>
   WebAssembly.validate(Buffer.from("${RELAXED}", "hex")) ? compiled(new URL("./relaxed.wasm", import.meta.url), rewritten) : null;
 export const simd = rewritten => compiled(new URL("./simd.wasm", import.meta.url), rewritten);
+export const createReference = (...args) => process.getBuiltinModule("node:module").createRequire(import.meta.url)("./reference.cjs").createReference(...args);
 `
 
 /** A field that is declared for its type: what its constructor fills needs no place of its own before that. */

@@ -55,6 +55,16 @@ test('strict gives the bits of a runtime without relaxed SIMD, and the other bin
   assert.ok(largest > 0, 'a fused multiply-add rounds once')
 })
 
+test('edge runtimes have one compiled module and nothing to make another of; the reference backend is said to be elsewhere', async () => {
+  const { kernelModules } = (await script('plugins')) as { kernelModules(query: string): string }
+  const text = kernelModules('?module').replace('import module from "./simd.wasm?module"', 'const module = "compiled"')
+  const kernels = (await import(`data:text/javascript,${encodeURIComponent(text)}`)) as Record<string, (...args: unknown[]) => unknown>
+  assert.is(kernels.simd!(), 'compiled')
+  assert.is(kernels.relaxed!(), null)
+  assert.throws(() => kernels.simd!((bytes: Uint8Array) => bytes), /no bytes of the kernels in this form/)
+  assert.throws(() => kernels.createReference!(4), /^backend: wasm expected, .* no reference backend: import hebb\/inline$/)
+})
+
 test('a binary runs in a memory that it is given', () => {
   const memory = new WebAssembly.Memory({ initial: 80, maximum: 200 })
   const backend = createWasm(compiledBinary('simd'), memory)

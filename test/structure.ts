@@ -262,7 +262,7 @@ test('the package holds what users need and nothing else', () => {
   const output = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], shell: process.platform === 'win32' })
   const [{ files }] = JSON.parse(output) as [{ files: { path: string }[] }]
   const paths = files.map(f => f.path)
-  const known = /^(package\.json|LICENSE|README\.md|CHANGELOG\.md|build\/dist\/[\w.]+\.(js|wasm)|build\/types\/(ts|assembly)\/[\w/-]+\.d\.ts)$/
+  const known = /^(package\.json|LICENSE|README\.md|CHANGELOG\.md|build\/dist\/[\w.]+\.(c?js|wasm)|build\/types\/(ts|assembly)\/[\w/-]+\.d\.ts)$/
   assert.equal(paths.filter(path => !known.test(path)), [])
   const needed = Object.values(manifest.exports).flatMap(target => (typeof target === 'string' ? [target] : Object.values(target))).map(path => path.replace('./', ''))
   const written = ['LICENSE', 'README.md', 'CHANGELOG.md'].filter(path => existsSync(path))

@@ -1,7 +1,7 @@
 // Which backend new tensors live on, and the settings of the engine: configure() and info().
 
 import type { Backend } from '../kernels.js'
-import { limitMemory, megabytes } from '../arena.js'
+import { limitMemory, megabytes, memoryLimit } from '../arena.js'
 import { heapOf, memoryInUse, synchronous } from '../memory.js'
 import { createMeta } from './meta.js'
 import { createReference } from './reference/index.js'
@@ -46,9 +46,9 @@ let meta: Backend | null = null
 export function backendNamed(name: BackendName): Backend {
   const before = made.get(name)
   if (before) return before
-  if (name === 'meta') return (meta ??= createMeta())
+  if (name === 'meta') return (meta ??= createMeta(backendNamed(wasmAvailable() ? 'wasm' : 'reference')))
   if (!NAMES.includes(name)) throw new Error(`backend: ${NAMES.join(', ')} expected, got ${name}`)
-  const backend = name === 'wasm' ? (wasm = createWasm(compiled)) : createReference(name === 'reference' ? 4 : 8)
+  const backend = name === 'wasm' ? (wasm = createWasm(compiled)) : createReference(name === 'reference' ? 4 : 8, memoryLimit)
   wasm?.setPrecise(settings.precise)
   made.set(name, backend)
   return backend

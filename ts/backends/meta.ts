@@ -3,10 +3,9 @@
 
 import { SHAPES_ONLY } from '../arena.js'
 import type { Backend, Kernels } from '../kernels.js'
-import { createReference } from './reference/index.js'
 
-/** A backend whose address space ends at 2^53. Reading what a kernel would have computed is an error. */
-export function createMeta(): Backend {
+/** A backend whose address space ends at 2^53, with the kernels of another. Reading what a kernel would have computed is an error. */
+export function createMeta({ kernels }: Backend): Backend {
   let top = 64
   // what the host wrote as int32 (labels, indices, counters) is known, because ops check indices on the host
   const written = new Map<number, Int32Array>()
@@ -25,7 +24,7 @@ export function createMeta(): Backend {
     variant: SHAPES_ONLY,
     width: 4,
     kernels: {
-      ...(Object.fromEntries(Object.keys(createReference(4).kernels).map(name => [name, nothing])) as Record<keyof Kernels<number>, typeof nothing>),
+      ...(Object.fromEntries(Object.keys(kernels).map(name => [name, nothing])) as Record<keyof Kernels<number>, typeof nothing>),
       crossEntropy: unknown,
       firstNonFinite: unknown,
     },

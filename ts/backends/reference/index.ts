@@ -14,9 +14,13 @@ import { reductions } from './reduce.js'
 import { softmax } from './softmax.js'
 import { update } from './update.js'
 
-/** A backend with a memory of its own, whose tensors hold float32 (width 4) or float64 (width 8). */
-export function createReference(width: 4 | 8): Backend {
-  const memory = new Memory(width)
+/**
+ * A backend with a memory of its own, whose tensors hold float32 (width 4) or float64 (width 8). It knows nothing of the engine's state, because in
+ * some forms of the library it is a file of its own.
+ * @param limit the most bytes it may have
+ */
+export function createReference(width: 4 | 8, limit: () => number = () => Infinity): Backend {
+  const memory = new Memory(width, limit)
   const view = (address: number, n: number, dtype: DType) => (dtype === 'int32' ? memory.ints(address, n) : memory.floats(address, n))
   return {
     name: width === 4 ? 'reference' : 'reference64',

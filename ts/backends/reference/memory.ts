@@ -1,6 +1,6 @@
 // The linear memory of the reference backend: one growing ArrayBuffer, seen through views that live for one kernel call.
 
-import { megabytes, memoryLimit } from '../../arena.js'
+import { megabytes } from '../../arena.js'
 
 /** Tensor elements: float32 or float64 by the width of the backend. */
 export type Floats = Float32Array | Float64Array
@@ -17,7 +17,8 @@ export class Memory {
   /** A float NaN as ints() shows it */
   readonly nan: number
 
-  constructor(readonly width: 4 | 8) {
+  /** @param limit the most bytes it may have */
+  constructor(readonly width: 4 | 8, readonly limit: () => number) {
     this.nan = width === 4 ? 0x7fc00000 : NaN
   }
 
@@ -34,7 +35,7 @@ export class Memory {
     const address = this.#top
     const top = address + bytes
     if (top > this.#buffer.byteLength) {
-      const limit = memoryLimit()
+      const limit = this.limit()
       const most = Math.min(LARGEST, limit)
       if (top > most) throw new RangeError(most < LARGEST ? `the limit of ${megabytes(limit)}` : 'the end of the 2 GB of the reference backend')
       const grown = new ArrayBuffer(Math.min(most - (most % 8), Math.max(top, 2 * this.#buffer.byteLength)))
