@@ -26,7 +26,7 @@ const TILES: readonly [RegExp, number, number][] = [
   [/tiles\/tile1$/, 8, 60],
   [/tiles\/laneTile4$/, 128, 16 * 25 + 12],
   [/tiles\/laneTile3$/, 96, 16 * 20 + 12],
-  [/near\/nearTiles$/, 64, 8 * 30 + 16],
+  [/tiles\/nearTile$/, 64, 8 * 30 + 16],
 ]
 
 interface Instruction {
