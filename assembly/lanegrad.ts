@@ -4,7 +4,7 @@
 import { LANES_AT } from './blocks'
 import { Window } from './columns'
 import { LANES, toLanes } from './lanes'
-import { MR, panelRow, scratchAt } from './microkernel'
+import { MR, inPairs, panelRow, scratchAt } from './microkernel'
 import { shareEnd, shareStart } from './share'
 import { madd } from './simd'
 
@@ -36,32 +36,43 @@ function bandBytes(w: Window, rows: i32): f64 {
  * columns: LeNet-5's layers 0.74 and 0.79, 3 x 3 at 64x24x13x13 0.89, 8x5x9x11 0.5.
  */
 export function suitsLaneSums(w: Window): bool {
-  if (w.n < LANES || w.groups != 1 || w.id != 1 || w.kd != 1 || w.od != 1 || w.pd != 0 || w.dw != 1) return false
+  if (w.n < LANES || w.groups != 1 || w.id != 1 || w.kd != 1 || w.od != 1 || w.pd != 0 || w.dw != 1 || w.c * w.taps < 2) return false
   // tiles have 4 rows or 3
   if (w.o < 3 || w.o == 5 || w.o > MOST_OUTPUTS || w.c > MOST_CHANNELS || w.iw < 4 || w.ph < 0 || w.pw < 0 || w.places == 0) return false
-  return bandBytes(w, 1) + 16 * <f64>(w.o * w.c) * <f64>w.taps + 256 < ROOM
+  return bandBytes(w, 1) + 16 * <f64>((w.o + 1) * w.c) * <f64>w.taps + 256 < ROOM
 }
 
 /** gw = dL/dy times the cells under each tap, summed over all places of all images. A share is some stretches of taps. */
 export function addLanes(w: Window, x: usize, g: usize, gw: usize): void {
   const c = w.c
   const o = w.o
+  const count = c * w.taps
   const width = frameWidth(w)
   const sums = scratchAt(LANES_AT)
-  const sumsBytes = <usize>(o * c * w.taps) << 4
-  const cells = sums + sumsBytes
+  const sumsBytes = <usize>(o * count) << 4
   const panels = (o + MR - 1) / MR
   let band = w.oh
   while (band > 1 && bandBytes(w, band) > BAND) band = band + 1 >> 1
-  const cellBytes = <usize>(frameHeight(w, band) * width * c) << 5
-  const grads = cells + cellBytes
+  const plane = <usize>(frameHeight(w, band) * width) << 5
+  const cells = sums + sumsBytes
+  const grads = cells + <usize>c * plane
+  const taps = grads + (<usize>(band * w.ow * o) << 5)
+  let tap = taps
+  for (let i = 0; i < c; i++) {
+    for (let ky = 0; ky < w.kh; ky++) {
+      for (let kx = 0; kx < w.kw; kx++) {
+        store<usize>(tap, <usize>i * plane + (<usize>(ky * w.dh * width + kx) << 5))
+        tap += 4
+      }
+    }
+  }
   memory.fill(sums, 0, sumsBytes)
   for (let i = 0; i < w.n; i += LANES) {
     const images = min(w.n - i, LANES)
     for (let r = 0; r < w.oh; r += band) {
       const rows = min(band, w.oh - r)
       const top = r * w.sh - w.ph
-      layCells(w, x + (<usize>(i * c * w.plane) << 2), images, top, frameHeight(w, rows), width, cells)
+      layCells(w, x + (<usize>(i * c * w.plane) << 2), images, top, frameHeight(w, rows), width, plane, cells)
       // panel by panel, as the tiles read it: places of all outputs would share a few sets of the cache (2-8 % slower)
       for (let p = 0; p < panels; p++) {
         const j = panelRow(o, panels, p)
@@ -69,93 +80,97 @@ export function addLanes(w: Window, x: usize, g: usize, gw: usize): void {
         const from = g + (<usize>((i * o + j) * w.places + r * w.ow) << 2)
         toLanes(from, <usize>(o * w.places) << 2, h, w.places, rows * w.ow, images, grads + (<usize>(j * rows * w.ow) << 5))
       }
-      addTiles(w, rows, cells, width, grads, sums)
+      addTiles(w, rows, cells, taps, width, grads, sums)
     }
   }
   finish(w, sums, gw)
 }
 
-/** The rows of eight images from `top` on, `width` cells each, with zeros where the images have none. */
-function layCells(w: Window, x: usize, images: i32, top: i32, height: i32, width: i32, to: usize): void {
+/** Rows of eight images from `top` on, `width` cells each, with zeros where the images have none; planes lie `plane` bytes apart. */
+function layCells(w: Window, x: usize, images: i32, top: i32, height: i32, width: i32, plane: usize, to: usize): void {
   const some = min(w.iw, width - w.pw)
   const size = <usize>(w.c * w.plane) << 2
-  const row = <usize>(width * w.c) << 5
-  const padded = some < width
-  if (!padded && top >= 0 && top + height <= w.ih && width == w.iw) {
-    toLanes(x + (<usize>(top * w.iw) << 2), size, w.c, w.plane, height * w.iw, images, to)
-    return
-  }
-  if (padded || top < 0 || top + height > w.ih) memory.fill(to, 0, <usize>height * row)
-  for (let y = top; y < top + height; y++) {
-    if (<u32>y < <u32>w.ih && some > 0) toLanes(x + (<usize>(y * w.iw) << 2), size, w.c, w.plane, some, images, to + (<usize>(w.pw * w.c) << 5))
-    to += row
+  const row = <usize>width << 5
+  const padded = some < width || top < 0 || top + height > w.ih
+  for (let c = 0; c < w.c; c++) {
+    if (!padded && width == w.iw) toLanes(x + (<usize>(top * w.iw) << 2), size, 1, 0, height * w.iw, images, to)
+    else {
+      if (padded) memory.fill(to, 0, <usize>height * row)
+      let at = to + (<usize>w.pw << 5)
+      for (let y = top; y < top + height; y++) {
+        if (<u32>y < <u32>w.ih && some > 0) toLanes(x + (<usize>(y * w.iw) << 2), size, 1, 0, some, images, at)
+        at += row
+      }
+    }
+    x += <usize>w.plane << 2
+    to += plane
   }
 }
 
-/** Sums of this share's taps: stretches of neighbouring taps and channels in a row of the kernel, all outputs. */
-function addTiles(w: Window, rows: i32, cells: usize, width: i32, grads: usize, sums: usize): void {
+/** Sums of this share's taps, some at a time, all outputs. */
+function addTiles(w: Window, rows: i32, cells: usize, taps: usize, width: i32, grads: usize, sums: usize): void {
   const o = w.o
   const panels = (o + MR - 1) / MR
-  const run = w.kw * w.c
-  const xCell = <usize>(w.sw * w.c) << 5
-  const row = <usize>(width * w.c) << 5
-  const xRow = <usize>w.sh * row - <usize>w.ow * xCell
-  const step = <usize>(w.taps * w.c) << 4
+  const count = w.c * w.taps
+  const xCell = <usize>w.sw << 5
+  const span = <usize>w.ow * xCell
+  const xRow = (<usize>(w.sh * width) << 5) - span
+  const step = <usize>count << 4
   for (let p = 0; p < panels; p++) {
     const i = panelRow(o, panels, p)
     const h = panelRow(o, panels, p + 1) - i
-    const four = h == 4
-    const most = four ? 2 : 3
-    const stretches = (run + most - 1) / most
-    const gCell = <usize>h << 5
+    const stretches = stretchesOf(count, h)
     const g = grads + (<usize>(i * rows * w.ow) << 5)
-    const last = shareEnd(w.kh * stretches, 1)
-    for (let s = shareStart(w.kh * stretches, 1); s < last; s++) {
-      const ky = s / stretches
-      const j = (s - ky * stretches) * most
-      const some = min(most, run - j)
-      const x = cells + <usize>(ky * w.dh) * row + (<usize>j << 5)
-      const to = sums + <usize>i * step + (<usize>(ky * run + j) << 4)
-      if (four) {
-        if (some == 2) tile42(g, gCell, x, xCell, xRow, w.ow, rows, to, step)
-        else tile41(g, gCell, x, xCell, xRow, w.ow, rows, to, step)
-      } else if (some == 3) tile33(g, gCell, x, xCell, xRow, w.ow, rows, to, step)
-      else if (some == 2) tile32(g, gCell, x, xCell, xRow, w.ow, rows, to, step)
-      else tile31(g, gCell, x, xCell, xRow, w.ow, rows, to, step)
+    const last = shareEnd(stretches, 1)
+    for (let s = shareStart(stretches, 1); s < last; s++) {
+      const t = panelRow(count, stretches, s)
+      const some = panelRow(count, stretches, s + 1) - t
+      const tap = taps + (<usize>t << 2)
+      const p0 = cells + load<usize>(tap)
+      const p1 = cells + load<usize>(tap, 4)
+      const p2 = cells + load<usize>(tap, 8)
+      const to = sums + <usize>i * step + (<usize>t << 4)
+      if (h == 4) {
+        if (some == 2) tile42(g, p0, p1, p2, xCell, span, xRow, rows, to, step)
+        else tile41(g, p0, p1, p2, xCell, span, xRow, rows, to, step)
+      } else if (some == 3) tile33(g, p0, p1, p2, xCell, span, xRow, rows, to, step)
+      else tile32(g, p0, p1, p2, xCell, span, xRow, rows, to, step)
     }
   }
 }
 
-/** Adds up the lanes of this share's sums, which stand in the order [o][kh][kw][c]. */
+/** Stretches of taps, whose lengths differ by one at most, that panels of h outputs meet at a time. */
+@inline
+function stretchesOf(count: i32, h: i32): i32 {
+  return h == 4 ? (count + 1) / 2 : (count + 2) / 3
+}
+
+/** Adds up the lanes of this share's sums. */
 function finish(w: Window, sums: usize, gw: usize): void {
-  const run = w.kw * w.c
+  const count = w.c * w.taps
   const panels = (w.o + MR - 1) / MR
-  for (let p = 0; p < panels; p++) {
+  for (let i = 0, p = 0; p < panels; p++) {
     const end = panelRow(w.o, panels, p + 1)
-    const most = end - panelRow(w.o, panels, p) == 4 ? 2 : 3
-    const stretches = (run + most - 1) / most
-    const last = shareEnd(w.kh * stretches, 1)
-    for (let i = panelRow(w.o, panels, p); i < end; i++) {
-      for (let s = shareStart(w.kh * stretches, 1); s < last; s++) {
-        const ky = s / stretches
-        for (let j = (s - ky * stretches) * most; j < min((s - ky * stretches + 1) * most, run); j++) {
-          const v = v128.load(sums + (<usize>((i * w.kh + ky) * run + j) << 4))
-          const kx = j / w.c
-          const sum = f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3))
-          store<f32>(gw + (<usize>(((i * w.c + j - kx * w.c) * w.kh + ky) * w.kw + kx) << 2), sum)
-        }
+    const stretches = stretchesOf(count, end - i)
+    const first = panelRow(count, stretches, shareStart(stretches, 1))
+    const last = panelRow(count, stretches, shareEnd(stretches, 1))
+    for (; i < end; i++) {
+      for (let t = i * count + first; t < i * count + last; t++) {
+        const v = v128.load(sums + (<usize>t << 4))
+        const sum = f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3))
+        store<f32>(gw + (<usize>t << 2), sum)
       }
     }
   }
 }
 
 /**
- * Sums of `rows` outputs, 32 bytes apart, by `columns` taps or channels, 32 bytes apart as well, over oh rows of ow places whose
- * outputs are gCell and whose cells xCell bytes apart. The tests that never hold end basic blocks, as in microkernel.ts.
+ * Sums of `rows` outputs by `columns` taps, over oh rows of places: the outputs of a place lie 32 bytes apart, the cells of the taps
+ * begin at p0, p1 and p2, xCell bytes apart, `span` bytes in a row. The tests that never hold end basic blocks, and inPairs says why it is there.
  */
 @inline
 function tile(
-  rows: i32, columns: i32, g: usize, gCell: usize, x: usize, xCell: usize, xRow: usize, ow: i32, oh: i32, sums: usize, step: usize,
+  rows: i32, columns: i32, g: usize, p0: usize, p1: usize, p2: usize, xCell: usize, span: usize, xRow: usize, oh: i32, sums: usize, step: usize,
 ): void {
   const zero = f32x4.splat(0)
   const to1 = sums + step
@@ -172,59 +187,82 @@ function tile(
   let s22 = columns > 2 ? v128.load(to2, 32) : zero
   let s30 = rows > 3 ? v128.load(to3) : zero
   let s31 = rows > 3 && columns > 1 ? v128.load(to3, 16) : zero
+  let u0 = zero, u1 = zero, u2 = zero, u3 = zero, v = zero
+  // V8 would work out a sum in each turn, but not one that changes from row to row
+  let end = p0 + span
   for (; oh > 0; oh--) {
-    for (let i = ow; i > 0; i--) {
-      const u0 = v128.load(g)
-      const u1 = v128.load(g, 32)
-      const u2 = v128.load(g, 64)
-      const u3 = rows > 3 ? v128.load(g, 96) : zero
-      const v = v128.load(x)
-      s00 = madd(u0, v, s00)
-      s10 = madd(u1, v, s10)
-      s20 = madd(u2, v, s20)
+    while (true) {
+      u0 = v128.load(g), u1 = v128.load(g, 32), u2 = v128.load(g, 64)
+      if (rows > 3) u3 = v128.load(g, 96)
+      v = v128.load(p0), s00 = madd(u0, v, s00), s10 = madd(u1, v, s10), s20 = madd(u2, v, s20)
       if (rows > 3) s30 = madd(u3, v, s30)
       if (columns > 1) {
-        const v = v128.load(x, 32)
-        s01 = madd(u0, v, s01)
-        s11 = madd(u1, v, s11)
-        s21 = madd(u2, v, s21)
+        v = v128.load(p1), s01 = madd(u0, v, s01), s11 = madd(u1, v, s11), s21 = madd(u2, v, s21)
         if (rows > 3) s31 = madd(u3, v, s31)
       }
-      if (columns > 2) if (x == 3) break
       if (columns > 2) {
-        const v = v128.load(x, 64)
-        s02 = madd(u0, v, s02)
-        s12 = madd(u1, v, s12)
-        s22 = madd(u2, v, s22)
+        if (p1 == 1) break
+        v = v128.load(p2), s02 = madd(u0, v, s02), s12 = madd(u1, v, s12), s22 = madd(u2, v, s22)
       }
-      if (x == 1) break
-      const u0High = v128.load(g, 16)
-      const u1High = v128.load(g, 48)
-      const u2High = v128.load(g, 80)
-      const u3High = rows > 3 ? v128.load(g, 112) : zero
-      const vHigh = v128.load(x, 16)
-      s00 = madd(u0High, vHigh, s00)
-      s10 = madd(u1High, vHigh, s10)
-      s20 = madd(u2High, vHigh, s20)
-      if (rows > 3) s30 = madd(u3High, vHigh, s30)
+      if (p0 == 1) break
+      u0 = v128.load(g, 16), u1 = v128.load(g, 48), u2 = v128.load(g, 80)
+      if (rows > 3) u3 = v128.load(g, 112)
+      v = v128.load(p0, 16), s00 = madd(u0, v, s00), s10 = madd(u1, v, s10), s20 = madd(u2, v, s20)
+      if (rows > 3) s30 = madd(u3, v, s30)
       if (columns > 1) {
-        const v = v128.load(x, 48)
-        s01 = madd(u0High, v, s01)
-        s11 = madd(u1High, v, s11)
-        s21 = madd(u2High, v, s21)
-        if (rows > 3) s31 = madd(u3High, v, s31)
+        v = v128.load(p1, 16), s01 = madd(u0, v, s01), s11 = madd(u1, v, s11), s21 = madd(u2, v, s21)
+        if (rows > 3) s31 = madd(u3, v, s31)
       }
-      if (columns > 2) if (x == 7) break
       if (columns > 2) {
-        const v = v128.load(x, 80)
-        s02 = madd(u0High, v, s02)
-        s12 = madd(u1High, v, s12)
-        s22 = madd(u2High, v, s22)
+        if (p1 == 3) break
+        v = v128.load(p2, 16), s02 = madd(u0, v, s02), s12 = madd(u1, v, s12), s22 = madd(u2, v, s22)
       }
-      g += gCell
-      x += xCell
+      g += <usize>rows << 5
+      p0 += xCell
+      if (columns > 1) p1 += xCell
+      if (columns > 2) p2 += xCell
+      if (p0 == end) break
+      u0 = v128.load(g), u1 = v128.load(g, 32), u2 = v128.load(g, 64)
+      if (rows > 3) u3 = v128.load(g, 96)
+      v = v128.load(p0), s00 = madd(u0, v, s00), s10 = madd(u1, v, s10), s20 = madd(u2, v, s20)
+      if (rows > 3) s30 = madd(u3, v, s30)
+      if (columns > 1) {
+        v = v128.load(p1), s01 = madd(u0, v, s01), s11 = madd(u1, v, s11), s21 = madd(u2, v, s21)
+        if (rows > 3) s31 = madd(u3, v, s31)
+      }
+      if (columns > 2) {
+        if (p1 == 1) break
+        v = v128.load(p2), s02 = madd(u0, v, s02), s12 = madd(u1, v, s12), s22 = madd(u2, v, s22)
+      }
+      if (p0 == 1) break
+      u0 = v128.load(g, 16), u1 = v128.load(g, 48), u2 = v128.load(g, 80)
+      if (rows > 3) u3 = v128.load(g, 112)
+      v = v128.load(p0, 16), s00 = madd(u0, v, s00), s10 = madd(u1, v, s10), s20 = madd(u2, v, s20)
+      if (rows > 3) s30 = madd(u3, v, s30)
+      if (columns > 1) {
+        v = v128.load(p1, 16), s01 = madd(u0, v, s01), s11 = madd(u1, v, s11), s21 = madd(u2, v, s21)
+        if (rows > 3) s31 = madd(u3, v, s31)
+      }
+      if (columns > 2) {
+        if (p1 == 3) break
+        v = v128.load(p2, 16), s02 = madd(u0, v, s02), s12 = madd(u1, v, s12), s22 = madd(u2, v, s22)
+      }
+      g += <usize>rows << 5
+      p0 += xCell
+      if (columns > 1) p1 += xCell
+      if (columns > 2) p2 += xCell
+      if (p0 == end) break
+      // of nine sums there is no register left for that
+      if (columns == 2) if (p1 == 1) {
+        inPairs(sums, s00, s01), inPairs(sums, s10, s11), inPairs(sums, s20, s21)
+        if (rows > 3) inPairs(sums, s30, s31)
+        break
+      }
     }
-    x += xRow
+    end += span + xRow
+    p0 += xRow
+    if (columns > 1) p1 += xRow
+    if (columns > 2) p2 += xRow
   }
   v128.store(sums, s00)
   if (columns > 1) v128.store(sums, s01, 16)
@@ -239,22 +277,26 @@ function tile(
   if (rows > 3 && columns > 1) v128.store(to3, s31, 16)
 }
 
-function tile42(g: usize, gCell: usize, x: usize, xCell: usize, xRow: usize, ow: i32, oh: i32, sums: usize, step: usize): void {
-  tile(4, 2, g, gCell, x, xCell, xRow, ow, oh, sums, step)
+function tile42(
+  g: usize, p0: usize, p1: usize, p2: usize, xCell: usize, span: usize, xRow: usize, oh: i32, sums: usize, step: usize,
+): void {
+  tile(4, 2, g, p0, p1, p2, xCell, span, xRow, oh, sums, step)
 }
 
-function tile41(g: usize, gCell: usize, x: usize, xCell: usize, xRow: usize, ow: i32, oh: i32, sums: usize, step: usize): void {
-  tile(4, 1, g, gCell, x, xCell, xRow, ow, oh, sums, step)
+function tile41(
+  g: usize, p0: usize, p1: usize, p2: usize, xCell: usize, span: usize, xRow: usize, oh: i32, sums: usize, step: usize,
+): void {
+  tile(4, 1, g, p0, p1, p2, xCell, span, xRow, oh, sums, step)
 }
 
-function tile33(g: usize, gCell: usize, x: usize, xCell: usize, xRow: usize, ow: i32, oh: i32, sums: usize, step: usize): void {
-  tile(3, 3, g, gCell, x, xCell, xRow, ow, oh, sums, step)
+function tile33(
+  g: usize, p0: usize, p1: usize, p2: usize, xCell: usize, span: usize, xRow: usize, oh: i32, sums: usize, step: usize,
+): void {
+  tile(3, 3, g, p0, p1, p2, xCell, span, xRow, oh, sums, step)
 }
 
-function tile32(g: usize, gCell: usize, x: usize, xCell: usize, xRow: usize, ow: i32, oh: i32, sums: usize, step: usize): void {
-  tile(3, 2, g, gCell, x, xCell, xRow, ow, oh, sums, step)
-}
-
-function tile31(g: usize, gCell: usize, x: usize, xCell: usize, xRow: usize, ow: i32, oh: i32, sums: usize, step: usize): void {
-  tile(3, 1, g, gCell, x, xCell, xRow, ow, oh, sums, step)
+function tile32(
+  g: usize, p0: usize, p1: usize, p2: usize, xCell: usize, span: usize, xRow: usize, oh: i32, sums: usize, step: usize,
+): void {
+  tile(3, 2, g, p0, p1, p2, xCell, span, xRow, oh, sums, step)
 }
