@@ -33,13 +33,15 @@ function bandBytes(w: Window, rows: i32): f64 {
 
 /**
  * True if the gradient is worked out here. Many channels would lie too far apart for the cache. Of the time of products of turned
- * columns: LeNet-5's layers 0.74 and 0.79, 3 x 3 at 64x24x13x13 0.89, 8x5x9x11 0.5.
+ * columns: LeNet-5's layers 0.7, 3 x 3 at 64x24x13x13 0.89, 8x5x9x11 0.5.
  */
 export function suitsLaneSums(w: Window): bool {
   if (w.n < LANES || w.groups != 1 || w.id != 1 || w.kd != 1 || w.od != 1 || w.pd != 0 || w.dw != 1 || w.c * w.taps < 2) return false
   // tiles have 4 rows or 3
-  if (w.o < 3 || w.o == 5 || w.o > MOST_OUTPUTS || w.c > MOST_CHANNELS || w.iw < 4 || w.ph < 0 || w.pw < 0 || w.places == 0) return false
-  return bandBytes(w, 1) + 16 * <f64>((w.o + 1) * w.c) * <f64>w.taps + 256 < ROOM
+  if (w.o < 3 || w.o == 5 || w.o > MOST_OUTPUTS || w.c > MOST_CHANNELS || w.ph < 0 || w.pw < 0 || w.places == 0) return false
+  // toLanes writes four cells of a row at least, which must not reach into the padding of the next
+  if (min(w.iw, frameWidth(w) - w.pw) < 4) return false
+  return bandBytes(w, 1) + 16 * <f64>(w.o + 1) * <f64>(w.c * w.taps + 1) + 256 < ROOM
 }
 
 /** gw = dL/dy times the cells under each tap, summed over all places of all images. A share is some stretches of taps. */
@@ -49,14 +51,15 @@ export function addLanes(w: Window, x: usize, g: usize, gw: usize): void {
   const count = c * w.taps
   const width = frameWidth(w)
   const sums = scratchAt(LANES_AT)
-  const sumsBytes = <usize>(o * count) << 4
+  const sumsBytes = <usize>(o * (count + 1)) << 4
   const panels = (o + MR - 1) / MR
   let band = w.oh
   while (band > 1 && bandBytes(w, band) > BAND) band = band + 1 >> 1
   const plane = <usize>(frameHeight(w, band) * width) << 5
-  const cells = sums + sumsBytes
+  const taps = sums + sumsBytes
+  const cells = taps + (<usize>(count + 16) << 2 & -64)
+  // toLanes may write 3 cells too many, of few
   const grads = cells + <usize>c * plane
-  const taps = grads + (<usize>(band * w.ow * o) << 5)
   let tap = taps
   for (let i = 0; i < c; i++) {
     for (let ky = 0; ky < w.kh; ky++) {
@@ -66,6 +69,7 @@ export function addLanes(w: Window, x: usize, g: usize, gw: usize): void {
       }
     }
   }
+  store<usize>(tap, 0)
   memory.fill(sums, 0, sumsBytes)
   for (let i = 0; i < w.n; i += LANES) {
     const images = min(w.n - i, LANES)
@@ -115,28 +119,32 @@ function addTiles(w: Window, rows: i32, cells: usize, taps: usize, width: i32, g
   const xCell = <usize>w.sw << 5
   const span = <usize>w.ow * xCell
   const xRow = (<usize>(w.sh * width) << 5) - span
-  const step = <usize>count << 4
+  const step = <usize>(count + 1) << 4
   for (let p = 0; p < panels; p++) {
     const i = panelRow(o, panels, p)
     const h = panelRow(o, panels, p + 1) - i
-    const stretches = stretchesOf(count, h)
+    const some = tapsOf(count, h)
+    const stretches = stretchesOf(some, h)
     const g = grads + (<usize>(i * rows * w.ow) << 5)
     const last = shareEnd(stretches, 1)
     for (let s = shareStart(stretches, 1); s < last; s++) {
-      const t = panelRow(count, stretches, s)
-      const some = panelRow(count, stretches, s + 1) - t
+      const t = panelRow(some, stretches, s)
       const tap = taps + (<usize>t << 2)
       const p0 = cells + load<usize>(tap)
       const p1 = cells + load<usize>(tap, 4)
       const p2 = cells + load<usize>(tap, 8)
       const to = sums + <usize>i * step + (<usize>t << 4)
-      if (h == 4) {
-        if (some == 2) tile42(g, p0, p1, p2, xCell, span, xRow, rows, to, step)
-        else tile41(g, p0, p1, p2, xCell, span, xRow, rows, to, step)
-      } else if (some == 3) tile33(g, p0, p1, p2, xCell, span, xRow, rows, to, step)
+      if (h == 4) tile42(g, p0, p1, p2, xCell, span, xRow, rows, to, step)
+      else if (panelRow(some, stretches, s + 1) - t == 3) tile33(g, p0, p1, p2, xCell, span, xRow, rows, to, step)
       else tile32(g, p0, p1, p2, xCell, span, xRow, rows, to, step)
     }
   }
+}
+
+/** Taps that panels of h outputs meet: four outputs meet two at a time, be it one that counts for nothing. */
+@inline
+function tapsOf(count: i32, h: i32): i32 {
+  return h == 4 ? count + (count & 1) : count
 }
 
 /** Stretches of taps, whose lengths differ by one at most, that panels of h outputs meet at a time. */
@@ -151,12 +159,13 @@ function finish(w: Window, sums: usize, gw: usize): void {
   const panels = (w.o + MR - 1) / MR
   for (let i = 0, p = 0; p < panels; p++) {
     const end = panelRow(w.o, panels, p + 1)
-    const stretches = stretchesOf(count, end - i)
-    const first = panelRow(count, stretches, shareStart(stretches, 1))
-    const last = panelRow(count, stretches, shareEnd(stretches, 1))
+    const some = tapsOf(count, end - i)
+    const stretches = stretchesOf(some, end - i)
+    const first = panelRow(some, stretches, shareStart(stretches, 1))
+    const last = min(panelRow(some, stretches, shareEnd(stretches, 1)), count)
     for (; i < end; i++) {
       for (let t = i * count + first; t < i * count + last; t++) {
-        const v = v128.load(sums + (<usize>t << 4))
+        const v = v128.load(sums + (<usize>(t + i) << 4))
         const sum = f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3))
         store<f32>(gw + (<usize>t << 2), sum)
       }
@@ -177,16 +186,16 @@ function tile(
   const to2 = to1 + step
   const to3 = to2 + step
   let s00 = v128.load(sums)
-  let s01 = columns > 1 ? v128.load(sums, 16) : zero
+  let s01 = v128.load(sums, 16)
   let s02 = columns > 2 ? v128.load(sums, 32) : zero
   let s10 = v128.load(to1)
-  let s11 = columns > 1 ? v128.load(to1, 16) : zero
+  let s11 = v128.load(to1, 16)
   let s12 = columns > 2 ? v128.load(to1, 32) : zero
   let s20 = v128.load(to2)
-  let s21 = columns > 1 ? v128.load(to2, 16) : zero
+  let s21 = v128.load(to2, 16)
   let s22 = columns > 2 ? v128.load(to2, 32) : zero
   let s30 = rows > 3 ? v128.load(to3) : zero
-  let s31 = rows > 3 && columns > 1 ? v128.load(to3, 16) : zero
+  let s31 = rows > 3 ? v128.load(to3, 16) : zero
   let u0 = zero, u1 = zero, u2 = zero, u3 = zero, v = zero
   // V8 would work out a sum in each turn, but not one that changes from row to row
   let end = p0 + span
@@ -196,10 +205,8 @@ function tile(
       if (rows > 3) u3 = v128.load(g, 96)
       v = v128.load(p0), s00 = madd(u0, v, s00), s10 = madd(u1, v, s10), s20 = madd(u2, v, s20)
       if (rows > 3) s30 = madd(u3, v, s30)
-      if (columns > 1) {
-        v = v128.load(p1), s01 = madd(u0, v, s01), s11 = madd(u1, v, s11), s21 = madd(u2, v, s21)
-        if (rows > 3) s31 = madd(u3, v, s31)
-      }
+      v = v128.load(p1), s01 = madd(u0, v, s01), s11 = madd(u1, v, s11), s21 = madd(u2, v, s21)
+      if (rows > 3) s31 = madd(u3, v, s31)
       if (columns > 2) {
         if (p1 == 1) break
         v = v128.load(p2), s02 = madd(u0, v, s02), s12 = madd(u1, v, s12), s22 = madd(u2, v, s22)
@@ -209,27 +216,23 @@ function tile(
       if (rows > 3) u3 = v128.load(g, 112)
       v = v128.load(p0, 16), s00 = madd(u0, v, s00), s10 = madd(u1, v, s10), s20 = madd(u2, v, s20)
       if (rows > 3) s30 = madd(u3, v, s30)
-      if (columns > 1) {
-        v = v128.load(p1, 16), s01 = madd(u0, v, s01), s11 = madd(u1, v, s11), s21 = madd(u2, v, s21)
-        if (rows > 3) s31 = madd(u3, v, s31)
-      }
+      v = v128.load(p1, 16), s01 = madd(u0, v, s01), s11 = madd(u1, v, s11), s21 = madd(u2, v, s21)
+      if (rows > 3) s31 = madd(u3, v, s31)
       if (columns > 2) {
         if (p1 == 3) break
         v = v128.load(p2, 16), s02 = madd(u0, v, s02), s12 = madd(u1, v, s12), s22 = madd(u2, v, s22)
       }
       g += <usize>rows << 5
       p0 += xCell
-      if (columns > 1) p1 += xCell
+      p1 += xCell
       if (columns > 2) p2 += xCell
       if (p0 == end) break
       u0 = v128.load(g), u1 = v128.load(g, 32), u2 = v128.load(g, 64)
       if (rows > 3) u3 = v128.load(g, 96)
       v = v128.load(p0), s00 = madd(u0, v, s00), s10 = madd(u1, v, s10), s20 = madd(u2, v, s20)
       if (rows > 3) s30 = madd(u3, v, s30)
-      if (columns > 1) {
-        v = v128.load(p1), s01 = madd(u0, v, s01), s11 = madd(u1, v, s11), s21 = madd(u2, v, s21)
-        if (rows > 3) s31 = madd(u3, v, s31)
-      }
+      v = v128.load(p1), s01 = madd(u0, v, s01), s11 = madd(u1, v, s11), s21 = madd(u2, v, s21)
+      if (rows > 3) s31 = madd(u3, v, s31)
       if (columns > 2) {
         if (p1 == 1) break
         v = v128.load(p2), s02 = madd(u0, v, s02), s12 = madd(u1, v, s12), s22 = madd(u2, v, s22)
@@ -239,17 +242,15 @@ function tile(
       if (rows > 3) u3 = v128.load(g, 112)
       v = v128.load(p0, 16), s00 = madd(u0, v, s00), s10 = madd(u1, v, s10), s20 = madd(u2, v, s20)
       if (rows > 3) s30 = madd(u3, v, s30)
-      if (columns > 1) {
-        v = v128.load(p1, 16), s01 = madd(u0, v, s01), s11 = madd(u1, v, s11), s21 = madd(u2, v, s21)
-        if (rows > 3) s31 = madd(u3, v, s31)
-      }
+      v = v128.load(p1, 16), s01 = madd(u0, v, s01), s11 = madd(u1, v, s11), s21 = madd(u2, v, s21)
+      if (rows > 3) s31 = madd(u3, v, s31)
       if (columns > 2) {
         if (p1 == 3) break
         v = v128.load(p2, 16), s02 = madd(u0, v, s02), s12 = madd(u1, v, s12), s22 = madd(u2, v, s22)
       }
       g += <usize>rows << 5
       p0 += xCell
-      if (columns > 1) p1 += xCell
+      p1 += xCell
       if (columns > 2) p2 += xCell
       if (p0 == end) break
       // of nine sums there is no register left for that
@@ -261,32 +262,26 @@ function tile(
     }
     end += span + xRow
     p0 += xRow
-    if (columns > 1) p1 += xRow
+    p1 += xRow
     if (columns > 2) p2 += xRow
   }
   v128.store(sums, s00)
-  if (columns > 1) v128.store(sums, s01, 16)
+  v128.store(sums, s01, 16)
   if (columns > 2) v128.store(sums, s02, 32)
   v128.store(to1, s10)
-  if (columns > 1) v128.store(to1, s11, 16)
+  v128.store(to1, s11, 16)
   if (columns > 2) v128.store(to1, s12, 32)
   v128.store(to2, s20)
-  if (columns > 1) v128.store(to2, s21, 16)
+  v128.store(to2, s21, 16)
   if (columns > 2) v128.store(to2, s22, 32)
   if (rows > 3) v128.store(to3, s30)
-  if (rows > 3 && columns > 1) v128.store(to3, s31, 16)
+  if (rows > 3) v128.store(to3, s31, 16)
 }
 
 function tile42(
   g: usize, p0: usize, p1: usize, p2: usize, xCell: usize, span: usize, xRow: usize, oh: i32, sums: usize, step: usize,
 ): void {
   tile(4, 2, g, p0, p1, p2, xCell, span, xRow, oh, sums, step)
-}
-
-function tile41(
-  g: usize, p0: usize, p1: usize, p2: usize, xCell: usize, span: usize, xRow: usize, oh: i32, sums: usize, step: usize,
-): void {
-  tile(4, 1, g, p0, p1, p2, xCell, span, xRow, oh, sums, step)
 }
 
 function tile33(

@@ -104,6 +104,9 @@ const CONVOLUTIONS: Shape[] = [
   { n: 8, c: 6, o: 5, size: [9, 9], kernel: [3, 3], before: [1, 1] },
   { n: 8, c: 8, o: 9, size: [40], kernel: [4], stride: [3], before: [2] },
   { n: 8, c: 4, o: 6, size: [7, 8], kernel: [3, 3], before: [2, 0], after: [-2, 1] },
+  { n: 9, c: 3, o: 8, size: [7, 9], kernel: [3, 3], before: [1, 1] },
+  // windows over three cells of a row beside padding
+  { n: 9, c: 3, o: 3, size: [4, 4], kernel: [3, 4], stride: [1, 3], before: [1, 1] },
   // three dimensions
   { n: 2, c: 2, o: 3, size: [4, 5, 6], kernel: [2, 3, 3], before: [0, 1, 1] },
   { n: 1, c: 3, o: 4, size: [5, 7, 9], kernel: [3, 3, 3], stride: [2, 1, 2], before: [1, 1, 1] },
