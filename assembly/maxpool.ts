@@ -14,7 +14,8 @@ export function maxPool(
   planes: i32, id: i32, ih: i32, iw: i32, kd: i32, kh: i32, kw: i32, od: i32, oh: i32, ow: i32,
   sd: i32, sh: i32, sw: i32, pd: i32, ph: i32, pw: i32, dd: i32, dh: i32, dw: i32, relu: i32, x: usize, y: usize, winners: usize,
 ): void {
-  const rectified = i32x4.splat(-relu)
+  // nothing is less than NaN or equal to it
+  const floor = f32x4.splat(relu ? 0 : NaN)
   const size = <usize>(id * ih * iw) << 2
   // windows that reach beyond the sides see copies of their rows with -inf around them, if scratch has room for those
   const width = (ow - 1) * sw + (kw - 1) * dw + 1
@@ -27,7 +28,7 @@ export function maxPool(
   const flat = id == 1 && od == 1 && kd == 1 && pd == 0 && ph == 0 && pw == 0
   const pairs = flat && inside && 2 * oh <= ih && ow >= 4 && kh == 2 && kw == 2 && sh == 2 && sw == 2 && dh == 1 && dw == 1
   for (let p = 0; p < planes; p++) {
-    if (pairs && maxPairs(oh, ow, iw, rectified, x, y, winners)) {
+    if (pairs && maxPairs(oh, ow, iw, floor, x, y, winners)) {
       x += size
       y += <usize>(oh * ow) << 2
       winners += <usize>(oh * ow) << 2
@@ -48,8 +49,8 @@ export function maxPool(
           const from = x + (<usize>cell << 2)
           if (!inside) {
             copyRows(x + (<usize>(cell + pw) << 2), layers, dd * ih * iw, rows, dh * iw, iw, pw, width, copies)
-            maxWide(ow, cell, layers, dd * ih * iw, rows, dh * iw, kw, dw, sw, copies, rows * width, width, skips, rectified, y, winners)
-          } else maxWide(ow, cell, layers, dd * ih * iw, rows, dh * iw, kw, dw, sw, from, dd * ih * iw, dh * iw, 0, rectified, y, winners)
+            maxWide(ow, cell, layers, dd * ih * iw, rows, dh * iw, kw, dw, sw, copies, rows * width, width, skips, floor, y, winners)
+          } else maxWide(ow, cell, layers, dd * ih * iw, rows, dh * iw, kw, dw, sw, from, dd * ih * iw, dh * iw, 0, floor, y, winners)
         } else maxSpan(0, ow, ih, iw, kw, sw, pw, dd, dh, dw, z, z0, z1, row, y0, y1, relu, x, y, winners)
         y += <usize>ow << 2
         winners += <usize>ow << 2
@@ -131,12 +132,11 @@ function maxSpan(
   }
 }
 
-/** Four outputs and their winners. Where `rectified` (all lanes or none), maxima below 0 are 0, and those not above it have no winner. */
+/** Four outputs and their winners: maxima below `floor` are `floor`, and those not above it have no winner. */
 @inline
-function storeBest(best: v128, winner: v128, rectified: v128, y: usize, winners: usize): void {
-  const zero = f32x4.splat(0)
-  v128.store(y, v128.andnot(best, v128.and(f32x4.lt(best, zero), rectified)))
-  v128.store(winners, v128.or(winner, v128.and(f32x4.le(best, zero), rectified)))
+function storeBest(best: v128, winner: v128, floor: v128, y: usize, winners: usize): void {
+  v128.store(y, f32x4.pmax(best, floor))
+  v128.store(winners, v128.or(winner, f32x4.le(best, floor)))
 }
 
 /** Lanes in which v takes the place of best: v > best, or v is NaN and best is not. */
@@ -152,7 +152,7 @@ function wins(v: v128, best: v128): v128 {
  */
 function maxWide(
   n: i32, cell: i32, layers: i32, layerCells: i32, rows: i32, rowCells: i32, kw: i32, dw: i32, sw: i32,
-  x: usize, layerStep: i32, rowStep: i32, skips: usize, rectified: v128, y: usize, winners: usize,
+  x: usize, layerStep: i32, rowStep: i32, skips: usize, floor: v128, y: usize, winners: usize,
 ): void {
   const lanes = i32x4.mul(i32x4(0, 1, 2, 3), i32x4.splat(sw))
   const step = <usize>dw << 2
@@ -190,14 +190,14 @@ function maxWide(
     }
     winner = i32x4.add(winner, lanes)
     if (n < 4) {
-      storeBest(best, winner, rectified, scratchAt(EDGE), scratchAt(EDGE) + 16)
+      storeBest(best, winner, floor, scratchAt(EDGE), scratchAt(EDGE) + 16)
       storePart(y, v128.load(scratchAt(EDGE)), n)
       storePart(winners, v128.load(scratchAt(EDGE) + 16), n)
       return
     }
-    storeBest(best, winner, rectified, y + (<usize>left << 2), winners + (<usize>left << 2))
+    storeBest(best, winner, floor, y + (<usize>left << 2), winners + (<usize>left << 2))
     winnerRight = i32x4.add(i32x4.add(winnerRight, i32x4.splat(apart)), lanes)
-    storeBest(bestRight, winnerRight, rectified, y + (<usize>right << 2), winners + (<usize>right << 2))
+    storeBest(bestRight, winnerRight, floor, y + (<usize>right << 2), winners + (<usize>right << 2))
   }
 }
 
@@ -205,14 +205,14 @@ function maxWide(
  * A plane in windows of 2 x 2 cells, two apart. False if there may be a NaN, of which these comparisons know nothing: then the
  * plane has to be done anew.
  */
-function maxPairs(oh: i32, ow: i32, iw: i32, rectified: v128, x: usize, y: usize, winners: usize): bool {
+function maxPairs(oh: i32, ow: i32, iw: i32, floor: v128, x: usize, y: usize, winners: usize): bool {
   const below = <usize>iw << 2
   const down = i32x4.splat(iw)
   const across = i32x4.splat(8)
   const last = ow - 4
   // cells under the first of the four windows
   let row = i32x4(0, 2, 4, 6)
-  let strange = i32x4.splat(0)
+  let total = f32x4.splat(0)
   for (; oh > 0; oh--) {
     let cells = row
     for (let ox = 0; ;) {
@@ -229,11 +229,10 @@ function maxPairs(oh: i32, ow: i32, iw: i32, rectified: v128, x: usize, y: usize
       const lower = f32x4.pmax(c, d)
       const under = f32x4.lt(upper, lower)
       const right = v128.bitselect(f32x4.lt(c, d), f32x4.lt(a, b), under)
-      const sum = f32x4.add(f32x4.add(a, b), f32x4.add(c, d))
-      strange = v128.or(strange, f32x4.ne(sum, sum))
+      total = f32x4.add(total, f32x4.add(f32x4.add(a, b), f32x4.add(c, d)))
       // a mask that holds is -1
       const winner = i32x4.sub(i32x4.add(cells, v128.and(under, down)), right)
-      storeBest(f32x4.pmax(upper, lower), winner, rectified, y + (<usize>ox << 2), winners + (<usize>ox << 2))
+      storeBest(f32x4.pmax(upper, lower), winner, floor, y + (<usize>ox << 2), winners + (<usize>ox << 2))
       if (ox == last) break
       ox += 4
       if (ox <= last) cells = i32x4.add(cells, across)
@@ -247,7 +246,7 @@ function maxPairs(oh: i32, ow: i32, iw: i32, rectified: v128, x: usize, y: usize
     y += <usize>ow << 2
     winners += <usize>ow << 2
   }
-  return !v128.any_true(strange)
+  return !v128.any_true(f32x4.ne(total, total))
 }
 
 export function maxPoolGrad(planes: i32, inSize: i32, outSize: i32, g: usize, winners: usize, out: usize): void {
