@@ -1,12 +1,12 @@
 // The gradient of a convolution with respect to its weights, eight images at once: the lanes of a sum are images, so that neither
 // dL/dy nor the cells are turned round. The lanes are added up at the very end.
 
+import { sumTile32, sumTile33, sumTile42 } from '../build/assembly/tiles'
 import { LANES_AT } from './blocks'
 import { Window } from './columns'
 import { LANES, toLanes } from './lanes'
-import { MR, inPairs, panelRow, scratchAt } from './microkernel'
+import { MR, panelRow, scratchAt } from './microkernel'
 import { shareEnd, shareStart } from './share'
-import { madd } from './simd'
 
 /** Bytes of the cells and of dL/dy of a band of rows that should fit into second-level cache, and the most there is room for */
 const BAND: f64 = 229376
@@ -134,9 +134,9 @@ function addTiles(w: Window, rows: i32, cells: usize, taps: usize, width: i32, g
       const p1 = cells + load<usize>(tap, 4)
       const p2 = cells + load<usize>(tap, 8)
       const to = sums + <usize>i * step + (<usize>t << 4)
-      if (h == 4) tile42(g, p0, p1, p2, xCell, span, xRow, rows, to, step)
-      else if (panelRow(some, stretches, s + 1) - t == 3) tile33(g, p0, p1, p2, xCell, span, xRow, rows, to, step)
-      else tile32(g, p0, p1, p2, xCell, span, xRow, rows, to, step)
+      if (h == 4) sumTile42(g, p0, p1, p2, xCell, span, xRow, rows, to, step)
+      else if (panelRow(some, stretches, s + 1) - t == 3) sumTile33(g, p0, p1, p2, xCell, span, xRow, rows, to, step)
+      else sumTile32(g, p0, p1, p2, xCell, span, xRow, rows, to, step)
     }
   }
 }
@@ -171,127 +171,4 @@ function finish(w: Window, sums: usize, gw: usize): void {
       }
     }
   }
-}
-
-/**
- * Sums of `rows` outputs by `columns` taps, over oh rows of places: the outputs of a place lie 32 bytes apart, the cells of the taps
- * begin at p0, p1 and p2, xCell bytes apart, `span` bytes in a row. The tests that never hold end basic blocks, and inPairs says why it is there.
- */
-@inline
-function tile(
-  rows: i32, columns: i32, g: usize, p0: usize, p1: usize, p2: usize, xCell: usize, span: usize, xRow: usize, oh: i32, sums: usize, step: usize,
-): void {
-  const zero = f32x4.splat(0)
-  const to1 = sums + step
-  const to2 = to1 + step
-  const to3 = to2 + step
-  let s00 = v128.load(sums)
-  let s01 = v128.load(sums, 16)
-  let s02 = columns > 2 ? v128.load(sums, 32) : zero
-  let s10 = v128.load(to1)
-  let s11 = v128.load(to1, 16)
-  let s12 = columns > 2 ? v128.load(to1, 32) : zero
-  let s20 = v128.load(to2)
-  let s21 = v128.load(to2, 16)
-  let s22 = columns > 2 ? v128.load(to2, 32) : zero
-  let s30 = rows > 3 ? v128.load(to3) : zero
-  let s31 = rows > 3 ? v128.load(to3, 16) : zero
-  let u0 = zero, u1 = zero, u2 = zero, u3 = zero, v = zero
-  // V8 would work out a sum in each turn, but not one that changes from row to row
-  let end = p0 + span
-  for (; oh > 0; oh--) {
-    while (true) {
-      u0 = v128.load(g), u1 = v128.load(g, 32), u2 = v128.load(g, 64)
-      if (rows > 3) u3 = v128.load(g, 96)
-      v = v128.load(p0), s00 = madd(u0, v, s00), s10 = madd(u1, v, s10), s20 = madd(u2, v, s20)
-      if (rows > 3) s30 = madd(u3, v, s30)
-      v = v128.load(p1), s01 = madd(u0, v, s01), s11 = madd(u1, v, s11), s21 = madd(u2, v, s21)
-      if (rows > 3) s31 = madd(u3, v, s31)
-      if (columns > 2) {
-        if (p1 == 1) break
-        v = v128.load(p2), s02 = madd(u0, v, s02), s12 = madd(u1, v, s12), s22 = madd(u2, v, s22)
-      }
-      if (p0 == 1) break
-      u0 = v128.load(g, 16), u1 = v128.load(g, 48), u2 = v128.load(g, 80)
-      if (rows > 3) u3 = v128.load(g, 112)
-      v = v128.load(p0, 16), s00 = madd(u0, v, s00), s10 = madd(u1, v, s10), s20 = madd(u2, v, s20)
-      if (rows > 3) s30 = madd(u3, v, s30)
-      v = v128.load(p1, 16), s01 = madd(u0, v, s01), s11 = madd(u1, v, s11), s21 = madd(u2, v, s21)
-      if (rows > 3) s31 = madd(u3, v, s31)
-      if (columns > 2) {
-        if (p1 == 3) break
-        v = v128.load(p2, 16), s02 = madd(u0, v, s02), s12 = madd(u1, v, s12), s22 = madd(u2, v, s22)
-      }
-      g += <usize>rows << 5
-      p0 += xCell
-      p1 += xCell
-      if (columns > 2) p2 += xCell
-      if (p0 == end) break
-      u0 = v128.load(g), u1 = v128.load(g, 32), u2 = v128.load(g, 64)
-      if (rows > 3) u3 = v128.load(g, 96)
-      v = v128.load(p0), s00 = madd(u0, v, s00), s10 = madd(u1, v, s10), s20 = madd(u2, v, s20)
-      if (rows > 3) s30 = madd(u3, v, s30)
-      v = v128.load(p1), s01 = madd(u0, v, s01), s11 = madd(u1, v, s11), s21 = madd(u2, v, s21)
-      if (rows > 3) s31 = madd(u3, v, s31)
-      if (columns > 2) {
-        if (p1 == 1) break
-        v = v128.load(p2), s02 = madd(u0, v, s02), s12 = madd(u1, v, s12), s22 = madd(u2, v, s22)
-      }
-      if (p0 == 1) break
-      u0 = v128.load(g, 16), u1 = v128.load(g, 48), u2 = v128.load(g, 80)
-      if (rows > 3) u3 = v128.load(g, 112)
-      v = v128.load(p0, 16), s00 = madd(u0, v, s00), s10 = madd(u1, v, s10), s20 = madd(u2, v, s20)
-      if (rows > 3) s30 = madd(u3, v, s30)
-      v = v128.load(p1, 16), s01 = madd(u0, v, s01), s11 = madd(u1, v, s11), s21 = madd(u2, v, s21)
-      if (rows > 3) s31 = madd(u3, v, s31)
-      if (columns > 2) {
-        if (p1 == 3) break
-        v = v128.load(p2, 16), s02 = madd(u0, v, s02), s12 = madd(u1, v, s12), s22 = madd(u2, v, s22)
-      }
-      g += <usize>rows << 5
-      p0 += xCell
-      p1 += xCell
-      if (columns > 2) p2 += xCell
-      if (p0 == end) break
-      // of nine sums there is no register left for that
-      if (columns == 2) if (p1 == 1) {
-        inPairs(sums, s00, s01), inPairs(sums, s10, s11), inPairs(sums, s20, s21)
-        if (rows > 3) inPairs(sums, s30, s31)
-        break
-      }
-    }
-    end += span + xRow
-    p0 += xRow
-    p1 += xRow
-    if (columns > 2) p2 += xRow
-  }
-  v128.store(sums, s00)
-  v128.store(sums, s01, 16)
-  if (columns > 2) v128.store(sums, s02, 32)
-  v128.store(to1, s10)
-  v128.store(to1, s11, 16)
-  if (columns > 2) v128.store(to1, s12, 32)
-  v128.store(to2, s20)
-  v128.store(to2, s21, 16)
-  if (columns > 2) v128.store(to2, s22, 32)
-  if (rows > 3) v128.store(to3, s30)
-  if (rows > 3) v128.store(to3, s31, 16)
-}
-
-function tile42(
-  g: usize, p0: usize, p1: usize, p2: usize, xCell: usize, span: usize, xRow: usize, oh: i32, sums: usize, step: usize,
-): void {
-  tile(4, 2, g, p0, p1, p2, xCell, span, xRow, oh, sums, step)
-}
-
-function tile33(
-  g: usize, p0: usize, p1: usize, p2: usize, xCell: usize, span: usize, xRow: usize, oh: i32, sums: usize, step: usize,
-): void {
-  tile(3, 3, g, p0, p1, p2, xCell, span, xRow, oh, sums, step)
-}
-
-function tile32(
-  g: usize, p0: usize, p1: usize, p2: usize, xCell: usize, span: usize, xRow: usize, oh: i32, sums: usize, step: usize,
-): void {
-  tile(3, 2, g, p0, p1, p2, xCell, span, xRow, oh, sums, step)
 }

@@ -146,11 +146,51 @@ const nearTile = steps => [
   '}',
 ]
 
+/** Half of a place of sumTile: outputs at g and cells at p0, p1 and p2, of four images */
+function half(rows, columns, h) {
+  const outputs = range(rows).map(r => `u${r} = v128.load(g, ${32 * r + 16 * h})`).join(', ')
+  const sums = c => [`v = v128.load(p${c}, ${16 * h})`, ...range(rows).map(r => `s${r}${c} = madd(u${r}, v, s${r}${c})`)].join(', ')
+  return [outputs, ...range(columns).flatMap(c => [...(c > 1 ? [`if (p1 == ${2 * h + 1}) break`] : []), sums(c)])]
+}
+
+/**
+ * The tile of assembly/lanegrad.ts: sums of `rows` outputs by `columns` taps, over oh rows of places, which it starts from and leaves at `sums`, a
+ * row each `step` bytes. The outputs of a place lie 32 bytes apart, the cells of the taps begin at p0, p1 and p2, xCell bytes apart, `span` bytes
+ * in a row. Of nine sums there is no register left for pairs.
+ */
+function sumTile(rows, columns) {
+  const cells = range(columns)
+  const each = f => range(rows).flatMap(r => cells.map(c => f(r, c)))
+  const place = [...half(rows, columns, 0), 'if (p0 == 1) break', ...half(rows, columns, 1), `g += ${32 * rows}`, ...cells.map(c => `p${c} += xCell`), 'if (p0 == end) break']
+  return [
+    `export function sumTile${rows}${columns}(`,
+    'g: usize, p0: usize, p1: usize, p2: usize, xCell: usize, span: usize, xRow: usize, oh: i32, sums: usize, step: usize,',
+    '): void {',
+    `const zero = f32x4.splat(0), ${range(rows).map(r => `to${r} = ${r ? `to${r - 1} + step` : 'sums'}`).join(', ')}`,
+    `let ${each((r, c) => `s${r}${c} = v128.load(to${r}, ${16 * c})`).join(', ')}`,
+    `let ${range(rows).map(r => `u${r} = zero`).join(', ')}, v = zero`,
+    // V8 would work out a sum in each turn, but not one that changes from row to row
+    'let end = p0 + span',
+    'for (; oh > 0; oh--) {',
+    'while (true) {',
+    ...place,
+    ...place,
+    ...(columns === 2 ? ['if (p1 == 1) {', ...range(rows).map(r => `v128.store(sums, v128.xor(s${r}0, s${r}1))`), 'break', '}'] : []),
+    '}',
+    'end += span + xRow',
+    ...cells.map(c => `p${c} += xRow`),
+    '}',
+    ...each((r, c) => `v128.store(to${r}, s${r}${c}, ${16 * c})`),
+    '}',
+  ]
+}
+
 /** Where they are written */
 export const TILES = 'build/assembly/tiles.ts'
 
 export function writeTiles() {
-  const lines = ["import { madd } from '../../assembly/simd'", ...[1, 2, 3, 4].flatMap(productTile), ...[3, 4].flatMap(laneTile), ...nearTile(8)]
+  const tiles = [...[1, 2, 3, 4].flatMap(productTile), ...[3, 4].flatMap(laneTile), ...nearTile(8), ...sumTile(4, 2), ...sumTile(3, 3), ...sumTile(3, 2)]
+  const lines = ["import { madd } from '../../assembly/simd'", ...tiles]
   mkdirSync(join(root, 'build/assembly'), { recursive: true })
   writeFileSync(join(root, TILES), `${lines.join('\n')}\n`)
 }
