@@ -9,7 +9,6 @@ import { settle as collect } from './collector/settle.js'
 /** Run with `without`: on a runtime that has no FinalizationRegistry; with `nameless`: on one that doesn't name the run of code that is on, as browsers */
 const [without, nameless] = ['without', 'nameless'].map(how => process.argv[2] === how)
 if (without) delete (globalThis as { FinalizationRegistry?: unknown }).FinalizationRegistry
-if (nameless) Object.assign(process, { getBuiltinModule: undefined })
 /** All tests of this file on another runtime */
 function onOther(how: 'without' | 'nameless'): void {
   const { stdout, stderr, status } = spawnSync(process.execPath, [process.argv[1]!, how], { encoding: 'utf8', timeout: 180000 })
@@ -19,6 +18,7 @@ function onOther(how: 'without' | 'nameless'): void {
 const {
   Adam, ArrayDataset, capture, crossEntropy, DataLoader, gradients, info, Linear, noGrad, ReLU, scope, Sequential, SGD, steps, tensor, zeros,
 } = await import('hebb')
+if (nameless) Object.assign(process, { getBuiltinModule: undefined })
 type Tensor = import('hebb').Tensor
 
 const live = () => info().memory.buffers
