@@ -112,15 +112,12 @@ function packTaps(w: Window, weight: usize, turned: i32, uw: i32, to: usize): vo
 export function toLanes(x: usize, size: usize, c: i32, plane: i32, count: i32, images: i32, to: usize): void {
   const step = <usize>c << 5
   for (let i = 0; i < c; i++) {
-    for (let p = 0; p < count; p += images < LANES ? 1 : 4) {
-      const at = images < LANES || count < 4 ? p : min(p, count - 4)
-      const r = x + (<usize>at << 2)
-      const y = to + <usize>at * step
-      if (images < LANES) {
-        for (let l = 0; l < LANES; l++) store<f32>(y + (<usize>l << 2), l < images ? load<f32>(r + <usize>l * size) : 0)
-      } else {
-        transpose(r, r + size, r + 2 * size, r + 3 * size, y, step)
-        transpose(r + 4 * size, r + 5 * size, r + 6 * size, r + 7 * size, y + 16, step)
+    if (images == LANES) turn(x, size, size << 2, 4, max(count - 4, 0), to, step, 16, step)
+    else {
+      for (let p = 0; p < count; p++) {
+        for (let l = 0; l < LANES; l++) {
+          store<f32>(to + <usize>p * step + (<usize>l << 2), l < images ? load<f32>(x + <usize>l * size + (<usize>p << 2)) : 0)
+        }
       }
     }
     x += <usize>plane << 2
@@ -133,21 +130,37 @@ function fromLanes(from: usize, o: i32, places: i32, count: i32, y: usize): void
   const step = <usize>o << 5
   const size = <usize>(o * places) << 2
   for (let i = 0; i < o; i++) {
-    for (let p = 0; p < count; p += 4) {
-      const at = count < 4 ? p : min(p, count - 4)
-      const r = from + <usize>at * step
-      const z = y + (<usize>at << 2)
-      if (count >= 4) {
-        transpose(r, r + step, r + 2 * step, r + 3 * step, z, size)
-        transpose(r + 16, r + step + 16, r + 2 * step + 16, r + 3 * step + 16, z + 4 * size, size)
-      } else {
-        for (let q: usize = 0; q < <usize>count; q++) {
-          for (let l: usize = 0; l < 8; l++) store<f32>(z + l * size + (q << 2), load<f32>(r + q * step + (l << 2)))
-        }
+    if (count >= 4) turn(from, step, 16, step, count - 4, y, size, size << 2, 4)
+    else {
+      for (let q: usize = 0; q < <usize>count; q++) {
+        for (let l: usize = 0; l < 8; l++) store<f32>(y + l * size + (q << 2), load<f32>(from + q * step + (l << 2)))
       }
     }
     from += 32
     y += <usize>places << 2
+  }
+}
+
+/**
+ * Transposes 4 x 4 blocks, two at a time, whose rows lie xStep and yStep bytes apart and the blocks xNext and yNext, and goes on by four
+ * cells up to the one numbered `last`. Addresses worked out by the number of the cell would take longer than the blocks.
+ */
+function turn(
+  x: usize, xStep: usize, xNext: usize, xCell: usize, last: i32, y: usize, yStep: usize, yNext: usize, yCell: usize,
+): void {
+  const xEnd = x + <usize>last * xCell
+  const yEnd = y + <usize>last * yCell
+  while (true) {
+    transpose(x, x + xStep, x + 2 * xStep, x + 3 * xStep, y, yStep)
+    const z = x + xNext
+    transpose(z, z + xStep, z + 2 * xStep, z + 3 * xStep, y + yNext, yStep)
+    if (x == xEnd) break
+    x += 4 * xCell
+    y += 4 * yCell
+    if (x > xEnd) {
+      x = xEnd
+      y = yEnd
+    }
   }
 }
 

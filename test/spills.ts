@@ -27,6 +27,7 @@ const TILES: readonly [RegExp, number, number][] = [
   [/tiles\/laneTile4$/, 128, 16 * 25 + 12],
   [/tiles\/laneTile3$/, 96, 16 * 20 + 12],
   [/tiles\/nearTile$/, 64, 8 * 30 + 16],
+  [/tiles\/sumTile42$/, 64, 8 * 25 + 16],
 ]
 
 interface Instruction {
