@@ -1,4 +1,4 @@
-// The register tile that matrix products and convolutions share: up to 4 rows x 8 columns, and the layout of the scratch region.
+// How the tile that matrix products and convolutions share, up to 4 rows x 8 columns, is called and its panels lie; the layout of the scratch region.
 //
 // A packed panel of A holds for every k the 4 rows of a tile (16 bytes, also where the tile has fewer rows), a packed panel
 // of B the 8 columns (32 bytes). The tile's sums start from memory (zeros, a bias, or what C holds) and stay in 8 registers.

@@ -2,19 +2,13 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { spawnSync } from 'node:child_process'
 import { setImmediate as task, setTimeout as timer } from 'node:timers/promises'
+import { anew } from './collector/anew.js'
 import { settle as collect } from './collector/settle.js'
 
 /** Run with `without`: on a runtime that has no FinalizationRegistry; with `nameless`: on one that doesn't name the run of code that is on, as browsers */
 const [without, nameless] = ['without', 'nameless'].map(how => process.argv[2] === how)
 if (without) delete (globalThis as { FinalizationRegistry?: unknown }).FinalizationRegistry
-/** All tests of this file on another runtime */
-function onOther(how: 'without' | 'nameless'): void {
-  const { stdout, stderr, status } = spawnSync(process.execPath, [process.argv[1]!, how], { encoding: 'utf8', timeout: 180000 })
-  assert.is(status, 0, stdout + stderr)
-  assert.match(stdout, /Passed: +[1-9]/)
-}
 const {
   Adam, ArrayDataset, capture, crossEntropy, DataLoader, gradients, info, Linear, noGrad, ReLU, scope, Sequential, SGD, steps, tensor, zeros,
 } = await import('hebb')
@@ -398,7 +392,7 @@ if (!without && !nameless) for (const [name, loop] of Object.entries(leaves)) fo
 
 test('where no run of code has a name, a tensor can pass for another task\'s: an error that names the turn, never a wrong value', async () => {
   if (without) return
-  if (!nameless) return onOther('nameless')
+  if (!nameless) return anew('nameless')
   const loop = leaves.steps!
   const many = MANY['100 tensors a turn']!
   const [, made] = await Promise.allSettled([loop(many), letsLie(9)])
@@ -419,7 +413,7 @@ test('where no run of code has a name, a tensor can pass for another task\'s: an
 })
 
 test('without a collector a turn frees all that was made in it: an error at worst, never a wrong value', async () => {
-  if (!without) return onOther('without')
+  if (!without) return anew('without')
   let refused = 0
   for (const programs of Object.values(together)) {
     const pause = PAUSES['a task']!
