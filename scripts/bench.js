@@ -1,20 +1,9 @@
 // npm run bench: builds what the benchmarks need, then runs them with the arguments given. --help lists them.
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { KERNELS, buildKernels, buildLibrary, buildPrograms, root } from './build.js'
-
-/** Newest change below the paths, in ms; 0 where nothing is */
-function changed(...paths) {
-  let newest = 0
-  for (const path of paths.map(p => join(root, p)).filter(existsSync)) {
-    const stats = statSync(path)
-    const files = stats.isDirectory() ? readdirSync(path, { recursive: true }).map(f => statSync(join(path, f))) : [stats]
-    newest = Math.max(newest, ...files.filter(f => f.isFile()).map(f => f.mtimeMs))
-  }
-  return newest
-}
-const outdated = (result, ...sources) => !existsSync(join(root, result)) || changed(result) < changed(...sources)
+import { buildPrograms, root } from './build.js'
+import { outdated, renewLibrary } from './outdated.js'
 
 /** The peak loop, which is no part of the package */
 function buildPeak() {
@@ -27,8 +16,7 @@ function buildPeak() {
 
 /** Builds kernels, library and benchmarks where a source is newer. */
 async function buildBench() {
-  if (outdated(KERNELS, 'assembly', 'asconfig.json')) await buildKernels()
-  if (outdated('build/dist/hebb.js', 'ts', 'assembly/codes.ts', KERNELS)) await buildLibrary()
+  await renewLibrary()
   if (outdated('build/bench/peak.wasm', 'bench/peak.as.ts')) buildPeak()
   if (outdated('build/bench/index.js', 'bench')) await buildPrograms(['bench/index.ts', 'bench/first.ts', 'bench/together.ts', 'bench/company.ts'], 'build/bench')
 }

@@ -1,5 +1,4 @@
 // npm run edge: the service of examples/edge on its hosts. --help lists what there is to run.
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { execFileSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
@@ -11,6 +10,7 @@ import { DATES, HOSTS } from './edge/hosts.js'
 import { trainInIsolate } from './edge/isolate.js'
 import { load, LOAD } from './edge/load.js'
 import { BAD, checkBad, checkGood, GOOD, hangUp, imageAt, labelAt, send } from './edge/requests.js'
+import { renewPackage } from './outdated.js'
 
 const HELP = `npm run edge -- COMMAND [--port N]
 
@@ -99,7 +99,7 @@ async function main() {
   if (!known || (command === 'load' ? hosts.some(name => !(name in HOSTS)) : hosts.length > 0)) {
     throw new Error(`${positionals.join(' ')}: one of ${[...Object.keys(HOSTS), ...COMMANDS].join(', ')} expected (--help)`)
   }
-  if (!existsSync(join(root, 'build/dist/hebb.js'))) throw new Error('edge: the library is not built: npm run build')
+  await renewPackage()
   if (command === 'train') {
     await buildPrograms(['examples/edge/train.ts'], 'build/edge')
     execFileSync(process.execPath, [join(root, 'build/edge/train.js')], { stdio: 'inherit' })

@@ -1,7 +1,6 @@
 // npm run everywhere: packs the library, installs it into a project of its own, and trains and recognises in every runtime, bundle
 // and browser. Last line: N passed, N failed.
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -11,6 +10,7 @@ import { makeConsumer } from './everywhere/consumer.js'
 import { endAll } from './everywhere/processes.js'
 import { installRuntimes, programs } from './everywhere/runtimes.js'
 import { writeTable } from './everywhere/table.js'
+import { renewPackage } from './outdated.js'
 
 const HELP = `npm run everywhere [-- OPTIONS]
 Packs hebb, installs it into a new folder, and in every cell (a runtime, a bundle, a browser) trains a small net and recognises a digit.
@@ -49,19 +49,12 @@ async function withinMinutes(minutes, promise) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }
 
-/** Is a source newer than the library? */
-function outdated() {
-  const times = path => readdirSync(join(root, path), { recursive: true, withFileTypes: true }).filter(f => f.isFile()).map(f => statSync(join(f.parentPath ?? f.path, f.name)).mtimeMs)
-  const built = statSync(join(root, 'build/types/ts/index.d.ts'), { throwIfNoEntry: false })?.mtimeMs ?? 0
-  return Math.max(...['ts', 'assembly'].flatMap(times)) > built
-}
-
 const seconds = since => `${((performance.now() - since) / 1000).toFixed(1).padStart(6)} s`
 
 async function main({ chosen, jobs, all, docs, keep }) {
   const began = performance.now()
   installRuntimes(console.log)
-  if (outdated()) execFileSync(process.execPath, [join(root, 'scripts/build.js')], { stdio: 'inherit' })
+  await renewPackage()
   const scratch = mkdtempSync(join(tmpdir(), 'hebb-scratch-'))
   const folder = makeConsumer()
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))

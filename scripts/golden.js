@@ -2,7 +2,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { buildKernels, buildLibrary, buildPrograms, root } from './build.js'
+import { buildPrograms, root } from './build.js'
+import { renewLibrary } from './outdated.js'
 
 const BACKENDS = ['wasm', 'reference', 'reference64']
 const HELP = `npm run golden -- DIR [--backend NAME] [--only GROUP[,GROUP]]
@@ -54,12 +55,9 @@ function readIndex({ dir, only }) {
   if (unknown.length) throw new UsageError(`--only: groups of ${dir} expected (${[...groups].join(', ')}), got ${unknown.join(', ')}`)
 }
 
-/** The library, if it isn't built yet, and the program that runs the cases. */
+/** The library, and the program that runs the cases. */
 async function prepare() {
-  if (!existsSync(join(root, 'build/dist/hebb.js'))) {
-    await buildKernels()
-    await buildLibrary()
-  }
+  await renewLibrary()
   await buildPrograms(['test/golden-worker.ts'], 'build/test')
 }
 

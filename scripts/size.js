@@ -1,11 +1,12 @@
 // npm run size: what the built package weighs, against its budgets, and what weighs most. Fails above a budget.
 import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
 import { arranged } from './arrange.js'
 import { compile } from './build.js'
+import { renewPackage } from './outdated.js'
 import { plain } from './plain.js'
 import { root } from './root.js'
 import { functionsOf } from './wasm.js'
@@ -74,7 +75,7 @@ const table = rows => {
 }
 
 async function main() {
-  if (!existsSync(join(root, 'build/dist/hebb.js')) || !existsSync(join(root, 'build/types'))) throw new Error('nothing is built: npm run build')
+  await renewPackage()
   const results = await measured()
   console.log(table([
     ['', 'size', 'budget', 'aim'],

@@ -1,8 +1,9 @@
 // npm run docs:support: docs/support.md, what runs where, from hebb's own tables: kernels of each backend, ops, exports, PyTorch's cases.
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, posix } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { KERNELS, buildKernels, buildLibrary, root } from './build.js'
+import { root } from './build.js'
+import { renewLibrary } from './outdated.js'
 
 const BACKENDS = ['wasm', 'reference', 'reference64']
 const FILE = 'docs/support.md'
@@ -159,8 +160,7 @@ async function main() {
     process.stdout.write(await supportPage())
     return
   }
-  if (!existsSync(join(root, KERNELS))) await buildKernels()
-  await buildLibrary()
+  await renewLibrary()
   const page = await supportPage()
   writeFileSync(join(root, FILE), page)
   console.log(`${FILE}: ${page.split('\n').length} lines`)

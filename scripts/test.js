@@ -1,33 +1,14 @@
 // npm test: builds what is out of date, type-checks, runs test/*.ts, each file in a process of its own. npm test -- NAME … runs
 // the files whose names contain a NAME.
 import { spawn } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
-import { KERNELS, buildKernels, buildLibrary, buildPrograms, buildTypes, root, sources, typeChecker } from './build.js'
+import { buildPrograms, buildTypes, root, sources, typeChecker } from './build.js'
+import { outdated, renewLibrary, typesOutdated } from './outdated.js'
 
 const MINUTES = 10
 const AT_ONCE = 2
-
-/** Newest change below the paths, in ms; 0 where nothing is. */
-function changed(...paths) {
-  let newest = 0
-  for (const path of paths.map(p => join(root, p)).filter(existsSync)) {
-    const stats = statSync(path)
-    const inside = stats.isDirectory() ? readdirSync(path, { recursive: true, withFileTypes: true }).filter(f => f.isFile()) : []
-    newest = Math.max(newest, stats.isFile() ? stats.mtimeMs : 0, ...inside.map(f => statSync(join(f.parentPath ?? f.path, f.name)).mtimeMs))
-  }
-  return newest
-}
-const outdated = (result, ...paths) => !existsSync(join(root, result)) || changed(result) < changed('scripts/build.js', 'scripts/plugins.js', 'scripts/pack.js', 'scripts/plain.js', 'scripts/arrange.js', 'scripts/locals.js', 'scripts/tiles.js', ...paths)
-
-const typesOutdated = () => outdated('build/types/ts/index.d.ts', 'ts', 'assembly/codes.ts')
-
-async function buildWhatIsOutdated() {
-  if (outdated(KERNELS, 'assembly', 'asconfig.json')) await buildKernels()
-  if (outdated('build/dist/hebb.js', 'ts', 'assembly/codes.ts', KERNELS)) await buildLibrary()
-  if (outdated('build/examples/train.js', 'examples')) await buildPrograms(['examples/train.ts'], 'build/examples')
-}
 
 /** Runs a program of Node to its end, or kills it after MINUTES. */
 function execute(...args) {
@@ -103,7 +84,8 @@ async function main() {
     return
   }
   try {
-    await buildWhatIsOutdated()
+    await renewLibrary()
+    if (outdated('build/examples/train.js', 'examples')) await buildPrograms(['examples/train.ts'], 'build/examples')
     // what has no tests of its own may be the program of a thread that a test starts
     await buildPrograms(sources('test').filter(file => files.includes(file) || !text(file).includes('test.run()')), 'build/test')
     if (!matches('types') && typesOutdated()) buildTypes()

@@ -1,9 +1,10 @@
-// npm run page: the page as one HTML file, build/page.html: program, hebb, styles and digits inlined. Needs what npm run build makes.
+// npm run page: the page as one HTML file, build/page.html: program, hebb, styles and digits inlined.
 import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { renewLibrary } from '../../scripts/outdated.js'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const root = dirname(dirname(here))
@@ -24,6 +25,7 @@ const inside = script => script.replaceAll('</script', '<\\/script').replaceAll(
 const hash = content => `'sha256-${createHash('sha256').update(content).digest('base64')}'`
 
 async function main() {
+  await renewLibrary()
   const [program, worker] = (await Promise.all([bundle('main.ts', 'esm'), bundle('worker.ts', 'iife')])).map(inside)
   const style = text('page.css').replace(/\/\*.*?\*\/\s*/gs, '').replace(/\n\s*/g, '')
   const parts = {

@@ -43,9 +43,12 @@ export function run(command, args, { cwd, env, seconds = 300 } = {}) {
   })
 }
 
+/** A server that says nothing for so long won't start. */
+const STARTING = 90
+
 /**
  * Starts a server, waits until its output matches `ready`, and gives the match and the process to `use`; then ends it.
- * @throws Error if it doesn't get ready, or `use` isn't done, within `seconds`
+ * @throws Error if it doesn't get ready within STARTING seconds, or `use` isn't done within `seconds`
  */
 export async function serving(command, args, { cwd, env, ready, seconds = 90 }, use) {
   const child = start(command, args, { cwd, env })
@@ -60,7 +63,7 @@ export async function serving(command, args, { cwd, env, ready, seconds = 90 }, 
       child.stderr.on('data', look)
       child.on('error', reject)
       child.on('close', code => reject(new Error(`exit code ${code}`)))
-      timer = setTimeout(() => reject(new Error(`not ready after ${seconds} s`)), seconds * 1000)
+      timer = setTimeout(() => reject(new Error(`not ready after ${STARTING} s`)), STARTING * 1000)
     })
     clearTimeout(timer)
     return await Promise.race([

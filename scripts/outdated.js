@@ -1,0 +1,38 @@
+// What of build/ is older than its sources, and making that anew.
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { KERNELS, buildKernels, buildLibrary, buildTypes } from './build.js'
+import { root } from './root.js'
+
+/** What takes part in making the library */
+const BUILDERS = ['build', 'plugins', 'pack', 'plain', 'arrange', 'locals', 'tiles', 'wasm', 'leb'].map(name => `scripts/${name}.js`)
+/** What the library is made of, but for its kernels */
+const LIBRARY = ['ts', 'assembly/codes.ts']
+
+/** Newest change below the paths, in ms; 0 where nothing is */
+function changed(...paths) {
+  let newest = 0
+  for (const path of paths.map(p => join(root, p)).filter(existsSync)) {
+    const stats = statSync(path)
+    const inside = stats.isDirectory() ? readdirSync(path, { recursive: true, withFileTypes: true }).filter(f => f.isFile()) : []
+    newest = Math.max(newest, stats.isFile() ? stats.mtimeMs : 0, ...inside.map(f => statSync(join(f.parentPath ?? f.path, f.name)).mtimeMs))
+  }
+  return newest
+}
+
+/** Is a file of build/ missing, or older than one of its sources? */
+export const outdated = (result, ...sources) => !existsSync(join(root, result)) || changed(result) < changed(...BUILDERS, ...sources)
+
+export const typesOutdated = () => outdated('build/types/ts/index.d.ts', ...LIBRARY)
+
+/** Kernels and library */
+export async function renewLibrary() {
+  if (outdated(KERNELS, 'assembly', 'asconfig.json')) await buildKernels()
+  if (outdated('build/dist/hebb.js', ...LIBRARY, KERNELS)) await buildLibrary()
+}
+
+/** All that is packed: the declarations too */
+export async function renewPackage() {
+  await renewLibrary()
+  if (typesOutdated()) buildTypes()
+}
