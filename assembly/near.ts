@@ -1,14 +1,12 @@
 // Tiles of two outputs and four halves whose cells are read where they are in the image, for convolutions with too few outputs
 // to gather panels of columns. Of the time of gathered ones: LeNet-5's first layer forward 0.76, 3 x 3 of 3 channels 0.89.
 
-import { nearTile } from '../build/assembly/tiles'
+import { NEAR_STEP, nearTile } from '../build/assembly/tiles'
 import { HALF, Half, How, TAP } from './columns'
 import { panelRow } from './microkernel'
 
 /** Most outputs of a group that are worked out so. */
 export const FEW: i32 = 8
-/** Bytes of a step of packPairs; scripts/tiles.js counts on it */
-const STEP: usize = 12
 
 /** True if the next four halves lie in one row of the image each, all inside. */
 @inline
@@ -32,7 +30,7 @@ export function packPairs(rows: i32, panels: i32, a: usize, taps: usize, count: 
       store<f32>(to, load<f32>(u + k))
       store<f32>(to, load<f32>(v + k), 4)
       store<usize>(to, load<usize>(taps + <usize>t * TAP), 8)
-      to += STEP
+      to += NEAR_STEP
     }
   }
 }
@@ -52,7 +50,7 @@ export function nearRows(
   const l1 = changetype<Half>(at + HALF).lane(0)
   const l2 = changetype<Half>(at + 2 * HALF).lane(0)
   const l3 = changetype<Half>(at + 3 * HALF).lane(0)
-  const length = <usize>count * STEP
+  const length = <usize>count * NEAR_STEP
   nearTile(
     l0.at + shift, l1.at + shift, l2.at + shift, l3.at + shift, rows, pairs + length, length, count & 1, start, start ? startStep : ys,
     y + (<usize>l0.out << 2), y + (<usize>l1.out << 2), y + (<usize>l2.out << 2), y + (<usize>l3.out << 2), ys, low,

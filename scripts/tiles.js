@@ -101,11 +101,12 @@ const laneTile = rows => [
 
 /** Places of a tile of assembly/near.ts */
 const PLACES = range(4)
-/** One step of it: the weights of two rows, and how far from each place its cells lie */
+/** Bytes of one step of it: the weights of two rows, and how far from each place its cells lie */
+const NEAR_STEP = 12
 const nearStep = [
   'u = v128.load32_splat(a), v = v128.load32_splat(a, 4), offset = load<usize>(a, 8)',
   ...PLACES.map(i => `x = v128.load(p${i} + offset), s${i} = madd(u, x, s${i}), t${i} = madd(v, x, t${i})`),
-  'a += 12',
+  `a += ${NEAR_STEP}`,
 ]
 
 /**
@@ -189,7 +190,7 @@ export const TILES = 'build/assembly/tiles.ts'
 
 export function writeTiles() {
   const tiles = [...[1, 2, 3, 4].flatMap(productTile), ...[3, 4].flatMap(laneTile), ...nearTile(8), ...sumTile(4, 2), ...sumTile(3, 3), ...sumTile(3, 2)]
-  const lines = ["import { madd } from '../../assembly/simd'", ...tiles]
+  const lines = ["import { madd } from '../../assembly/simd'", `export const NEAR_STEP: usize = ${NEAR_STEP}`, ...tiles]
   mkdirSync(join(root, 'build/assembly'), { recursive: true })
   writeFileSync(join(root, TILES), `${lines.join('\n')}\n`)
 }
