@@ -1,6 +1,6 @@
 // The numbers by which kernels name a formula. One file for both compilers: AssemblyScript and TypeScript import it.
 
-/** y = f(x) with up to two real attributes a and b. */
+/** y = f(x) with up to two real attributes a and b. 30 codes at most: see assembly/formulas.ts. */
 export enum Unary {
   affine, // a x + b
   abs,

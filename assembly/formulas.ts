@@ -9,13 +9,14 @@ export const BLOCK: i32 = 256
 // The numbers of formulas: f of Unary is its value, SLOPE + f its gradient, BINARY + f that of Binary; and some parts of formulas.
 export const SLOPE: i32 = 32
 export const BINARY: i32 = 64
-// powers that need no logarithm; 2 and -1 are square and reciprocal
-export const CUBE: i32 = 25
-export const ROOT: i32 = 26
-export const GELU_ARGUMENT: i32 = 27
-export const SOFTPLUS_ARGUMENT: i32 = 28
-export const CHOICE: i32 = 29
-export const SUM: i32 = 30
+// powers that need no logarithm; 2 and -1 are square and reciprocal. Codes of Unary are smaller numbers.
+export const CUBE: i32 = 31
+export const ROOT: i32 = 30
+// behind Binary
+export const GELU_ARGUMENT: i32 = 80
+export const SOFTPLUS_ARGUMENT: i32 = 81
+export const CHOICE: i32 = 82
+export const SUM: i32 = 83
 
 // x, y and g are addresses, so that only what the formula needs is loaded.
 
@@ -360,6 +361,7 @@ export function compute(f: i32, n: i32, a: f32, b: f32, x: usize, xs: usize, y: 
     case SUM: return fours<Sum>(n, a, b, x, xs, y, ys, g, out)
     case BINARY + Binary.pow: return alone<Power>(n, a, b, x, xs, y, ys, g, out)
     case CHOICE: return each<Choice>(n, a, b, x, xs, y, ys, g, out)
+    default: unreachable()
   }
 }
 

@@ -3,9 +3,11 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  Adam, add, arange, ArrayDataset, BatchNorm1d, BatchNorm2d, capture, cat, configure, Conv2d, CosineAnnealingLR, DataLoader,
-  Dropout, engine, eye, full, grad, info, init, Linear, manualSeed, noGrad, onBackend, oneHot, ones, parameter, rand, ReLU,
-  relu, scope, Sequential, SGD, split, stack, StepLR, steps, Subset, tensor, Tensor, VERSION, zeros,
+  Adam, add, arange, ArrayDataset, BatchNorm1d, BatchNorm2d, capture, cat, configure, Conv2d, CosineAnnealingLR, DataLoader, diag, Dropout,
+  embedding, engine, expand, eye, flatten, flip, full, gather, grad, gt, indexSelect, info, init, LayerNorm, Linear, LSTM, manualSeed,
+  maskedFill, MaxPool2d, median, MultiheadAttention, neg, noGrad, nonzero, onBackend, oneHot, ones, pad, parameter, permute, pow, rand,
+  ReLU, relu, repeat, reshape, roll, scope, Sequential, SGD, slice, sort, split, squeeze, stack, std, StepLR, steps, sub, Subset, Tensor,
+  tensor, topk, trace, transpose, tril, unique, unsqueeze, VERSION, zeros,
 } from 'hebb'
 import { ConvNet, LeNet5, MLP } from 'hebb/models'
 import { confusionMatrix, evaluate, fit } from 'hebb/train'
@@ -115,6 +117,10 @@ test('shapes, dimensions and indices that do not fit', () => refuse([
   ['ShapeError', 'stack: tensors of one shape expected, got [2] and [3]', () => stack([t(2), t(3)])],
   ['RangeError', 'indexSelect: indices 0..1 expected for dim 0 of x [2,3], got 2 at position 1',
    () => t(2, 3).indexSelect(0, [0, 2])],
+  ['RangeError', 'indexSelect: indices 0..1 expected, got 2 at position 1', () => t(2, 3).indexSelect(0, ints(0, 2))],
+  ['RangeError', 'indexSelect: whole numbers as indices expected, got 0.5 at position 0', () => t(2, 3).indexSelect(0, tensor([0.5]))],
+  ['RangeError', 'gather: indices 0..2 expected, got -1 at position 1', () => t(2, 3).gather(1, tensor([[0], [-1]], { dtype: 'int32' }))],
+  ['RangeError', 'oneHot: classes 0..2 expected, got 3 at position 0', () => ints(3).oneHot(3)],
   ['ShapeError', 'oneHot: numClasses must be a whole number ≥ 0, got undefined', () => loose(oneHot)(ints(1))],
   ['ShapeError', 'amax: of no elements, in shape [0,3], there is no extreme', () => t(0, 3).amax(0)],
   ['RangeError', 'norm: p > 0 expected, got 0', () => t(2).norm(null, { p: 0 })],
@@ -161,14 +167,51 @@ test('what is no tensor, or not of this kind', () => refuse([
   ['TypeError', 'crossEntropy: a tensor expected, got an array: wrap it in tensor()', () => t(2, 2).crossEntropy(loose([0, 1]))],
   ['TypeError', 'mseLoss: a tensor expected, got number', () => t(2).mseLoss(loose(1))],
   ['TypeError', 'cat: a tensor expected, got number', () => cat([t(1), loose(2)])],
-  ['TypeError', 'clamp: bounds { min, max } expected, got 0', () => loose(t(2)).clamp(0, 1)],
-  ['TypeError', 'dropout: options { p, training } expected, got 0.5', () => t(2).dropout(loose(0.5))],
+  ['TypeError', 'clamp: options in braces expected, { name: value }, got 0', () => loose(t(2)).clamp(0, 1)],
+  ['TypeError', 'dropout: options in braces expected, { name: value }, got 0.5', () => t(2).dropout(loose(0.5))],
   ['RangeError', 'dropout: a probability p in 0..1 expected, got 2', () => t(2).dropout({ p: 2 })],
   ['Error',
    `add: tensors of two backends, reference64 and ${info().backend}: make both on one, or move the values with values() and tensor()`,
    () => onBackend('reference64', () => t(2)).add(t(2))],
   ['Error', 'backend: wasm, reference, reference64 expected, got cuda', () => onBackend(loose('cuda'), () => t(2))],
 ]))
+
+test('a plain array is no tensor for functions either', () => {
+  const list: any = [[1, 2], [3, 4]]
+  const vector: any = [1, 2]
+  const x = t(2, 2)
+  const calls: Record<string, () => unknown> = {
+    add: () => add(vector, 1), sub: () => sub(vector, 1), pow: () => pow(vector, 2), gt: () => gt(vector, 1), maskedFill: () => maskedFill(vector, vector, 0),
+    neg: () => neg(vector), reshape: () => reshape(vector, [2, 1]), permute: () => permute(list, [1, 0]), transpose: () => transpose(list, 0, 1),
+    flatten: () => flatten(list), squeeze: () => squeeze(vector), unsqueeze: () => unsqueeze(vector, 0), slice: () => slice(vector, { dim: 0 }),
+    expand: () => expand(vector, [2, 2]), flip: () => flip(vector, 0), pad: () => pad(vector, [1, 1]), tril: () => tril(list), roll: () => roll(vector, 1),
+    repeat: () => repeat(vector, [2]), diag: () => diag(vector), trace: () => trace(list), sort: () => sort(vector), topk: () => topk(vector, 1),
+    median: () => median(vector), unique: () => unique(vector), nonzero: () => nonzero(vector), gather: () => gather(x, 0, vector),
+    indexSelect: () => indexSelect(vector, 0, [0]), embedding: () => embedding(vector, x), oneHot: () => oneHot(vector, 3), std: () => std(vector),
+  }
+  for (const [name, call] of Object.entries(calls)) {
+    assert.throws(call, (e: Error) => e instanceof TypeError && /^(\w+): a tensor expected, got .*: wrap it in tensor\(\)$/.test(e.message), name)
+  }
+})
+
+test('options in the order of PyTorch are refused: they would do nothing, in silence', () => {
+  const x = t(1, 1, 4, 4)
+  const w = parameter([1])
+  const calls: Record<string, (three: any) => unknown> = {
+    sum: v => x.sum(0, v), variance: v => x.variance(0, v), max: v => x.max(0, v), argmax: v => x.argmax(0, v), norm: v => x.norm(0, v),
+    conv2d: v => x.conv2d(t(1, 1, 3, 3), null, v), maxPool2d: v => x.maxPool2d(2, v), avgPool2d: v => x.avgPool2d(2, v), leakyRelu: v => x.leakyRelu(v),
+    elu: v => x.elu(v), softplus: v => x.softplus(v), gelu: v => x.gelu(v), pad: v => x.pad([1, 1], v), sort: v => x.sort(0, v), argsort: v => x.argsort(0, v),
+    topk: v => x.topk(1, 0, v), crossEntropy: v => t(1, 2).crossEntropy(ints(0), v), mseLoss: v => x.mseLoss(x, v), tensor: v => tensor([1], v),
+    zeros: v => zeros([1], v), backward: v => w.sum().backward(v), Linear: v => new Linear(1, 1, v), Conv2d: v => new Conv2d(1, 1, 3, v),
+    MaxPool2d: v => new MaxPool2d(2, v), BatchNorm2d: v => new BatchNorm2d(1, v), LayerNorm: v => new LayerNorm(1, v), LSTM: v => new LSTM(1, 1, v),
+    MultiheadAttention: v => new MultiheadAttention(2, 1, v), Adam: v => new Adam([w], v), SGD: v => new SGD([w], v),
+    DataLoader: v => new DataLoader(new ArrayDataset({ values: new Float32Array(2), shape: [1] }), v),
+  }
+  for (const [name, call] of Object.entries(calls)) for (const v of [3, true, 'none', null]) {
+    if (v === null && name === 'tensor') continue
+    assert.throws(() => call(v), (e: Error) => e.message === `${name}: options in braces expected, { name: value }, got ${v}`, `${name} ${v}`)
+  }
+})
 
 test('a tensor of another copy of the engine is named', () => {
   class Foreign {
@@ -305,7 +348,7 @@ test('optimizers and schedules', () => {
     ['TypeError', 'SGD: parameters expected, got a tensor [2] without requiresGrad', () => new SGD([t(2)], { lr: 1 })],
     ['TypeError', 'SGD: parameters expected, got a tensor [2] that mul made', () => new SGD([w.mul(2)], { lr: 1 })],
     ['Error', 'SGD: parameter [2] comes twice', () => new SGD([{ params: [w] }, { params: [w] }], { lr: 1 })],
-    ['TypeError', 'SGD: a learning rate expected, { lr: 0.01 } for instance, got none', () => new SGD([w], loose(0.1))],
+    ['TypeError', 'SGD: a learning rate expected, { lr: 0.01 } for instance, got none', () => new SGD([w], loose({ momentum: 0.9 }))],
     ['RangeError', 'SGD: a learning rate lr ≥ 0 expected, got -1', () => new SGD([w], { lr: -1 })],
     ['RangeError', 'SGD: a learning rate lr ≥ 0 expected, got NaN', () => { sgd.lr = NaN }],
     ['RangeError', 'SGD: momentum ≥ 0 expected, got -1', () => new SGD([w], { lr: 1, momentum: -1 })],

@@ -148,7 +148,7 @@ test('the loop', () => answer([
   ['an optimizer of the model', () => new Adam(loose(new Linear(1, 1)), {}),
     'TypeError: Adam: a list of parameters or of groups { params } expected, got a Linear: pass model.parameters()'],
   ['a learning rate without its name', () => new SGD(new Linear(1, 1).parameters(), loose(0.1)),
-    'TypeError: SGD: a learning rate expected, { lr: 0.01 } for instance, got none'],
+    'TypeError: SGD: options in braces expected, { name: value }, got 0.1'],
   ['a batch of one in training mode', () => new BatchNorm1d(3).forward(t(1, 3)),
     'ShapeError: batchNorm: more than one value a channel expected in training, got x [1,3]: use larger batches or eval()'],
   ['evaluation without running statistics', () => t(2, 3).batchNorm(null, null, { training: false }), 'Error: batchNorm: evaluation needs running statistics'],

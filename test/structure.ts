@@ -56,7 +56,7 @@ const FLOORS = [
   ['index'],
 ]
 /** Entry points of their own, which import the engine as its users do */
-const PARTS = ['models', 'train', 'rl', 'io', 'plot', 'worker', 'threads']
+const PARTS = ['models', 'train', 'io', 'plot', 'worker', 'threads']
 /** What lies outside ts/ and may be imported: the codes that kernels and library share, and the compiled kernels */
 const GROUND = ['assembly/codes.js', 'build/wasm/simd.wasm', 'build/wasm/relaxed.wasm']
 

@@ -3,7 +3,7 @@
 import { foreign, gradientOf, isRecording, leadingTo, noGrad, recordingIf, relate, SPENT, watcher, type Gradients, type Node } from './autograd.js'
 import { Binary } from './kernels.js'
 import { closeScope, currentScope, FRAME, openScope, recorder, type Scope } from './memory.js'
-import { sameShape, ShapeError, show } from './shape.js'
+import { requireOptions, sameShape, ShapeError, show } from './shape.js'
 import { combined, filled, setReader, Tensor } from './tensor.js'
 
 /**
@@ -269,6 +269,7 @@ export interface BackwardOptions {
  * @throws ShapeError unless loss has one element; Error if it depends on nothing that requires a gradient, or was back-propagated before
  */
 export function backward(loss: Tensor, options: BackwardOptions = {}): void {
+  requireOptions('backward', options)
   if (loss.size !== 1) throw new ShapeError(`backward: a scalar expected, got shape ${show(loss.shape)}: reduce it with mean() or sum()`)
   // says so if the loss was freed
   void loss.buffer

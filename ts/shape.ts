@@ -73,8 +73,19 @@ export function requireList(op: string, what: string, list: unknown, example: st
   if (!Array.isArray(list)) throw new ShapeError(`${op}: ${what} in brackets expected, ${op}(${example}) for instance, got ${list}`)
 }
 
+/** What has no rank is no tensor. */
+function requireRank(op: string, rank: number): void {
+  if (!(rank >= 0)) throw new TypeError(`${op}: a tensor expected, got something without dimensions: wrap it in tensor()`)
+}
+
+/** Options are one object: a number or true in its place, as in Python, would do nothing, in silence. */
+export function requireOptions(op: string, options: unknown): void {
+  if (options === null || typeof options !== 'object' || 'length' in options || 'shape' in options) throw new TypeError(`${op}: options in braces expected, { name: value }, got ${options}`)
+}
+
 /** Dimension `dim` of a tensor of rank `rank`; negative ones count from the end. A scalar takes 0 and -1. */
 export function dimension(op: string, dim: number, rank: number): number {
+  requireRank(op, rank)
   const most = Math.max(rank, 1)
   if (!Number.isInteger(dim)) throw new ShapeError(`${op}: a whole number as dim expected, ${-most}..${most - 1} for a tensor of rank ${rank}, got ${dim}`)
   if (dim < -most || dim >= most) {
@@ -85,6 +96,7 @@ export function dimension(op: string, dim: number, rank: number): number {
 
 /** Dimensions in increasing order; null or absent means all. */
 export function dimensions(op: string, dim: number | readonly number[] | null | undefined, rank: number): number[] {
+  requireRank(op, rank)
   if (dim === null || dim === undefined) return [...iota(rank)]
   const list = (typeof dim === 'number' ? [dim] : dim).map(d => dimension(op, d, rank)).sort((a, b) => a - b)
   const twice = list.find((d, i) => d === list[i - 1])

@@ -4,7 +4,7 @@ import { turns, recorder } from '../memory.js'
 import { Generator as Random, seedWords } from '../random.js'
 import { hostGenerator } from '../ops/random.js'
 import type { Tensor } from '../tensor.js'
-import { iota, isWhole, requireCount } from '../shape.js'
+import { iota, isWhole, requireOptions, requireCount } from '../shape.js'
 import { TestSet, type Dataset } from './dataset.js'
 
 export interface LoaderOptions {
@@ -44,6 +44,7 @@ export class DataLoader implements Iterable<Batch> {
   #batch = 0
 
   constructor(readonly dataset: Dataset, options: LoaderOptions = {}) {
+    requireOptions('DataLoader', options)
     const { batchSize = 32, shuffle = false, replacement = false, dropLast = false, seed } = options
     if (typeof dataset?.batch !== 'function') {
       const got = Array.isArray(dataset) ? 'an array: ArrayDataset makes one of it' : typeof dataset

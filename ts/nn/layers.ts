@@ -8,7 +8,7 @@ import { flatten } from '../ops/layout.js'
 import { dropout } from '../ops/random.js'
 import { persistent } from '../ops/creation.js'
 import { hostWork } from '../memory.js'
-import { perDim, requireCount, requireShare, show, ShapeError, sizeOf, type PerDim } from '../shape.js'
+import { perDim, requireCount, requireOptions, requireShare, show, ShapeError, sizeOf, type PerDim } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { isReLU } from './activations.js'
 import { constantParameter, defaultParameter } from './init.js'
@@ -18,8 +18,10 @@ import { described, Module } from './module.js'
 export class Linear extends Module {
   weight: Tensor
   bias: Tensor | null
-  constructor(readonly inFeatures: number, readonly outFeatures: number, { bias = true }: { bias?: boolean } = {}) {
+  constructor(readonly inFeatures: number, readonly outFeatures: number, options: { bias?: boolean } = {}) {
     super()
+    requireOptions('Linear', options)
+    const { bias = true } = options
     requireCount('Linear', 'inFeatures', inFeatures)
     requireCount('Linear', 'outFeatures', outFeatures)
     this.weight = defaultParameter([outFeatures, inFeatures], inFeatures)
@@ -56,6 +58,7 @@ export abstract class Conv<O extends ops.ConvOptions | ops.ConvTransposeOptions>
     const name = this.constructor.name
     requireCount(name, 'inChannels', inChannels)
     requireCount(name, 'outChannels', outChannels)
+    requireOptions(name, options)
     const { bias = true, ...rest } = options
     const kernel = perDim(name, 'kernelSize', kernelSize, rank, 1)
     const groups = rest.groups ?? 1
@@ -109,6 +112,7 @@ export class Conv3d extends Conv<ops.ConvOptions> {
 abstract class Pool<O extends object> extends Module {
   constructor(readonly kernelSize: PerDim, readonly options: O = {} as O) {
     super()
+    requireOptions(this.constructor.name, options)
   }
   override describe(): string {
     return described([this.kernelSize])
@@ -186,6 +190,7 @@ export abstract class ChannelNorm extends Module {
   constructor(readonly numFeatures: number, options: BatchNormLayerOptions, standard: boolean) {
     super()
     requireCount(this.constructor.name, 'numFeatures', numFeatures)
+    requireOptions(this.constructor.name, options)
     const { eps = 1e-5, momentum = 0.1, affine = standard, trackRunningStats = standard } = options
     this.eps = eps
     this.momentum = momentum

@@ -1,7 +1,7 @@
 // Normalisation without a batch: over layers, over groups of channels, over neighbouring channels.
 
 import { groupNorm, layerNorm, localResponseNorm, type LocalResponseNormOptions } from '../ops/norm.js'
-import { checkShape, isWhole, ShapeError, show, type Shape } from '../shape.js'
+import { checkShape, isWhole, requireOptions, ShapeError, show, type Shape } from '../shape.js'
 import type { Tensor } from '../tensor.js'
 import { constantParameter } from './init.js'
 import { Module } from './module.js'
@@ -14,6 +14,7 @@ export class LayerNorm extends Module {
   readonly eps: number
   constructor(normalizedShape: number | Shape, options: { eps?: number; elementwiseAffine?: boolean; bias?: boolean } = {}) {
     super()
+    requireOptions('LayerNorm', options)
     const { eps = 1e-5, elementwiseAffine = true, bias = true } = options
     this.normalizedShape = checkShape('LayerNorm', typeof normalizedShape === 'number' ? [normalizedShape] : normalizedShape)
     this.eps = eps

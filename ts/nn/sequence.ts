@@ -3,7 +3,7 @@
 import { multiHeadAttention, type AttentionOptions } from '../ops/attention.js'
 import { embedding } from '../ops/indexing.js'
 import { gru, lstm, rnnTanh, type CellWeights, type LstmRecurrence, type Recurrence, type RecurrentState } from '../ops/recurrent.js'
-import { isWhole, requireCount, ShapeError } from '../shape.js'
+import { isWhole, requireCount, requireOptions, ShapeError } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { constantParameter, defaultParameter, normal, xavierUniform } from './init.js'
 import { Linear } from './layers.js'
@@ -49,6 +49,7 @@ abstract class Recurrent extends Module {
   readonly #suffixes: string[]
   constructor(gates: number, readonly inputSize: number, readonly hiddenSize: number, options: RecurrentLayerOptions) {
     super()
+    requireOptions(this.constructor.name, options)
     this.options = { numLayers: 1, bias: true, batchFirst: false, dropout: 0, bidirectional: false, ...options }
     const { numLayers, bias, bidirectional } = this.options
     for (const [role, value] of Object.entries({ inputSize, hiddenSize, numLayers })) requireCount(this.constructor.name, role, value)
@@ -113,8 +114,10 @@ export class MultiheadAttention extends Module {
   inProjBias: Tensor | null
   outProj: Linear
   readonly dropout: number
-  constructor(readonly embedDim: number, readonly numHeads: number, { bias = true, dropout = 0 }: { bias?: boolean; dropout?: number } = {}) {
+  constructor(readonly embedDim: number, readonly numHeads: number, options: { bias?: boolean; dropout?: number } = {}) {
     super()
+    requireOptions('MultiheadAttention', options)
+    const { bias = true, dropout = 0 } = options
     if (!isWhole(numHeads, 1) || embedDim % numHeads) {
       throw new ShapeError(`MultiheadAttention: heads that divide ${embedDim} expected, got ${numHeads}`)
     }

@@ -6,6 +6,7 @@ import { Binary } from '../kernels.js'
 import { broadcastShapes, broadcastStrides, nested, sameShape, type Shape } from '../shape.js'
 import { combined, filled, Tensor } from '../tensor.js'
 import { affineAs, log, neg } from './unary.js'
+import { requireTensors } from './checks.js'
 import { reshape } from './layout.js'
 import { sum } from './reduce.js'
 
@@ -45,14 +46,17 @@ export function sumTo(g: Tensor, to: Shape): Tensor {
 }
 
 /** The scalar as a tensor beside `other`. */
-const scalar = (value: number, other: Tensor): Tensor => filled([], value, other.backend)
+function scalar(op: string, value: number, other: Tensor): Tensor {
+  requireTensors(op, other)
+  return filled([], value, other.backend)
+}
 
 function combine(op: Op, a: Operand, b: Operand): Tensor {
   let constant: Tensor | null = null
   if (typeof a === 'number') {
     if (typeof b === 'number') throw new TypeError(`${op.name}: a tensor and a number or two tensors expected, got two numbers`)
-    a = constant = scalar(a, b)
-  } else if (typeof b === 'number') b = constant = scalar(b, a)
+    a = constant = scalar(op.name, a, b)
+  } else if (typeof b === 'number') b = constant = scalar(op.name, b, a)
   if (a instanceof Tensor && b instanceof Tensor && (a.dtype !== 'float32' || b.dtype !== 'float32')) requireFloat(op.name, a, b)
   const y = apply(op, [a, b])
   return constant ? freeWith(y, constant) : y
@@ -162,7 +166,7 @@ const whereOp: Op = {
 }
 /** a where the condition is not 0, else b, all broadcast; the branch not taken leaks nothing, not even NaN. */
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
-  const [x, y] = [a, b].map(v => (typeof v === 'number' ? scalar(v, condition) : v)) as [Tensor, Tensor]
+  const [x, y] = [a, b].map(v => (typeof v === 'number' ? scalar('where', v, condition) : v)) as [Tensor, Tensor]
   requireFloat('where', condition, x, y)
   return freeWith(apply(whereOp, [condition, x, y]), ...[x, y].filter(t => t !== a && t !== b))
 }

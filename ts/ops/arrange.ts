@@ -29,6 +29,7 @@ export function roll(x: Tensor, shifts: number | readonly number[], dims?: numbe
 
 /** x laid side by side: `sizes` copies along each dimension; more sizes than dimensions add leading ones. */
 export function repeat(x: Tensor, sizes: Shape): Tensor {
+  requireTensors('repeat', x)
   requireList('repeat', 'the number of copies along each dimension', sizes, '[2, 1]')
   if (sizes.length < x.rank || sizes.some(n => !isWhole(n, 0))) {
     throw new ShapeError(`repeat: a whole number of copies for each dimension of shape ${show(x.shape)} expected, got ${show(sizes)}`)
@@ -97,6 +98,7 @@ export function diagonal(x: Tensor, { offset = 0, dim1 = 0, dim2 = 1 }: Diagonal
 
 /** A vector on a diagonal of a square matrix of zeros, or the diagonal of a matrix. */
 export function diag(x: Tensor, offset = 0): Tensor {
+  requireTensors('diag', x)
   if (x.rank === 2) return diagonal(x, { offset })
   if (x.rank !== 1) throw new ShapeError(`diag: a vector or a matrix expected, got shape ${show(x.shape)}`)
   requireInteger('diag', 'offset', offset)

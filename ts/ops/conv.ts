@@ -3,7 +3,7 @@
 
 import { apply, isRecording, watcher, type Gradients, type Node, type Op } from '../autograd.js'
 import { Activation, type Kernels } from '../kernels.js'
-import { inThree, isWhole, otherDims, perDim, ShapeError, show, windowCount, type PerDim, type WindowSizes } from '../shape.js'
+import { inThree, isWhole, otherDims, perDim, requireOptions, ShapeError, show, windowCount, type PerDim, type WindowSizes } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { add, requireFloat } from './arithmetic.js'
 import { requireBias } from './checks.js'
@@ -139,6 +139,7 @@ function convolve(name: string, rank: number, x: Tensor, weight: Tensor, bias: T
 }
 
 function geometryOf(name: string, rank: number, x: Tensor, weight: Tensor, bias: Tensor | null | undefined, options: ConvOptions): Geometry {
+  requireOptions(name, options)
   const axes = ['w', 'h, w', 'd, h, w'][rank - 1]!
   if (x.rank !== rank + 2) throw new ShapeError(`${name}: x [n, c, ${axes}], or [c, ${axes}] without a batch, expected, got ${show(x.shape)}`)
   if (weight.rank !== rank + 2) throw new ShapeError(`${name}: weight [out, in / groups, ${axes}] expected, got ${show(weight.shape)}`)

@@ -2,7 +2,7 @@
 
 import { currentBackend } from '../backends/current.js'
 import type { DType } from '../kernels.js'
-import { checkShape, ShapeError, show, sizeOf, type Shape } from '../shape.js'
+import { checkShape, requireOptions, ShapeError, show, sizeOf, type Shape } from '../shape.js'
 import { filled, Tensor, type Home, type NestedArray } from '../tensor.js'
 
 export type Values = NestedArray | ArrayLike<number> | readonly Values[]
@@ -60,7 +60,9 @@ function flatten(values: Values, shape: Shape, out: Float64Array): void {
  */
 export function tensor(values: Values, shape?: Shape | TensorOptions, options?: TensorOptions): Tensor {
   const given = Array.isArray(shape) ? checkShape('tensor', shape as Shape) : null
-  const { dtype = 'float32', requiresGrad = false } = options ?? (given ? {} : ((shape as TensorOptions | undefined) ?? {}))
+  const settings = options ?? (given ? {} : ((shape as TensorOptions | undefined) ?? {}))
+  requireOptions('tensor', settings)
+  const { dtype = 'float32', requiresGrad = false } = settings
   checkDType('tensor', dtype)
   const natural = shapeOf(values)
   let flat: ArrayLike<number>
@@ -85,9 +87,11 @@ function checkDType(op: string, dtype: DType): void {
 }
 
 function constant(name: string, shape: Shape, value: number, options: TensorOptions = {}): Tensor {
+  checkShape(name, shape)
+  requireOptions(name, options)
   const { dtype = 'float32', requiresGrad = false } = options
   checkDType(name, dtype)
-  const t = empty(checkShape(name, shape), dtype)
+  const t = empty(shape, dtype)
   if (dtype === 'int32') t.set(new Int32Array(t.size).fill(value))
   else t.backend.kernels.fill(t.size, value, t.address)
   t.requiresGrad = requiresGrad

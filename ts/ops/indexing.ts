@@ -1,24 +1,25 @@
 // Reading and adding elements by int32 index: gather, scatter, selection of rows, one-hot, embedding.
 
+import { isReal } from '../arena.js'
 import { apply, type Op } from '../autograd.js'
 import { recorder } from '../memory.js'
 import { around, dimension, isWhole, requireCount, ShapeError, show } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { ne, where } from './arithmetic.js'
+import { requireTensors } from './checks.js'
 import { reshape, slice } from './layout.js'
 import { float } from './unary.js'
 
 export type Indices = Tensor | ArrayLike<number>
 
 /** Indices as an int32 tensor beside x; whole float32 numbers will do. */
-function indexTensor(op: string, index: Indices, beside: Tensor | null): Tensor {
+function indexTensor(index: Indices, beside: Tensor): Tensor {
   if (index instanceof Tensor) {
     if (index.dtype === 'int32') return index
     const y = new Tensor(index.shape, 'int32', index.backend)
     index.backend.kernels.toInt(index.size, index.address, y.address)
     return y
   }
-  if (!beside) throw new TypeError(`${op}: an index tensor expected`)
   return new Tensor([index.length], 'int32', beside.backend).set(index)
 }
 
@@ -30,7 +31,13 @@ export const outside = (op: string, what: string, n: number, got: number, positi
 export function indexCheck(op: string, what: string, index: Tensor, n: number, except: number | null = null, of?: string): () => void {
   const { backend, buffer, size, dtype } = index
   return () => {
-    const values = backend.read(buffer.address, size, dtype)
+    let values: ArrayLike<number> = []
+    try {
+      values = backend.read(buffer.address, size, dtype)
+    } catch (error) {
+      // on meta what was computed is unknown
+      if (isReal(backend)) throw error
+    }
     for (let i = 0; i < values.length; i++) {
       const v = values[i]!
       if (!Number.isInteger(v)) throw new RangeError(`${op}: whole numbers as ${what} expected, got ${v} at position ${i}`)
@@ -74,16 +81,22 @@ const scatterAddOp: Op<Along> = {
   },
   gradient: (g, { inputs: [, index], attrs }) => [apply(gatherOp, [g, index!], attrs), null],
 }
-/** y[i][j] = x[index[i][j]][j] for dim 0, and so on; y has the index's shape, whose other sizes may be smaller than x's. */
+/**
+ * y[i][j] = x[index[i][j]][j] for dim 0, and so on; y has the index's shape, whose other sizes may be smaller than x's.
+ * @throws RangeError for an index outside x
+ */
 export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
+  requireTensors('gather', x, index)
   const d = dimension('gather', dim, x.rank)
   if (index.rank !== x.rank || index.shape.some((size, i) => i !== d && size > x.shape[i]!)) {
     throw new ShapeError(`gather: an index with at most the sizes of x ${show(x.shape)} except in dim ${dim} expected, got ${show(index.shape)}`)
   }
+  checkIndices('gather', 'indices', index, x.shape[d] ?? 1)
   const smaller = index.shape.flatMap((end, i) => (i !== d && end < x.shape[i]! ? [{ dim: i, end }] : []))
-  const from = smaller.length ? slice(x, smaller) : x
-  return apply(gatherOp, [from, indexTensor('gather', index, x)], { dim: d, n: x.shape[d] ?? 1 })
+  return gathered(smaller.length ? slice(x, smaller) : x, d, indexTensor(index, x))
 }
+/** gather of int32 indices that are known to be inside, of x's sizes but for dim. @internal */
+export const gathered = (x: Tensor, dim: number, index: Tensor): Tensor => apply(gatherOp, [x, index], { dim, n: x.shape[dim] ?? 1 })
 
 const indexSelectOp: Op<Along> = {
   name: 'indexSelect',
@@ -105,19 +118,25 @@ const indexAddOp: Op<Along> = {
   },
   gradient: (g, { inputs: [, index], attrs }) => [apply(indexSelectOp, [g, index!], attrs), null],
 }
-/** The entries index[0], index[1] … along dim; entries named twice add up in the gradient. */
+/**
+ * The entries index[0], index[1] … along dim; entries named twice add up in the gradient.
+ * @throws RangeError for an index outside x
+ */
 export function indexSelect(x: Tensor, dim: number, index: Indices): Tensor {
   const d = dimension('indexSelect', dim, x.rank)
   const size = x.shape[d] ?? 1
-  if (!(index instanceof Tensor)) {
+  if (index instanceof Tensor) checkIndices('indexSelect', 'indices', index, size)
+  else {
     for (let i = 0; i < index.length; i++) {
       if (!isWhole(index[i]!, 0, size - 1)) throw outside('indexSelect', 'indices', size, index[i]!, i, ` for dim ${dim} of x ${show(x.shape)}`)
     }
   }
-  const at = indexTensor('indexSelect', index, x)
+  const at = indexTensor(index, x)
   if (at.rank !== 1) throw new ShapeError(`indexSelect: a list of indices expected, got shape ${show(at.shape)}`)
-  return apply(indexSelectOp, [x, at], { dim: d, n: size })
+  return selected(x, d, at)
 }
+/** indexSelect of int32 indices that are known to be inside. @internal */
+export const selected = (x: Tensor, dim: number, index: Tensor): Tensor => apply(indexSelectOp, [x, index], { dim, n: x.shape[dim] ?? 1 })
 
 export interface EmbeddingOptions {
   /** A row that is not trained: its gradient is 0 (default none; negative counts from the end) */
@@ -128,11 +147,12 @@ export interface EmbeddingOptions {
  * @throws RangeError for an index outside 0..n−1
  */
 export function embedding(index: Tensor, weight: Tensor, { paddingIdx }: EmbeddingOptions = {}): Tensor {
+  requireTensors('embedding', index, weight)
   if (weight.rank !== 2) throw new ShapeError(`embedding: a weight [n, d] expected, got ${show(weight.shape)}`)
   const [n, d] = weight.shape as [number, number]
   checkIndices('embedding', 'indices', index, n)
-  const at = indexTensor('embedding', index, weight)
-  const rows = indexSelect(weight, 0, reshape(at, [at.size]))
+  const at = indexTensor(index, weight)
+  const rows = selected(weight, 0, reshape(at, [at.size]))
   const shape = [...at.shape, d]
   if (paddingIdx === null || paddingIdx === undefined) return reshape(rows, shape)
   if (!isWhole(paddingIdx, -n, n - 1)) throw new RangeError(`embedding: paddingIdx in ${-n}..${n - 1} expected, got ${paddingIdx}`)
@@ -140,10 +160,19 @@ export function embedding(index: Tensor, weight: Tensor, { paddingIdx }: Embeddi
   return reshape(where(trained, rows, rows.alias()), shape)
 }
 
-/** 1 at the index, 0 elsewhere, in a new last dimension of size numClasses. */
+/**
+ * 1 at the index, 0 elsewhere, in a new last dimension of size numClasses.
+ * @throws RangeError for an index outside 0..numClasses−1
+ */
 export function oneHot(index: Tensor, numClasses: number): Tensor {
-  const at = indexTensor('oneHot', index, null)
+  requireTensors('oneHot', index)
+  const at = indexTensor(index, index)
   requireCount('oneHot', 'numClasses', numClasses, 0)
+  checkIndices('oneHot', 'classes', index, numClasses)
+  return hot(at, numClasses)
+}
+/** oneHot of int32 classes; all zeros for one outside. @internal */
+export function hot(at: Tensor, numClasses: number): Tensor {
   const y = new Tensor([...at.shape, numClasses], 'float32', at.backend)
   at.backend.kernels.oneHot(at.size, numClasses, at.address, y.address)
   y.label = 'oneHot'

@@ -1,9 +1,9 @@
 // Ops that move elements without computing: reshape, permute, slices, repeats, padding, triangles, splitting.
 
 import { apply, type Op } from '../autograd.js'
-import { dimension, dimensions, iota, isWhole, nested, requireChoice, requireCount, requireList, ShapeError, show, sizeOf, stridesOf, type Shape } from '../shape.js'
+import { dimension, dimensions, iota, isWhole, nested, requireChoice, requireCount, requireList, requireOptions, ShapeError, show, sizeOf, stridesOf, type Shape } from '../shape.js'
 import { filled, Tensor } from '../tensor.js'
-import { requireInteger } from './checks.js'
+import { requireInteger, requireTensors } from './checks.js'
 import { indexSelect } from './indexing.js'
 import { ge, le, sumTo, where } from './arithmetic.js'
 
@@ -43,6 +43,7 @@ const reshapeOp: Op<{ shape: Shape }> = {
  * @throws ShapeError if the number of elements differs
  */
 export function reshape(x: Tensor, shape: Shape): Tensor {
+  requireTensors('reshape', x)
   requireList('reshape', 'a shape', shape, '[2, -1]')
   const open = shape.indexOf(-1)
   let to = shape
@@ -136,6 +137,7 @@ export interface Slice {
 }
 /** x[start:end:step] along one or several dimensions. */
 export function slice(x: Tensor, slices: Slice | readonly Slice[]): Tensor {
+  requireTensors('slice', x)
   const shape = [...x.shape]
   const strides = stridesOf(x.shape)
   let offset = 0
@@ -185,6 +187,7 @@ export function flip(x: Tensor, dims: number | readonly number[]): Tensor {
 
 /** x repeated along dimensions of size 1 to `sizes` (−1 keeps; new leading dimensions allowed). */
 export function expand(x: Tensor, sizes: Shape): Tensor {
+  requireTensors('expand', x)
   const lead = sizes.length - x.rank
   const strides = stridesOf(x.shape)
   const shape = sizes.map((d, i) => (d === -1 && i >= lead ? x.shape[i - lead]! : d))
@@ -218,7 +221,10 @@ export interface PadOptions {
  * x with `amounts` = (before, after) pairs added from the last dimension backwards; negative ones crop. Mode reflect mirrors
  * without repeating the edge, replicate repeats it.
  */
-export function pad(x: Tensor, amounts: readonly number[], { mode = 'constant', value = 0 }: PadOptions = {}): Tensor {
+export function pad(x: Tensor, amounts: readonly number[], options: PadOptions = {}): Tensor {
+  requireTensors('pad', x)
+  requireOptions('pad', options)
+  const { mode = 'constant', value = 0 } = options
   requireChoice('pad', 'mode', mode, 'constant', 'reflect', 'replicate')
   if (amounts.length % 2 || amounts.length > 2 * x.rank || amounts.some(a => !Number.isInteger(a))) {
     throw new ShapeError(`pad: (before, after) pairs of whole numbers for at most ${x.rank} dimensions expected, got ${show(amounts)} for shape ${show(x.shape)}`)
@@ -253,6 +259,7 @@ export function pad(x: Tensor, amounts: readonly number[], { mode = 'constant', 
 /** The mask of a triangle of x's matrices, 1 where column − row ≤ diagonal (or ≥). @internal */
 export function triangle(x: Tensor, diagonal: number, lower: boolean): Tensor {
   const name = lower ? 'tril' : 'triu'
+  requireTensors(name, x)
   if (x.rank < 2) throw new ShapeError(`${name}: a matrix or a batch of them expected, got shape ${show(x.shape)}`)
   requireInteger(name, 'diagonal', diagonal)
   const [rows, columns] = x.shape.slice(-2) as [number, number]

@@ -6,7 +6,7 @@ import { broadcastShapes, requireChoice, requireNotNegative, requirePositive, sa
 import type { Tensor } from '../tensor.js'
 import { add, div, eq, maximum, mul, ne, requireFloat, sub, where } from './arithmetic.js'
 import { requireClassWeight } from './checks.js'
-import { checkIndices, gather, indexSelect, oneHot } from './indexing.js'
+import { checkIndices, gathered, hot, selected } from './indexing.js'
 import { reshape, unsqueeze } from './layout.js'
 import { sum } from './reduce.js'
 import { ofOne, reduced, type LossOptions, type Reduction } from './reduction.js'
@@ -140,9 +140,9 @@ export function nllLoss(input: Tensor, target: Tensor, options: NllOptions = {})
   checkIndices('nllLoss', 'labels', target, c, ignoreIndex)
   const counted = ne(float(labels), ignoreIndex)
   const index = int(where(counted, float(labels), 0))
-  const share = weight ? mul(reshape(indexSelect(weight, 0, reshape(index, [index.size])), shape), counted) : counted
+  const share = weight ? mul(reshape(selected(weight, 0, reshape(index, [index.size])), shape), counted) : counted
   // an ignored position is 0 even where its log-probability is −∞
-  const picked = where(counted, reshape(gather(input, 1, unsqueeze(index, 1)), shape), 0)
+  const picked = where(counted, reshape(gathered(input, 1, unsqueeze(index, 1)), shape), 0)
   const loss = neg(mul(share, picked))
   return reduction === 'mean' ? div(sum(loss), sum(share)) : reduced('nllLoss', loss, options)
 }
@@ -180,10 +180,10 @@ export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMar
   requireClassWeight('multiMarginLoss', weight, c)
   const labels = int(target)
   checkIndices('multiMarginLoss', 'labels', target, c)
-  const slack = relu(add(sub(input, gather(input, 1, unsqueeze(labels, 1))), margin))
-  const others = affine(oneHot(labels, c), -1, 1)
+  const slack = relu(add(sub(input, gathered(input, 1, unsqueeze(labels, 1))), margin))
+  const others = affine(hot(labels, c), -1, 1)
   const loss = mul(sum(mul(p === 2 ? square(slack) : slack, others), 1), 1 / c)
-  return reduced('multiMarginLoss', weight ? mul(loss, indexSelect(weight, 0, labels)) : loss, options)
+  return reduced('multiMarginLoss', weight ? mul(loss, selected(weight, 0, labels)) : loss, options)
 }
 
 export interface KlDivOptions {

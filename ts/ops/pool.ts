@@ -1,7 +1,7 @@
 // Pooling in one, two and three dimensions: maximum, average, adaptive average.
 
 import { apply, type Op } from '../autograd.js'
-import { inThree, perDim, show, ShapeError, sizeOf, windowCount, type PerDim, type Shape, type WindowSizes } from '../shape.js'
+import { inThree, perDim, requireOptions, show, ShapeError, sizeOf, windowCount, type PerDim, type Shape, type WindowSizes } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { requireFloat } from './arithmetic.js'
 import { matmul } from './matmul.js'
@@ -26,6 +26,7 @@ export interface PoolOptions {
 
 function windows(name: string, rank: number, x: Tensor, kernelSize: PerDim, options: MaxPoolOptions): Windows {
   requireFloat(name, x)
+  requireOptions(name, options)
   return windowsOf(name, rank, x.shape, kernelSize, options)
 }
 /** Windows over an image of shape x. @internal */
@@ -155,9 +156,10 @@ export interface AvgPoolOptions extends PoolOptions {
 }
 type AvgPool = (x: Tensor, kernelSize: PerDim, options?: AvgPoolOptions) => Tensor
 function average(name: string, rank: number, x: Tensor, kernelSize: PerDim, options: AvgPoolOptions = {}): Tensor {
+  const sizes = windows(name, rank, x, kernelSize, options)
   const { countIncludePad = true, divisorOverride } = options
   if (divisorOverride === 0) throw new RangeError(`${name}: a divisor other than 0 expected`)
-  return apply(avgPoolOp, [x], { ...windows(name, rank, x, kernelSize, options), countIncludePad, divisorOverride: divisorOverride ?? 0, x: x.shape })
+  return apply(avgPoolOp, [x], { ...sizes, countIncludePad, divisorOverride: divisorOverride ?? 0, x: x.shape })
 }
 const avgPool = (name: string, rank: number): AvgPool => (x, kernelSize, options) => average(name, rank, x, kernelSize, options)
 /** As avgPool2d with one spatial dimension */

@@ -4,6 +4,7 @@ import { dimension, requireCount, ShapeError, show, type Shape } from '../shape.
 import type { Tensor } from '../tensor.js'
 import { mul, requireFloat, sub } from './arithmetic.js'
 import { diagonal } from './arrange.js'
+import { requireTensors } from './checks.js'
 import { cat } from './joining.js'
 import { narrow, unsqueeze } from './layout.js'
 import { matmul } from './matmul.js'
@@ -50,6 +51,7 @@ export function outer(a: Tensor, b: Tensor): Tensor {
 
 /** The sum of the diagonal of a matrix */
 export function trace(x: Tensor): Tensor {
+  requireTensors('trace', x)
   if (x.rank !== 2) throw new ShapeError(`trace: a matrix expected, got shape ${show(x.shape)}: sum(diagonal(x), -1) takes batches`)
   return sum(diagonal(x))
 }

@@ -5,7 +5,7 @@ import { currentBackend } from '../backends/current.js'
 import type { Backend } from '../kernels.js'
 import { heapOf } from '../memory.js'
 import { Generator, seedWords } from '../random.js'
-import { checkShape, requireShare, type Shape } from '../shape.js'
+import { checkShape, requireOptions, requireShare, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { mul, requireFloat } from './arithmetic.js'
 import { empty, type TensorOptions } from './creation.js'
@@ -96,7 +96,7 @@ const bernoulliOp: Op<{ p: number; scale: number }> = {
  */
 export function dropout(x: Tensor, options: { p?: number; training?: boolean } = {}): Tensor {
   requireFloat('dropout', x)
-  if (typeof options !== 'object') throw new TypeError(`dropout: options { p, training } expected, got ${options}`)
+  requireOptions('dropout', options)
   const { p = 0.5, training = true } = options
   requireShare('dropout', 'a probability p', p)
   if (!training || p === 0) return x

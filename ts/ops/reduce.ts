@@ -2,13 +2,13 @@
 
 import { apply, type Op } from '../autograd.js'
 import { Reduce, Unary, type Kernels } from '../kernels.js'
-import { around, dimension, dimensions, iota, requirePositive, ShapeError, show, sizeOf, type Shape } from '../shape.js'
+import { around, dimension, dimensions, iota, requireOptions, requirePositive, ShapeError, show, sizeOf, type Shape } from '../shape.js'
 import { filled, Tensor } from '../tensor.js'
 import { div, eq, mul, requireFloat, sub, where } from './arithmetic.js'
 import { like } from './creation.js'
 import { expand, narrow, permute, reshape } from './layout.js'
 import { cat } from './joining.js'
-import { gather } from './indexing.js'
+import { gathered } from './indexing.js'
 import { abs, exp, powScalar, sign } from './unary.js'
 
 export type Dims = number | readonly number[] | null | undefined
@@ -65,11 +65,12 @@ function reduceOp(
     forward: ([x], { dims }) => overRuns(x!, dims, run, next),
     gradient: (g, { inputs: [x], output, attrs: { dims } }) => [gradient(g, x!, output, dims)],
   }
-  return (x, dim, { keepdim = false } = {}) => {
+  return (x, dim, options = {}) => {
     requireFloat(name, x)
+    requireOptions(name, options)
     const dims = dimensions(name, dim, x.rank)
     const y = apply(op, [x], { dims })
-    return keepdim ? reshape(y, withOnes(x.shape, dims)) : y
+    return options.keepdim ? reshape(y, withOnes(x.shape, dims)) : y
   }
 }
 
@@ -110,32 +111,34 @@ const argOp: Op<{ sign: number; dims: number[] }> = {
     return y
   },
 }
-function arg(name: string, s: number, x: Tensor, dim: number | null | undefined, keepdim: boolean): Tensor {
+function arg(name: string, s: number, x: Tensor, dim: number | null | undefined, options: ReduceOptions = {}): Tensor {
+  requireOptions(name, options)
   requireFloat(name, x)
   const dims = dimensions(name, dim, x.rank)
   requireElements(name, x, count(x.shape, dims))
   const y = apply(argOp, [x], { sign: s, dims })
-  return keepdim ? reshape(y, withOnes(x.shape, dims)) : y
+  return options.keepdim ? reshape(y, withOnes(x.shape, dims)) : y
 }
 /** Index (int32) of the largest element over dim, of the flattened tensor without dim; the first at ties; NaN counts as largest */
-export const argmax = (x: Tensor, dim?: number | null, { keepdim = false }: ReduceOptions = {}): Tensor => arg('argmax', 1, x, dim, keepdim)
+export const argmax = (x: Tensor, dim?: number | null, options?: ReduceOptions): Tensor => arg('argmax', 1, x, dim, options)
 /** Index (int32) of the smallest element, as argmax */
-export const argmin = (x: Tensor, dim?: number | null, { keepdim = false }: ReduceOptions = {}): Tensor => arg('argmin', -1, x, dim, keepdim)
+export const argmin = (x: Tensor, dim?: number | null, options?: ReduceOptions): Tensor => arg('argmin', -1, x, dim, options)
 
 export interface Extremes {
   values: Tensor
   indices: Tensor
 }
-function withIndices(name: string, s: number, x: Tensor, dim: number, keepdim: boolean): Extremes {
+function withIndices(name: string, s: number, x: Tensor, dim: number, options: ReduceOptions = {}): Extremes {
+  requireOptions(name, options)
   const d = dimension(name, dim, x.rank)
-  const indices = arg(name, s, x, d, true)
-  const values = x.rank === 0 ? x : gather(x, d, indices)
-  return keepdim ? { values, indices } : { values: reshape(values, without(x.shape, [d])), indices: reshape(indices, without(x.shape, [d])) }
+  const indices = arg(name, s, x, d, { keepdim: true })
+  const values = x.rank === 0 ? x : gathered(x, d, indices)
+  return options.keepdim ? { values, indices } : { values: reshape(values, without(x.shape, [d])), indices: reshape(indices, without(x.shape, [d])) }
 }
 /** Largest elements over one dim and their indices; the first at ties takes the whole gradient */
-export const max = (x: Tensor, dim: number, { keepdim = false }: ReduceOptions = {}): Extremes => withIndices('max', 1, x, dim, keepdim)
+export const max = (x: Tensor, dim: number, options?: ReduceOptions): Extremes => withIndices('max', 1, x, dim, options)
 /** Smallest elements over one dim and their indices */
-export const min = (x: Tensor, dim: number, { keepdim = false }: ReduceOptions = {}): Extremes => withIndices('min', -1, x, dim, keepdim)
+export const min = (x: Tensor, dim: number, options?: ReduceOptions): Extremes => withIndices('min', -1, x, dim, options)
 
 /** log Σ e^x over dim, stable */
 export const logsumexp = reduceOp('logsumexp', (k, outer, n, inner, x, y) => k.logSumExp(outer, n, inner, x, y), (g, x, output, dims) => {
@@ -175,9 +178,12 @@ export interface VarOptions extends ReduceOptions {
   correction?: number
 }
 /** Σ (x − mean)² / (n − correction) over dim, two passes */
-export function variance(x: Tensor, dim?: Dims, { keepdim = false, correction = 1 }: VarOptions = {}): Tensor {
-  requireFloat('var', x)
-  const dims = dimensions('var', dim, x.rank)
+export const variance = (x: Tensor, dim?: Dims, options?: VarOptions): Tensor => varianceAs('variance', x, dim, options)
+function varianceAs(name: string, x: Tensor, dim?: Dims, options: VarOptions = {}): Tensor {
+  requireOptions(name, options)
+  const { keepdim = false, correction = 1 } = options
+  requireFloat(name, x)
+  const dims = dimensions(name, dim, x.rank)
   const y = apply(varOp, [x], { dims, divisor: Math.max(0, count(x.shape, dims) - correction) })
   return keepdim ? reshape(y, withOnes(x.shape, dims)) : y
 }
@@ -193,7 +199,7 @@ const zeroSafeRoot: Op = {
   gradient: (g, { output: y }) => [where(eq(y, 0), 0, div(mul(g, 0.5), y))],
 }
 /** √var; gradient 0 for a constant */
-export const std = (x: Tensor, dim?: Dims, options?: VarOptions): Tensor => apply(zeroSafeRoot, [variance(x, dim, options)])
+export const std = (x: Tensor, dim?: Dims, options?: VarOptions): Tensor => apply(zeroSafeRoot, [varianceAs('std', x, dim, options)])
 
 const sumAbsOp = reduceOp('norm', by(Reduce.sumAbs), (g, x, _y, dims) => mul(spread(g, x, dims), sign(x)), by(Reduce.sum))
 const sumSquaresOp = reduceOp('norm', by(Reduce.sumSquares), (g, x, _y, dims) => mul(spread(mul(g, 2), x, dims), x), by(Reduce.sum))
@@ -202,7 +208,9 @@ export interface NormOptions extends ReduceOptions {
   p?: number
 }
 /** (Σ |x|^p)^(1/p) over dim; gradient 0 for a zero vector */
-export function norm(x: Tensor, dim?: Dims, { p = 2, keepdim = false }: NormOptions = {}): Tensor {
+export function norm(x: Tensor, dim?: Dims, options: NormOptions = {}): Tensor {
+  requireOptions('norm', options)
+  const { p = 2, keepdim = false } = options
   requireFloat('norm', x)
   if (p === 2) return apply(zeroSafeRoot, [sumSquaresOp(x, dim, { keepdim })])
   if (p === 1) return sumAbsOp(x, dim, { keepdim })

@@ -5,7 +5,7 @@ import { Binary } from '../kernels.js'
 import { around, dimension, sameShape, show, ShapeError } from '../shape.js'
 import { combined, Tensor } from '../tensor.js'
 import { requireFloat } from './arithmetic.js'
-import { checkIndices, gather, indexSelect, type Indices } from './indexing.js'
+import { checkIndices, gathered, selected, type Indices } from './indexing.js'
 
 interface Along {
   dim: number
@@ -25,7 +25,7 @@ function addition(name: 'scatterAdd' | 'indexAdd', back: (g: Tensor, dim: number
   }
 }
 
-const scatterAddOp = addition('scatterAdd', gather)
+const scatterAddOp = addition('scatterAdd', gathered)
 /**
  * x with source added where the index says: y[index[i][j]][j] += source[i][j] for dim 0, and so on. The index (int32) has source's
  * shape, which is x's except in dim.
@@ -42,7 +42,7 @@ export function scatterAdd(x: Tensor, dim: number, index: Tensor, source: Tensor
   return apply(scatterAddOp, [x, index, source], { dim: d })
 }
 
-const indexAddOp = addition('indexAdd', indexSelect)
+const indexAddOp = addition('indexAdd', selected)
 /**
  * x with source's entries added to the entries index[0], index[1] … along dim; an entry named twice gets both.
  * @throws RangeError for an index outside x

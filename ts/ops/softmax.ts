@@ -2,11 +2,11 @@
 
 import { apply, freeWith, type Op } from '../autograd.js'
 import { recorder } from '../memory.js'
-import { around, dimension, requireShare, sameShape, show, ShapeError, sizeOf, type Shape } from '../shape.js'
+import { around, dimension, requireOptions, requireShare, sameShape, show, ShapeError, sizeOf, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { add, div, mul, ne, requireFloat, sub } from './arithmetic.js'
 import { requireClassWeight, requireTensors } from './checks.js'
-import { indexCheck, oneHot, outside } from './indexing.js'
+import { hot, indexCheck, outside } from './indexing.js'
 import { expand, perChannel, permute, reshape } from './layout.js'
 import { sum } from './reduce.js'
 import { exp, float, int, neg } from './unary.js'
@@ -75,8 +75,8 @@ const crossEntropyOp: Op<CrossEntropy> = {
     const { n, c, inner } = q
     const smooth = q.labelSmoothing
     // loss = −Σ_j k_j lp_j, so dloss/dx_j = softmax_j Σ k − k_j
-    const hot = permute(reshape(oneHot(reshape(q.target, [n * inner]), c), [n, inner, c]), [0, 2, 1])
-    let k = mul(hot, 1 - smooth)
+    const at = permute(reshape(hot(reshape(q.target, [n * inner]), c), [n, inner, c]), [0, 2, 1])
+    let k = mul(at, 1 - smooth)
     if (smooth > 0) k = add(k, smooth / c)
     if (q.weight) k = mul(k, reshape(q.weight, [1, c, 1]))
     k = mul(k, ne(float(reshape(q.target, [n, 1, inner])), q.ignoreIndex))
@@ -108,6 +108,7 @@ export interface CrossEntropyOptions extends LossOptions {
  * @throws ShapeError if the shapes don't fit; RangeError for a label outside 0..c−1
  */
 export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
+  requireOptions('crossEntropy', options)
   const { weight = null, ignoreIndex = -100, labelSmoothing = 0, reduction = 'mean' } = options
   requireFloat('crossEntropy', logits)
   requireTensors('crossEntropy', target)

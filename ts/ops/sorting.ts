@@ -1,9 +1,10 @@
 // Order: sort, argsort, topk, median, unique, nonzero. The host compares and gather picks, so that gradients are those of gather.
 
-import { around, dimension, iota, isWhole, placesIn, ShapeError, show, type Shape } from '../shape.js'
+import { around, dimension, iota, isWhole, placesIn, requireOptions, ShapeError, show, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
+import { requireTensors } from './checks.js'
 import { onHost } from './host.js'
-import { gather, indexSelect } from './indexing.js'
+import { gathered, indexSelect } from './indexing.js'
 import { reshape } from './layout.js'
 import type { Extremes } from './reduce.js'
 
@@ -36,7 +37,7 @@ function inOrder(op: string, x: Tensor, dim: number, k: number | null, descendin
   const d = dimension(op, dim, x.rank)
   const row = x.rank === 0 ? reshape(x, [1]) : x
   const indices = orderOf(op, row, d, k ?? row.shape[d]!, descending)
-  const values = gather(row, d, indices)
+  const values = gathered(row, d, indices)
   return x.rank === 0 && (k ?? 1) === 1 ? { values: reshape(values, []), indices: reshape(indices, []) } : { values, indices }
 }
 
@@ -45,26 +46,29 @@ export interface SortOptions {
   descending?: boolean
 }
 /** x sorted along dim, and where the elements came from (int32). Stable; NaN counts as largest. Sorted on the host. */
-export function sort(x: Tensor, dim = -1, { descending = false }: SortOptions = {}): Extremes {
-  return inOrder('sort', x, dim, null, descending)
+export function sort(x: Tensor, dim = -1, options: SortOptions = {}): Extremes {
+  requireOptions('sort', options)
+  return inOrder('sort', x, dim, null, options.descending ?? false)
 }
 
 /** The indices (int32) that sort x along dim, as those of sort() */
-export function argsort(x: Tensor, dim = -1, { descending = false }: SortOptions = {}): Tensor {
+export function argsort(x: Tensor, dim = -1, options: SortOptions = {}): Tensor {
+  requireOptions('argsort', options)
   const d = dimension('argsort', dim, x.rank)
-  return orderOf('argsort', x, d, x.shape[d] ?? 1, descending)
+  return orderOf('argsort', x, d, x.shape[d] ?? 1, options.descending ?? false)
 }
 
 /**
  * The k largest (or smallest) elements along dim in order, and their indices; NaN counts as largest.
  * @throws ShapeError if there are fewer than k
  */
-export function topk(x: Tensor, k: number, dim = -1, { largest = true }: { largest?: boolean } = {}): Extremes {
+export function topk(x: Tensor, k: number, dim = -1, options: { largest?: boolean } = {}): Extremes {
+  requireOptions('topk', options)
   const size = x.shape[dimension('topk', dim, x.rank)] ?? 1
   if (!isWhole(k, 0, size)) {
     throw new ShapeError(`topk: k in 0..${size} expected, the size of dim ${dim} of shape ${show(x.shape)}, got ${k}`)
   }
-  return inOrder('topk', x, dim, k, largest)
+  return inOrder('topk', x, dim, k, options.largest ?? true)
 }
 
 /**
@@ -72,6 +76,7 @@ export function topk(x: Tensor, k: number, dim = -1, { largest = true }: { large
  * @throws ShapeError if x has no elements
  */
 export function median(x: Tensor): Tensor {
+  requireTensors('median', x)
   if (x.size === 0) throw new ShapeError(`median: of no elements, in shape ${show(x.shape)}, there is no middle`)
   const flat = reshape(x, [x.size])
   const values = onHost('median', flat)
@@ -90,6 +95,7 @@ export interface Distinct {
 }
 /** The different elements of x, or its different slices along dim; NaN differs from everything. Found on the host. */
 export function unique(x: Tensor, { dim = null }: { dim?: number | null } = {}): Distinct {
+  requireTensors('unique', x)
   const d = dim === null ? 0 : dimension('unique', dim, x.rank)
   const from = dim === null || x.rank === 0 ? reshape(x, [x.size]) : x
   const values = onHost('unique', from)
@@ -128,6 +134,7 @@ export function unique(x: Tensor, { dim = null }: { dim?: number | null } = {}):
 
 /** Where x is not 0: indices (int32) of shape [how many, rank], in row-major order. Found on the host. */
 export function nonzero(x: Tensor): Tensor {
+  requireTensors('nonzero', x)
   const found = nonzeroOf('nonzero', x)
   return new Tensor([found.length, x.rank], 'int32', x.backend).set(found.flatMap(placesIn(x.shape)))
 }

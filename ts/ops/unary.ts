@@ -2,6 +2,7 @@
 
 import { apply, type Op } from '../autograd.js'
 import { Unary } from '../kernels.js'
+import { requireChoice, requireOptions } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { add, ge, gt, le, lt, mul, requireFloat, where } from './arithmetic.js'
 import { like } from './creation.js'
@@ -50,7 +51,7 @@ export const affine: (x: Tensor, a?: number, b?: number) => Tensor = parametric(
 
 /** affine under the name of the op that the user wrote, for messages */
 export function affineAs(name: string, x: Tensor, a: number, b: number): Tensor {
-  if (x instanceof Tensor && x.dtype !== 'float32') requireFloat(name, x)
+  if (!(x instanceof Tensor) || x.dtype !== 'float32') requireFloat(name, x)
   const y = affine(x, a, b)
   y.label = name
   return y
@@ -105,11 +106,17 @@ export const relu: Elementwise = unary('relu', Unary.relu, (g, x) => where(le(x,
 
 const leakyReluOp = parametric('leakyRelu', Unary.leakyRelu, (g, x, _y, a) => where(gt(x, 0), g, mul(g, a)))
 /** x > 0 ? x : negativeSlope · x */
-export const leakyRelu = (x: Tensor, { negativeSlope = 0.01 }: { negativeSlope?: number } = {}): Tensor => leakyReluOp(x, negativeSlope)
+export function leakyRelu(x: Tensor, options: { negativeSlope?: number } = {}): Tensor {
+  requireOptions('leakyRelu', options)
+  return leakyReluOp(x, options.negativeSlope ?? 0.01)
+}
 
 const eluOp = parametric('elu', Unary.elu, (g, x, y, a) => where(gt(x, 0), g, mul(g, add(y, a))))
 /** x > 0 ? x : alpha (e^x − 1) (Clevert et al., 2015) */
-export const elu = (x: Tensor, { alpha = 1 }: { alpha?: number } = {}): Tensor => eluOp(x, alpha)
+export function elu(x: Tensor, options: { alpha?: number } = {}): Tensor {
+  requireOptions('elu', options)
+  return eluOp(x, options.alpha ?? 1)
+}
 
 /** 2/√π ∫₀ˣ e^−t² dt */
 export const erf: Elementwise = unary('erf', Unary.erf, (g, x) => mul(g, mul(exp(neg(mul(x, x))), 2 / Math.sqrt(Math.PI))))
@@ -126,8 +133,12 @@ const geluTanhOp = parametric('gelu', Unary.geluTanh, (g, x) => {
   return mul(g, add(affine(t, 0.5, 0.5), mul(mul(x, 0.5), mul(affine(mul(t, t), -1, 1), slope))))
 })
 /** x Φ(x) with the normal distribution Φ, or its tanh approximation (Hendrycks and Gimpel, 2016) */
-export const gelu = (x: Tensor, { approximate = 'none' }: { approximate?: 'none' | 'tanh' } = {}): Tensor =>
-  approximate === 'tanh' ? geluTanhOp(x) : geluOp(x)
+export function gelu(x: Tensor, options: { approximate?: 'none' | 'tanh' } = {}): Tensor {
+  requireOptions('gelu', options)
+  const { approximate = 'none' } = options
+  requireChoice('gelu', 'approximate', approximate, 'none', 'tanh')
+  return approximate === 'tanh' ? geluTanhOp(x) : geluOp(x)
+}
 
 /** x · sigmoid(x) */
 export const silu: Elementwise = unary('silu', Unary.silu, (g, x) => {
@@ -137,8 +148,10 @@ export const silu: Elementwise = unary('silu', Unary.silu, (g, x) => {
 
 const softplusOp = parametric('softplus', Unary.softplus, (g, x, _y, a, b) => where(gt(mul(x, a), b), g, mul(g, sigmoid(mul(x, a)))))
 /** log(1 + e^(beta x)) / beta; x itself where beta x > threshold */
-export const softplus = (x: Tensor, { beta = 1, threshold = 20 }: { beta?: number; threshold?: number } = {}): Tensor =>
-  softplusOp(x, beta, threshold)
+export function softplus(x: Tensor, options: { beta?: number; threshold?: number } = {}): Tensor {
+  requireOptions('softplus', options)
+  return softplusOp(x, options.beta ?? 1, options.threshold ?? 20)
+}
 
 /** −1, 0 or 1; gradient 0 */
 export const sign: Elementwise = unary('sign', Unary.sign, g => like(g, 0))
@@ -152,8 +165,7 @@ export const reciprocal: Elementwise = unary('reciprocal', Unary.reciprocal, (g,
 const clampOp = parametric('clamp', Unary.clamp, (g, x, _y, a, b) => where(mul(ge(x, a), le(x, b)), g, 0))
 /** min(max(x, min), max); the gradient passes on the bounds and between them */
 export function clamp(x: Tensor, bounds: { min?: number; max?: number } = {}): Tensor {
-  // clamp(x, 0, 1) would do nothing, in silence
-  if (typeof bounds !== 'object') throw new TypeError(`clamp: bounds { min, max } expected, got ${bounds}`)
+  requireOptions('clamp', bounds)
   const { min = -Infinity, max = Infinity } = bounds
   return clampOp(x, min, max)
 }

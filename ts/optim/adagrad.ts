@@ -20,7 +20,7 @@ export class Adagrad extends Optimizer<Required<AdagradOptions>> {
     return Update.rms
   }
   constructor(params: Params<AdagradOptions>, options: Partial<AdagradOptions> = {}) {
-    super('Adagrad', params as Params<Required<AdagradOptions>>, { lr: 0.01, lrDecay: 0, weightDecay: 0, initialAccumulatorValue: 0, eps: 1e-10, ...options })
+    super('Adagrad', params as Params<Required<AdagradOptions>>, { lr: 0.01, lrDecay: 0, weightDecay: 0, initialAccumulatorValue: 0, eps: 1e-10 }, options)
   }
   protected override validate(group: Group<Required<AdagradOptions>>): void {
     super.validate(group)
@@ -51,7 +51,7 @@ export class Adadelta extends Optimizer<Required<AdadeltaOptions>> {
     return Update.adadelta
   }
   constructor(params: Params<AdadeltaOptions>, options: Partial<AdadeltaOptions> = {}) {
-    super('Adadelta', params as Params<Required<AdadeltaOptions>>, { lr: 1, rho: 0.9, eps: 1e-6, weightDecay: 0, ...options })
+    super('Adadelta', params as Params<Required<AdadeltaOptions>>, { lr: 1, rho: 0.9, eps: 1e-6, weightDecay: 0 }, options)
   }
   protected override validate(group: Group<Required<AdadeltaOptions>>): void {
     super.validate(group)
@@ -87,7 +87,7 @@ export class RMSprop extends Optimizer<Required<RMSpropOptions>> {
     return Update.rms
   }
   constructor(params: Params<RMSpropOptions>, options: Partial<RMSpropOptions> = {}) {
-    super('RMSprop', params as Params<Required<RMSpropOptions>>, { lr: 0.01, alpha: 0.99, eps: 1e-8, weightDecay: 0, momentum: 0, centered: false, ...options })
+    super('RMSprop', params as Params<Required<RMSpropOptions>>, { lr: 0.01, alpha: 0.99, eps: 1e-8, weightDecay: 0, momentum: 0, centered: false }, options)
   }
   protected override validate(group: Group<Required<RMSpropOptions>>): void {
     super.validate(group)

@@ -43,7 +43,7 @@ abstract class AdamFamily<O extends FullPlain> extends Optimizer<O> {
  */
 export class Adam extends AdamFamily<Full> {
   constructor(params: Params<AdamOptions>, options: Partial<AdamOptions> = {}) {
-    super('Adam', params as Params<Full>, { ...DEFAULTS, amsgrad: false, ...options })
+    super('Adam', params as Params<Full>, { ...DEFAULTS, amsgrad: false }, options)
   }
   protected scalarsOf({ lr, betas: [b1, b2], eps, weightDecay }: Group<Full>, t: number): readonly number[] {
     return [lr / (1 - pow(b1, t)), b1, b2, eps, Math.sqrt(1 - pow(b2, t)), weightDecay, 1, 0]
@@ -56,7 +56,7 @@ export class Adamax extends AdamFamily<FullPlain> {
     return Update.adamax
   }
   constructor(params: Params<PlainAdamOptions>, options: Partial<PlainAdamOptions> = {}) {
-    super('Adamax', params as Params<FullPlain>, { ...DEFAULTS, lr: 2e-3, ...options })
+    super('Adamax', params as Params<FullPlain>, { ...DEFAULTS, lr: 2e-3 }, options)
   }
   protected override buffersOf(): readonly string[] {
     return ['m', 'u']
@@ -79,7 +79,7 @@ export class NAdam extends AdamFamily<Required<NAdamOptions>> {
   /** P after t steps, for each pair of β₁ and momentumDecay */
   readonly #products = new Map<string, { t: number; product: number }>()
   constructor(params: Params<NAdamOptions>, options: Partial<NAdamOptions> = {}) {
-    super('NAdam', params as Params<Required<NAdamOptions>>, { ...DEFAULTS, lr: 2e-3, momentumDecay: 4e-3, ...options })
+    super('NAdam', params as Params<Required<NAdamOptions>>, { ...DEFAULTS, lr: 2e-3, momentumDecay: 4e-3 }, options)
   }
   protected scalarsOf({ lr, betas: [b1, b2], eps, weightDecay, momentumDecay }: Group<Required<NAdamOptions>>, t: number): readonly number[] {
     const mu = (step: number) => b1 * (1 - 0.5 * pow(0.96, step * momentumDecay))
@@ -98,7 +98,7 @@ export class NAdam extends AdamFamily<Required<NAdamOptions>> {
 /** Adam whose decay shrinks the weights and leaves the gradient alone: w ·= 1 − lr weightDecay, default 0.01 (Loshchilov and Hutter, 2019). */
 export class AdamW extends AdamFamily<Full> {
   constructor(params: Params<AdamOptions>, options: Partial<AdamOptions> = {}) {
-    super('AdamW', params as Params<Full>, { ...DEFAULTS, weightDecay: 0.01, amsgrad: false, ...options })
+    super('AdamW', params as Params<Full>, { ...DEFAULTS, weightDecay: 0.01, amsgrad: false }, options)
   }
   protected scalarsOf({ lr, betas: [b1, b2], eps, weightDecay }: Group<Full>, t: number): readonly number[] {
     return [lr / (1 - pow(b1, t)), b1, b2, eps, Math.sqrt(1 - pow(b2, t)), 0, 1 - lr * weightDecay, 0]
@@ -111,7 +111,7 @@ export class AdamW extends AdamFamily<Full> {
  */
 export class RAdam extends AdamFamily<FullPlain> {
   constructor(params: Params<PlainAdamOptions>, options: Partial<PlainAdamOptions> = {}) {
-    super('RAdam', params as Params<FullPlain>, { ...DEFAULTS, ...options })
+    super('RAdam', params as Params<FullPlain>, { ...DEFAULTS }, options)
   }
   protected scalarsOf({ lr, betas: [b1, b2], eps, weightDecay }: Group<FullPlain>, t: number): readonly number[] {
     const decayed = pow(b2, t)

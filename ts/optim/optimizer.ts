@@ -4,7 +4,7 @@ import { hostMark, hostWork } from '../memory.js'
 import type { Update } from '../kernels.js'
 import { scalarBlock } from '../ops/norm.js'
 import { Tensor } from '../tensor.js'
-import { requireNotNegative, ShapeError, show } from '../shape.js'
+import { requireNotNegative, requireOptions, ShapeError, show } from '../shape.js'
 
 export interface GroupOptions {
   /** Learning rate */
@@ -41,13 +41,14 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
   readonly groups: Group<O>[]
   readonly #state = new Map<Tensor, State>()
 
-  constructor(readonly name: string, params: Params<O>, defaults: O) {
+  constructor(readonly name: string, params: Params<O>, defaults: Partial<O>, options: Partial<O> = {}) {
+    requireOptions(name, options)
     const groups = Array.isArray(params) && params.length > 0 && !isTensor(params[0]) ? (params as ParamGroup<O>[]) : [{ params: params as readonly Tensor[] }]
     this.groups = groups.map(group => {
       const list = (group as Partial<ParamGroup<O>> | null)?.params
       if (!Array.isArray(list)) throw new TypeError(`${name}: a list of parameters or of groups { params } expected, got ${kind(list ?? group)}: pass model.parameters()`)
       if (list.length === 0) throw new Error(`${name}: parameters expected, got none: pass model.parameters()`)
-      const merged = { ...defaults, ...group, params: [...list] } as Group<O>
+      const merged = { ...defaults, ...options, ...group, params: [...list] } as unknown as Group<O>
       this.validate(merged)
       return merged
     })

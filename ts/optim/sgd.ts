@@ -35,7 +35,7 @@ export class SGD extends Optimizer<Full> {
   }
   #lookedAhead = false
   constructor(params: Params<SGDOptions>, options: SGDOptions) {
-    super('SGD', params as Params<Full>, { momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, form: 'torch', ...options })
+    super('SGD', params as Params<Full>, { momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, form: 'torch' }, options)
   }
   protected override validate(group: Group<Full>): void {
     super.validate(group)

@@ -19,7 +19,7 @@ export class Rprop extends Optimizer<Required<RpropOptions>> {
     return Update.rprop
   }
   constructor(params: Params<RpropOptions>, options: Partial<RpropOptions> = {}) {
-    super('Rprop', params as Params<Required<RpropOptions>>, { lr: 0.01, etas: [0.5, 1.2], stepSizes: [1e-6, 50], ...options })
+    super('Rprop', params as Params<Required<RpropOptions>>, { lr: 0.01, etas: [0.5, 1.2], stepSizes: [1e-6, 50] }, options)
   }
   protected override validate(group: Group<Required<RpropOptions>>): void {
     super.validate(group)
@@ -50,7 +50,7 @@ export class Lion extends Optimizer<Required<LionOptions>> {
     return Update.lion
   }
   constructor(params: Params<LionOptions>, options: Partial<LionOptions> = {}) {
-    super('Lion', params as Params<Required<LionOptions>>, { lr: 1e-4, betas: [0.9, 0.99], weightDecay: 0, ...options })
+    super('Lion', params as Params<Required<LionOptions>>, { lr: 1e-4, betas: [0.9, 0.99], weightDecay: 0 }, options)
   }
   protected override validate(group: Group<Required<LionOptions>>): void {
     super.validate(group)
