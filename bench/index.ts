@@ -1,8 +1,8 @@
 // npm run bench: measures hebb and prints tables. --help lists the options.
 
-import { writeFileSync } from 'node:fs'
 import { arch, cpus, platform, release } from 'node:os'
 import { info, VERSION } from 'hebb'
+import { checkWritable, save, SaveError } from '../examples/cli/save.js'
 import { differences, printDifferences, readRun, runOf, UNDISTURBED, type Machine } from './compare.js'
 import { kernels } from './kernels.js'
 import { networks } from './networks.js'
@@ -47,11 +47,12 @@ function checkNames(session: Session): void {
   }
 }
 
-function save(option: string, file: string, text: string): void {
+/** Does something with the file of an option. @throws OptionError where it can't be written */
+function toFile(option: string, write: () => void): void {
   try {
-    writeFileSync(file, text)
+    write()
   } catch (error) {
-    throw new OptionError(`--${option} ${file}: expected a file that can be written, got ${(error as NodeJS.ErrnoException).code}`)
+    throw error instanceof SaveError ? new OptionError(`--${option} ${error.message}`) : error
   }
 }
 
@@ -65,7 +66,9 @@ function main(argv: readonly string[]): void {
   const session = new Session({ quick: options.quick, peak }, options.only, output)
   checkNames(session)
   // a path that can't be written should be known before the minutes are spent
-  for (const option of ['json', 'html'] as const) if (options[option] !== undefined) save(option, options[option], '')
+  const { json, html } = options
+  if (json !== undefined) toFile('json', () => checkWritable(json))
+  if (html !== undefined) toFile('html', () => checkWritable(html))
 
   const machine = describeMachine()
   const ceiling = Math.max(...Array.from({ length: 20 }, peak))
@@ -81,8 +84,8 @@ function main(argv: readonly string[]): void {
   const run = runOf(session, machine, ceiling, new Date().toISOString())
   const compared = earlier ? differences(earlier.results, run.results) : []
   if (earlier) printDifferences(session, earlier, compared)
-  if (options.json !== undefined) save('json', options.json, `${JSON.stringify(run, null, 1)}\n`)
-  if (options.html !== undefined) save('html', options.html, buildPage(run, [...header, run.date], compared))
+  if (json !== undefined) toFile('json', () => save(json, `${JSON.stringify(run, null, 1)}\n`))
+  if (html !== undefined) toFile('html', () => save(html, buildPage(run, [...header, run.date], compared)))
   const refused = session.refused.length ? `, ${session.refused.length} refused: wrong results` : ''
   output.line(`\n${run.results.length} results in ${time(performance.now() - began)}${refused}`)
   const disturbed = run.results.filter(r => r.core < UNDISTURBED).length

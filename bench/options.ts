@@ -1,5 +1,7 @@
 // The options of npm run bench, and errors that name them.
 
+import { resolve } from 'node:path'
+
 /** An option that is unknown or wrong. The message is for the user. */
 export class OptionError extends Error {
   override name = 'OptionError'
@@ -51,6 +53,10 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
     if (!value || (inline === undefined && value.startsWith('--'))) throw new OptionError(`--${key}: expected a ${OPTIONS[key][0]} after it`)
     if (key === 'only') options.only.push(...value.split(',').map(part => part.trim()).filter(Boolean))
     else options[key] = value
+  }
+  const { json, html } = options
+  if (json !== undefined && html !== undefined && resolve(json) === resolve(html)) {
+    throw new OptionError(`--json and --html: expected two files, got ${JSON.stringify(json)} for both`)
   }
   return options
 }

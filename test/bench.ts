@@ -3,7 +3,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -109,17 +109,24 @@ test('wrong options are named', () => {
   refused(['--quick', '--only', 'alexnet'], /AlexNet .* takes too long for --quick/)
   refused(['--compare', inFolder('nowhere.json')], /expected a file to read, got ENOENT/)
   refused(['--compare', 'package.json'], /expected the results that --json wrote/)
-  refused(['--json', join(folder, 'no', 'such', 'folder'), '--only', 'empty turn'], /expected a file that can be written, got ENOENT/)
+  refused(['--json', join(folder, 'no', 'such', 'folder'), '--only', 'empty turn'], /expected a file that can be written, got no folder/)
   const { status, stdout } = execute(['--help'])
   assert.is(status, 0)
   for (const option of ['--only NAME', '--quick', '--json FILE', '--compare FILE', '--html FILE']) assert.match(stdout, option)
   for (const subject of ['kernels', 'networks', 'ratio', 'overhead', 'start']) assert.match(stdout, subject)
 })
 
+test('a run that is refused leaves earlier results as they were, and nothing beside them', () => {
+  writeFileSync(inFolder('kept.json'), 'earlier')
+  const before = readdirSync(folder)
+  const { status } = execute(['--quick', '--only', 'empty turn', '--json', inFolder('kept.json'), '--html', inFolder('none/x.html')])
+  assert.equal([status, readFileSync(inFolder('kept.json'), 'utf8'), readdirSync(folder)], [1, 'earlier', before])
+})
+
 test('options are read as meant', () => {
   assert.equal(parseOptions(['--only', 'a, b', '--only=c', '--quick', '--json=x=y']), { only: ['a', 'b', 'c'], quick: true, json: 'x=y' })
   assert.is(parseOptions(['--quick', '--help']), 'help')
-  for (const args of [['--quick=1'], ['--json'], ['--json', '--quick'], ['--only='], ['x']]) {
+  for (const args of [['--quick=1'], ['--json'], ['--json', '--quick'], ['--only='], ['x'], ['--json', 'a', '--html=./a']]) {
     assert.throws(() => parseOptions(args), (e: Error) => e.name === 'OptionError', args.join())
   }
 })
