@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { execFileSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { buildPrograms, root } from './build.js'
-import { endAll, serving } from './everywhere/processes.js'
+import { endAll, onSignals, serving } from './everywhere/processes.js'
 import { installRuntimes } from './everywhere/runtimes.js'
 import { compareBoots } from './edge/boot.js'
 import { DATES, HOSTS } from './edge/hosts.js'
@@ -36,7 +36,8 @@ async function onHost(name, options, use) {
 async function serve(name, port) {
   await onHost(name, { port }, async url => {
     say(`${name}: ${url}, Ctrl-C ends it. Try:\n  curl -H 'content-type: application/json' -d '{"image": [${[...imageAt(0)]}]}' ${url}classify`)
-    await new Promise(resolve => process.once('SIGINT', resolve))
+    // Ctrl-C is how to end here, and no failure: this listener comes before that of onSignals
+    await new Promise(() => process.prependListener('SIGINT', () => process.exit()))
   })
 }
 
@@ -113,6 +114,7 @@ async function main() {
 }
 
 process.on('exit', endAll)
+onSignals(endAll)
 main().catch(error => {
   console.error(error.message)
   process.exitCode = 1

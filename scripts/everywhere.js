@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util'
 import { root } from './build.js'
 import { cells, runCell, standardResult } from './everywhere/cells.js'
 import { makeConsumer } from './everywhere/consumer.js'
-import { endAll } from './everywhere/processes.js'
+import { endAll, onSignals } from './everywhere/processes.js'
 import { installRuntimes, programs } from './everywhere/runtimes.js'
 import { writeTable } from './everywhere/table.js'
 import { renewPackage } from './outdated.js'
@@ -86,13 +86,7 @@ async function main({ chosen, jobs, all, docs, keep }) {
     if (keep) console.log(`the project is in ${folder}`)
     else for (const path of [folder, scratch]) rmSync(path, { recursive: true, force: true, maxRetries: 3 })
   }
-  // the children have process groups of their own, which Ctrl-C doesn't reach
-  for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]]) {
-    process.once(signal, () => {
-      clean()
-      process.exit(code)
-    })
-  }
+  onSignals(clean)
   try {
     context.standard = await standardResult(context)
     // the plain kernels take longest: they begin first

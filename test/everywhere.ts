@@ -1,9 +1,11 @@
-// npm run everywhere: a cell fails when anything in its answer is wrong, and docs/runtimes.md has the table that the command writes.
+// npm run everywhere: a cell fails when anything in its answer is wrong, no process outlives the command, and docs/runtimes.md has the table that it writes.
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { createServer, type AddressInfo, type Socket } from 'node:net'
 
 /** Runs a program in the repository, outside of this bundle, and reads what it prints. */
 const evaluate = <T>(program: string): T => JSON.parse(execFileSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' })) as T
@@ -104,6 +106,26 @@ test('they fail for each thing that can be wrong', () => {
     'strict: losses of a function in a worker', 'strict: reports from workers',
   ]
   wrong.forEach((text, i) => assert.ok(text?.startsWith(said[i]!), `${said[i]} expected, got ${text}`))
+})
+
+test('Ctrl-C and SIGTERM end the processes that were started, after which the command ends', async () => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  // a child that stays connected while it lives
+  const child = `require('net').connect(${(server.address() as AddressInfo).port}, '127.0.0.1')`
+  const program = `
+    import { endAll, onSignals, run } from './scripts/everywhere/processes.js'
+    onSignals(endAll)
+    await run(process.execPath, ['-e', ${JSON.stringify(child)}])`
+  for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]] as const) {
+    const command = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: 'ignore' })
+    const [socket] = (await once(server, 'connection')) as [Socket]
+    const gone = once(socket.on('error', () => {}).resume(), 'close')
+    command.kill(signal)
+    assert.equal(await once(command, 'exit'), [code, null])
+    await gone
+  }
+  server.close()
 })
 
 test('docs/runtimes.md has a row for each runtime and the columns that the command writes', () => {

@@ -41,6 +41,8 @@ const text = url =>
 async function boot(folder, wanted) {
   const began = performance.now()
   const child = spawn(programs().workerd, ['serve', 'config.capnp', '--control-fd=1'], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] })
+  const kill = () => child.kill('SIGKILL')
+  process.once('exit', kill)
   try {
     let output = ''
     let port
@@ -56,7 +58,8 @@ async function boot(folder, wanted) {
     if (answer !== wanted) throw new Error(`boot: ${wanted} expected, got ${answer}`)
     return { listening: listening - began, answered: answered - began }
   } finally {
-    child.kill('SIGKILL')
+    process.off('exit', kill)
+    kill()
     if (child.exitCode === null) await once(child, 'exit')
   }
 }
