@@ -27,10 +27,10 @@ const COMMANDS = ['train', 'test', 'load', 'boot']
 const say = text => console.log(text)
 
 /** Starts a host and calls `use` with its address. */
-async function onHost(name, options, use) {
+async function onHost(name, options, use, seconds = 600) {
   const { command, args, cwd = root, env, ready } = await HOSTS[name](options)
   if (!command) throw new Error(`${name}: there is no program of this host for ${process.platform} ${process.arch}`)
-  return serving(command, args, { cwd, env, ready, seconds: 600 }, ([, port], child) => use(`http://127.0.0.1:${port}/`, child))
+  return serving(command, args, { cwd, env, ready, seconds }, ([, port], child) => use(`http://127.0.0.1:${port}/`, child))
 }
 
 async function serve(name, port) {
@@ -38,7 +38,7 @@ async function serve(name, port) {
     say(`${name}: ${url}, Ctrl-C ends it. Try:\n  curl -H 'content-type: application/json' -d '{"image": [${[...imageAt(0)]}]}' ${url}classify`)
     // Ctrl-C is how to end here, and no failure: this listener comes before that of onSignals
     await new Promise(() => process.prependListener('SIGINT', () => process.exit()))
-  })
+  }, Infinity)
 }
 
 /** Every good and bad request once, two trainings side by side, and uploads that are broken off */

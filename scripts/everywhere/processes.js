@@ -81,7 +81,7 @@ export async function serving(command, args, { cwd, env, ready, seconds = 90 }, 
       use(match, child),
       new Promise((_, reject) => {
         child.on('close', code => reject(new Error(`exit code ${code}`)))
-        timer = setTimeout(() => reject(new Error(`no answer after ${seconds} s`)), seconds * 1000)
+        if (seconds < Infinity) timer = setTimeout(() => reject(new Error(`no answer after ${seconds} s`)), seconds * 1000)
       }),
     ])
   } catch (error) {
