@@ -60,7 +60,7 @@ const REDIRECTS = 5
  * is told of progress; stall: milliseconds without a byte before a connection counts as broken; pause: before a second try.
  */
 export async function fetchSet({ files, mirrors, folder, print = () => {}, bar = () => {}, stall = 30000, pause = 1000 }) {
-  await mkdir(folder, { recursive: true }).catch(error => {
+  await makeFolder(resolve(folder)).catch(error => {
     throw new FetchError(`${folder}: expected a folder or a place to make one, got ${error.code}`)
   })
   for (const file of files) {
@@ -69,16 +69,29 @@ export async function fetchSet({ files, mirrors, folder, print = () => {}, bar =
       continue
     }
     const path = join(folder, file.name)
-    await fetchFile({ file, path, mirrors, print, bar, stall, pause })
+    // an archive that couldn't be unpacked is still there
+    if (!file.unpack || !(await present(file, folder))) await fetchFile({ file, path, mirrors, print, bar, stall, pause })
     if (file.unpack) await unpack(file, path, folder, print)
     print(`${file.name}: fetched and verified`)
   }
 }
 
+/** Makes a folder and those above it. Not by mkdir's `recursive`: it never ends in /proc, which can't be written but says ENOENT. */
+async function makeFolder(folder) {
+  if (await isFolder(folder)) return
+  if (dirname(folder) !== folder) await makeFolder(dirname(folder))
+  await mkdir(folder).catch(async error => {
+    // another process may have made it
+    if (!(await isFolder(folder))) throw error
+  })
+}
+
 async function present({ name, md5 }, folder) {
   const path = join(folder, name)
   if ((await sizeOf(path)) === undefined) return false
-  const sum = await md5Of(path)
+  const sum = await md5Of(path).catch(error => {
+    throw new FetchError(`${path}: expected a file that can be read, got ${error.code}; move it away to fetch the published file`)
+  })
   if (sum === md5) return true
   throw new FetchError(`${path}: expected MD5 ${md5}, got ${sum}; move it away to fetch the published file`)
 }
@@ -123,7 +136,7 @@ async function fetchFile({ file, path, mirrors, print, bar, stall, pause }) {
         print(`${file.name}: wrong checksum after continuing, once more from the start`)
       } catch (error) {
         if (LOCAL.has(error.code) && error.syscall !== 'connect') {
-          throw new FetchError(`${part}: expected a file that can be written, got ${error.code}`)
+          throw unwritable(part, error)
         }
         // A try that brought bytes is progress and starts the count anew.
         const progress = ((await sizeOf(part)) ?? 0) > before
@@ -137,6 +150,8 @@ async function fetchFile({ file, path, mirrors, print, bar, stall, pause }) {
     `${file.name}: expected the published file from a mirror, got ${reasons.join('; ') || 'wrong checksums only'}`,
   )
 }
+
+const unwritable = (path, { code }) => new FetchError(`${path}: expected a file that can be written, got ${code}`)
 
 /** Errors of the file system here, not of the network. */
 const LOCAL = new Set(['ENOSPC', 'EDQUOT', 'EACCES', 'EPERM', 'EROFS', 'EISDIR', 'ENOENT', 'ENOTDIR', 'EMFILE', 'EFBIG', 'EIO'])
@@ -195,8 +210,14 @@ async function unpack({ name, unpack: members, memberBytes }, path, folder, prin
       )
     }
     const target = join(folder, `${member}.gz`)
-    await writeFile(`${target}.part`, gzipSync(bytes))
-    await rename(`${target}.part`, target)
+    const part = `${target}.part`
+    try {
+      await writeFile(part, gzipSync(bytes))
+      await rename(part, target)
+    } catch (error) {
+      await rm(part, { force: true }).catch(() => {})
+      throw unwritable(part, error)
+    }
   }
   await rm(path)
 }
@@ -228,6 +249,7 @@ async function md5Of(path) {
 }
 
 const sizeOf = path => stat(path).then(stats => stats.size, () => undefined)
+const isFolder = path => stat(path).then(stats => stats.isDirectory(), () => false)
 
 const HELP = `Fetches a published data set, checks it, and says where it is. An interrupted fetch continues where it ended.
 
@@ -265,6 +287,7 @@ function parseArguments(argv, env) {
     )
   }
   if (more.length > 0) throw new FetchError(`data: expected one set and one folder, got ${JSON.stringify(more[0])} too`)
+  if (dir === '') throw new FetchError('data: expected a folder for the files, got ""; data/SET is what is taken where none is named')
   return { name, folder: dir ?? join(env.HEBB_DATA || 'data', name), mirrors: mirror ? [mirror] : SETS[name].mirrors }
 }
 
@@ -283,6 +306,14 @@ function terminalBar(stream) {
   return { bar, clear: () => stream.write('\r\x1b[K') }
 }
 
+/** What to do next, in a line */
+export function nextStep(name, folder) {
+  const [above, start] = [dirname(folder), `npm start -- --dataset ${name}`]
+  if (basename(resolve(folder)) !== name) return `${start} --data DIR   reads it once it is in DIR/${name}`
+  if (resolve(above) === resolve('data')) return start
+  return `${start} --data ${/[^\w./:\\-]/.test(above) ? JSON.stringify(above) : above}`
+}
+
 async function main() {
   const wanted = parseArguments(process.argv.slice(2), process.env)
   if (!wanted) return void process.stdout.write(HELP)
@@ -298,9 +329,7 @@ async function main() {
   } finally {
     clear()
   }
-  const data = resolve(dirname(folder)) === resolve('data') ? '' : ` --data ${dirname(folder)}`
-  const start = `npm start -- --dataset ${name}`
-  print(basename(resolve(folder)) === name ? `${start}${data}` : `${start} --data DIR   reads it once it is in DIR/${name}`)
+  print(nextStep(name, folder))
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {

@@ -4,7 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -29,8 +29,9 @@ interface Fetch {
 }
 
 const SCRIPT = resolve('scripts/data.js')
-const { fetchSet, SETS } = (await import(pathToFileURL(SCRIPT).href)) as {
+const { fetchSet, nextStep, SETS } = (await import(pathToFileURL(SCRIPT).href)) as {
   fetchSet(options: Fetch): Promise<void>
+  nextStep(name: string, folder: string): string
   SETS: Record<string, { mirrors: string[], files: FileSpec[] }>
 }
 
@@ -174,6 +175,7 @@ test('404, errors of the server, no server, silence', async () => {
       { files: [file], mirrors: [url], folder: join(folder, 'occupied') },
       /occupied: expected a folder or a place to make one, got EEXIST$/,
     )
+    if (existsSync('/proc/self')) await refused({ files: [file], mirrors: [url], folder: '/proc/x/y' }, /^\/proc\/x\/y: expected a folder or a place to make one, got E\w+$/)
   })
 })
 
@@ -192,6 +194,14 @@ test("the user's own file of that name stays", () => served([whole], async (url,
   writeFileSync(join(folder, 'a.gz'), 'mine')
   await refused({ files: [file], mirrors: [url], folder }, /a\.gz: expected MD5 [0-9a-f]{32}, got [0-9a-f]{32}; move it away/)
   assert.equal([requests.length, readFileSync(join(folder, 'a.gz'), 'utf8')], [0, 'mine'])
+}))
+
+test('a folder where a file should be is named', () => served([whole], async (url, folder) => {
+  mkdirSync(join(folder, 'a.gz'))
+  await refused({ files: [file], mirrors: [url], folder }, /a\.gz: expected a file that can be read, got EISDIR; move it away/)
+  rmSync(join(folder, 'a.gz'), { recursive: true })
+  mkdirSync(join(folder, 'a.gz.part'))
+  await refused({ files: [file], mirrors: [url], folder }, /a\.gz\.part: expected a file that can be written, got EISDIR$/)
 }))
 
 /** A tar archive of regular files. */
@@ -231,6 +241,20 @@ test('members of an archive are unpacked and packed one by one', async () => {
     ))
 })
 
+test('an archive that can\'t be unpacked stays, and isn\'t fetched again', async () => {
+  const archive = gzipSync(tar({ 'one.bin': new Uint8Array(700), 'two.bin': new Uint8Array(700) }))
+  const spec: FileSpec = { name: 'set.tar.gz', md5: md5(archive), unpack: ['one.bin', 'two.bin'], memberBytes: 700 }
+  await served([(_, response) => void response.end(archive)], async (url, folder, requests) => {
+    const options = { files: [spec], mirrors: [url], folder }
+    mkdirSync(join(folder, 'two.bin.gz.part'))
+    await refused(options, /two\.bin\.gz\.part: expected a file that can be written, got EISDIR$/)
+    assert.equal(readdirSync(folder).sort(), ['one.bin.gz', 'set.tar.gz', 'two.bin.gz.part'])
+    rmSync(join(folder, 'two.bin.gz.part'), { recursive: true })
+    await fetchSet(options)
+    assert.equal([requests.length, readdirSync(folder).sort()], [1, ['one.bin.gz', 'two.bin.gz']])
+  })
+})
+
 /** The command itself, with nothing but the given mirror in reach. */
 function command(args: string[], cwd: string): Promise<{ code: number | null, out: string, err: string }> {
   return new Promise(done => {
@@ -258,6 +282,7 @@ test('the command: help, the folder, one-line errors, exit code 1', () => served
     [[], /^data: expected a set, mnist, fashion, cifar10, got none; [^\n]+\n$/],
     [['imagenet'], /^data: expected a set, [^\n]*, got "imagenet"; [^\n]+\n$/],
     [['mnist', 'a', 'b'], /^data: expected one set and one folder, got "b" too\n$/],
+    [['mnist', ''], /^data: expected a folder for the files, got ""; [^\n]+\n$/],
     [['mnist', '--mirror'], /^--mirror: expected an address [^\n]*, got none\n$/],
     [['mnist', '--mirror=ftp://x/'], /^--mirror: expected an address [^\n]*, got "ftp:\/\/x\/"\n$/],
     [['mnist', '--force'], /^--force: unknown option; [^\n]+\n$/],
@@ -268,6 +293,14 @@ test('the command: help, the folder, one-line errors, exit code 1', () => served
     assert.match(err, wrong[i]![1])
   })
 }))
+
+test('what to do next is a command that can be pasted', () => {
+  const start = 'npm start -- --dataset mnist'
+  assert.equal(nextStep('mnist', join('data', 'mnist')), start)
+  assert.equal(nextStep('mnist', '/sets/mnist'), `${start} --data /sets`)
+  assert.equal(nextStep('mnist', '/my sets/mnist/'), `${start} --data "/my sets"`)
+  assert.match(nextStep('mnist', '/sets/digits'), /--data DIR   reads it once it is in DIR\/mnist$/)
+})
 
 test('the published sets name well-formed sums and addresses', () => {
   assert.equal(Object.keys(SETS), ['mnist', 'fashion', 'cifar10'])
