@@ -38,18 +38,33 @@ function parse(argv) {
   return options
 }
 
+const isRecord = value => typeof value === 'object' && value !== null
+
+function readText(file) {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new UsageError(`${file}: a file to read expected, got ${error.code}`)
+  }
+}
+
 function readIndex({ dir, only }) {
   if (!existsSync(dir)) throw new UsageError(`${dir}: there is no such folder`)
   const file = join(dir, 'index.json')
   if (!existsSync(file)) throw new UsageError(`${dir}: no index.json in this folder: is it one of golden vectors?`)
+  const text = readText(file)
   let index
   try {
-    index = JSON.parse(readFileSync(file, 'utf8'))
+    index = JSON.parse(text)
   } catch (error) {
     throw new UsageError(`${file}: not JSON (${error.message})`)
   }
-  const complete = Array.isArray(index.cases) && Array.isArray(index.groups)
+  const complete = Array.isArray(index?.cases) && index.cases.length > 0 && Array.isArray(index.groups) && index.groups.every(isRecord)
   if (!complete) throw new UsageError(`${file}: groups and cases expected, as test/golden/README.md describes them`)
+  for (const [i, c] of index.cases.entries()) {
+    if (['name', 'group', 'op'].every(key => typeof c?.[key] === 'string') && isRecord(c.args) && isRecord(c.tolerance)) continue
+    throw new UsageError(`${file}: name, group, op, args and tolerance expected in cases[${i}], got ${JSON.stringify(c).slice(0, 80)}`)
+  }
   const groups = new Set(index.cases.map(c => c.group))
   const unknown = (only ?? []).filter(g => !groups.has(g))
   if (unknown.length) throw new UsageError(`--only: groups of ${dir} expected (${[...groups].join(', ')}), got ${unknown.join(', ')}`)

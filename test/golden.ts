@@ -1,5 +1,10 @@
-// PyTorch's golden vectors (test/golden) on every backend: one test for each group, of what the library supports.
+// PyTorch's golden vectors (test/golden) on every backend: one test for each group, of what the library supports. And what
+// npm run golden says of an index that is none.
 
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { test } from 'uvu'
@@ -30,5 +35,36 @@ for (const backend of ['wasm', 'reference'] as const) {
     })
   }
 }
+
+test('npm run golden: an index that is none is a wrong argument, named in a line', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'hebb-golden-'))
+  const index = join(folder, 'index.json')
+  const refused = (message: RegExp) => {
+    const { status, stderr } = spawnSync(process.execPath, ['scripts/golden.js', folder], { encoding: 'utf8' })
+    assert.is(status, 2, stderr)
+    assert.match(stderr, message)
+    assert.is(stderr.trim().split('\n').length, 1, stderr)
+  }
+  try {
+    refused(/no index\.json in this folder/)
+    mkdirSync(index)
+    refused(/index\.json: a file to read expected, got EISDIR$/m)
+    rmSync(index, { recursive: true })
+    const whole = { name: 'a', group: 'g', op: 'add', args: {}, tolerance: {} }
+    const wrong: [unknown, RegExp][] = [
+      [null, /groups and cases expected/],
+      [{ groups: [], cases: [] }, /groups and cases expected/],
+      [{ groups: [null], cases: [whole] }, /groups and cases expected/],
+      [{ groups: [], cases: [whole, null] }, /op, args and tolerance expected in cases\[1\], got null$/m],
+      [{ groups: [], cases: [{ ...whole, op: undefined }] }, /expected in cases\[0\], got \{"name":"a"/],
+    ]
+    for (const [content, message] of wrong) {
+      writeFileSync(index, JSON.stringify(content))
+      refused(message)
+    }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
 
 test.run()
