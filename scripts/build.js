@@ -4,6 +4,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync,
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { mayRun } from './arguments.js'
 import { arranged } from './arrange.js'
 import { packedText } from './pack.js'
 import { UNPACKER, plain } from './plain.js'
@@ -117,4 +118,4 @@ async function main() {
   console.log(`built in ${((performance.now() - start) / 1000).toFixed(1)} s`)
 }
 
-if (process.argv[1] && statSync(process.argv[1]).ino === statSync(fileURLToPath(import.meta.url)).ino) await main()
+if (process.argv[1] && statSync(process.argv[1]).ino === statSync(fileURLToPath(import.meta.url)).ino && mayRun('build', 'empties build/ and makes kernels, library and declarations anew')) await main()

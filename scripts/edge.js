@@ -1,7 +1,7 @@
 // npm run edge: the service of examples/edge on its hosts. --help lists what there is to run.
 import { join } from 'node:path'
 import { execFileSync } from 'node:child_process'
-import { parseArgs } from 'node:util'
+import { readOptions } from './arguments.js'
 import { buildPrograms, root } from './build.js'
 import { endAll, onSignals, serving } from './everywhere/processes.js'
 import { installRuntimes } from './everywhere/runtimes.js'
@@ -91,11 +91,11 @@ async function judge(cells) {
 }
 
 async function main() {
-  const { values, positionals } = parseArgs({ allowPositionals: true, options: { port: { type: 'string', default: '8787' }, help: { type: 'boolean', short: 'h' } } })
+  const { values, positionals } = readOptions({ port: { type: 'string', default: '8787' }, help: { type: 'boolean', short: 'h' } })
   const [command, ...hosts] = positionals
   if (values.help || !command) return void process.stdout.write(HELP)
   const port = Number(values.port)
-  if (!(Number.isInteger(port) && port >= 0 && port < 65536)) throw new Error(`--port: a number from 0 to 65535 expected, got ${values.port}`)
+  if (!(/^\d+$/.test(values.port) && port < 65536)) throw new Error(`--port: a number from 0 to 65535 expected, got ${values.port}`)
   const known = command in HOSTS || COMMANDS.includes(command)
   if (!known || (command === 'load' ? hosts.some(name => !(name in HOSTS)) : hosts.length > 0)) {
     throw new Error(`${positionals.join(' ')}: one of ${[...Object.keys(HOSTS), ...COMMANDS].join(', ')} expected (--help)`)

@@ -3,7 +3,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { readOptions } from './arguments.js'
 import { root } from './build.js'
 import { cells, runCell, standardResult } from './everywhere/cells.js'
 import { makeConsumer } from './everywhere/consumer.js'
@@ -26,11 +26,11 @@ the PATH, or named by CHROMIUM and FIREFOX.`
 
 const OPTIONS = {
   only: { type: 'boolean' }, list: { type: 'boolean' }, jobs: { type: 'string', default: '2' }, all: { type: 'boolean' }, docs: { type: 'boolean' },
-  keep: { type: 'boolean' }, help: { type: 'boolean' },
+  keep: { type: 'boolean' }, help: { type: 'boolean', short: 'h' },
 }
 
 function readArguments() {
-  const { values, positionals } = parseArgs({ options: OPTIONS, allowPositionals: true })
+  const { values, positionals } = readOptions(OPTIONS)
   const jobs = Number(values.jobs)
   if (!(Number.isInteger(jobs) && jobs > 0)) throw new RangeError(`--jobs: a whole number > 0 expected, got ${values.jobs}`)
   if (positionals.length > 0 !== !!values.only) throw new RangeError('names of cells follow --only')

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
+import { mayRun } from './arguments.js'
 import { arranged } from './arrange.js'
 import { compile } from './build.js'
 import { renewPackage } from './outdated.js'
@@ -101,4 +102,4 @@ async function main() {
   process.exitCode = above.length > 0 ? 1 : 0
 }
 
-await main()
+if (mayRun('size', 'what the built package weighs, against its budgets, and what weighs most')) await main()

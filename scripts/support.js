@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, posix } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { mayRun } from './arguments.js'
 import { root } from './build.js'
 import { renewLibrary } from './outdated.js'
 
@@ -160,6 +161,7 @@ async function main() {
     process.stdout.write(await supportPage())
     return
   }
+  if (!mayRun('docs:support', `writes ${FILE}, what runs where`)) return
   await renewLibrary()
   const page = await supportPage()
   writeFileSync(join(root, FILE), page)

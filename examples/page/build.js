@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { mayRun } from '../../scripts/arguments.js'
 import { renewLibrary } from '../../scripts/outdated.js'
 
 const here = dirname(fileURLToPath(import.meta.url))
@@ -41,4 +42,4 @@ async function main() {
   console.log(`${file} ${(page.length / 1024).toFixed(0)} KB`)
 }
 
-await main()
+if (mayRun('page', 'makes build/page.html, a page in one file that works offline')) await main()
