@@ -12,7 +12,7 @@ import {
 import { useThreads } from 'hebb/threads'
 import { loadDataset } from './cli/datasets.js'
 import { buildModel, firstFilters } from './cli/models.js'
-import { helpText, OptionError, parseOptions, type Recipe } from './cli/options.js'
+import { helpText, OptionError, parseOptions, resumeCommand, type Recipe } from './cli/options.js'
 import { createReporter, type EndEvent, type EpochEvent, type StartEvent } from './cli/progress.js'
 import { buildReport, type Mistake } from './cli/report.js'
 import { checkWritable, save } from './cli/save.js'
@@ -78,13 +78,10 @@ function resume(recipe: Recipe, training: Training): void {
   }
 }
 
-/** How to continue an interrupted training, as a command. */
-function resumeCommand(argv: readonly string[], file: string): string {
+/** A file as the user would name it from where the command runs. */
+function shown(file: string): string {
   const path = relative(process.cwd(), file)
-  const shown = path.startsWith('..') || isAbsolute(path) ? file : path
-  const kept = argv.filter((argument, i) => argument !== '--resume' && argument !== '--save' && argv[i - 1] !== '--save' && !argument.startsWith('--save='))
-  const quoted = [...kept, '--save', shown, '--resume'].map(word => (/^[\w./:=+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`))
-  return `npm start -- ${quoted.join(' ')}`
+  return path.startsWith('..') || isAbsolute(path) ? file : path
 }
 
 function train(
@@ -140,7 +137,7 @@ async function main(argv: readonly string[]): Promise<void> {
   if (result.ended === 'aborted') {
     const file = recipe.save ?? INTERRUPTED
     save(file, saveCheckpoint(training))
-    reporter.note(`Interrupted in epoch ${training.loader.state.epoch + 1} of ${recipe.epochs}; saved to ${file}. To go on:\n${resumeCommand(argv, file)}`)
+    reporter.note(`Interrupted in epoch ${training.loader.state.epoch + 1} of ${recipe.epochs}; saved to ${file}. To go on:\n${resumeCommand(argv, process.env, shown(file))}`)
     process.exitCode = 130
     return
   }

@@ -2,7 +2,7 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { effectiveOptions, helpText, OptionError, parseOptions, PRESETS, type Recipe } from '../examples/cli/options.js'
+import { effectiveOptions, helpText, OptionError, parseOptions, PRESETS, resumeCommand, type Recipe } from '../examples/cli/options.js'
 
 const parse = (line: string, env: Record<string, string> = {}): Recipe => parseOptions(line ? line.split(' ') : [], env) as Recipe
 
@@ -46,6 +46,16 @@ test('HEBB_DATA stands for --data, which wins', () => {
   assert.is(parse('', { HEBB_DATA: '/d' }).data, '/d')
   assert.is(parse('', { HEBB_DATA: '' }).data, 'data')
   assert.is(parse('--data /e', { HEBB_DATA: '/d' }).data, '/e')
+})
+
+test('the command that goes on is taken again', () => {
+  const next = (argv: string[], file = 's', env = {}) => resumeCommand(argv, env, file)
+  assert.is(next(['--epochs=3', '--load', 'w', '--json', '--save=t']), 'npm start -- --epochs 3 --json --save s --resume')
+  assert.is(next(['--save', 't', '--resume', '--seed', '1']), 'npm start -- --seed 1 --save s --resume')
+  assert.is(next(['--load=w', '--report', "it's here"], '--x.st'), `npm start -- --report 'it'\\''s here' --save=--x.st --resume`)
+  assert.is(next(['--dataset', 'mnist'], 's', { HEBB_DATA: '/d d' }), `npm start -- --dataset mnist --data '/d d' --save s --resume`)
+  assert.is(next(['--dataset', 'mnist', '--data', 'e'], 's', { HEBB_DATA: '/d' }), 'npm start -- --dataset mnist --data e --save s --resume')
+  assert.is(next([], 's', { HEBB_DATA: '/d' }), 'npm start -- --save s --resume')
 })
 
 test('help lists every option and default', () => {

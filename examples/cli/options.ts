@@ -220,6 +220,19 @@ function collect(argv: readonly string[]): Map<OptionName, string> {
   return given
 }
 
+const shellWord = (word: string): string => (/^[\w./:=+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)
+
+/** The command that continues a training which these arguments began and `file` holds. */
+export function resumeCommand(argv: readonly string[], env: Readonly<Record<string, string | undefined>>, file: string): string {
+  const given = collect(argv)
+  // weights come from `file` now, whatever they came from before
+  for (const name of ['load', 'save', 'resume'] as const) given.delete(name)
+  if (env.HEBB_DATA && given.has('dataset') && !given.has('data')) given.set('data', env.HEBB_DATA)
+  given.set('save', file).set('resume', '')
+  const words = [...given].flatMap(([name, value]) => (value === '' ? [`--${name}`] : value.startsWith('--') ? [`--${name}=${value}`] : [`--${name}`, value]))
+  return `npm start -- ${words.map(shellWord).join(' ')}`
+}
+
 /** The candidate that takes the fewest single-letter edits, where that is few enough to be a slip; else one that begins alike. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   let best: string | undefined
