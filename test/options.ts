@@ -2,6 +2,7 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { basename } from 'node:path'
 import { effectiveOptions, helpText, OptionError, parseOptions, PRESETS, resumeCommand, type Recipe } from '../examples/cli/options.js'
 
 const parse = (line: string, env: Record<string, string> = {}): Recipe => parseOptions(line ? line.split(' ') : [], env) as Recipe
@@ -122,6 +123,9 @@ test('options at odds', () => {
       "--load starts a new training from FILE's weights, --resume continues --save's training",
   )
   refused('--save a --report a', '--save and --report: expected two files, got "a" for both')
+  const around = `../${basename(process.cwd())}/a`
+  refused(`--save a --report ${around}`, `--save and --report: expected two files, got "a" and "${around}", which are one`)
+  refused('--load package.json --report ./package.json', '--load and --report: expected two files, got "package.json" and "./package.json", which are one')
 })
 
 test('effective options in lines', () => {

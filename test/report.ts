@@ -4,7 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { spawnSync } from 'node:child_process'
 import {
-  chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, readSync, rmSync, statSync, symlinkSync,
+  chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, readlinkSync, readSync, rmSync, statSync, symlinkSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,7 +13,7 @@ import { parseOptions, type Recipe } from '../examples/cli/options.js'
 import { confusionTable, createReporter, duration, liveLine, timeTable } from '../examples/cli/progress.js'
 import type { BatchEvent, EndEvent, EpochEvent, StartEvent } from '../examples/cli/progress.js'
 import { buildReport, type ReportData } from '../examples/cli/report.js'
-import { checkWritable, save, SaveError } from '../examples/cli/save.js'
+import { checkWritable, sameFile, save, SaveError } from '../examples/cli/save.js'
 import { axis, numberText } from '../ts/plot/axes.js'
 import { barChart, base64, encodePng, filterPictures, heatMap, imageGrid, imagePicture, lineChart } from '../ts/plot/index.js'
 
@@ -285,6 +285,18 @@ test('save replaces a file as a whole', () => inFolder(dir => {
   symlinkSync(file, join(dir, 'link'))
   save(join(dir, 'link'), 'three')
   assert.equal([readFileSync(file, 'utf8'), readdirSync(dir), statSync(file).mode & 0o777], ['three', ['a.txt', 'link'], 0o640])
+}))
+
+test('a file is the same by whatever path it is called, and a link to nothing is followed', () => inFolder(dir => {
+  const [file, link] = [join(dir, 'a.txt'), join(dir, 'link')]
+  symlinkSync('a.txt', link)
+  assert.ok(sameFile(file, link) && sameFile(file, join(dir, 'a.txt')))
+  assert.not(sameFile(file, join(dir, 'b.txt')))
+  save(link, 'through')
+  assert.equal([readFileSync(file, 'utf8'), readlinkSync(link)], ['through', 'a.txt'])
+  assert.ok(sameFile(file, link))
+  assert.not(sameFile(file, join(dir, 'b.txt')))
+  assert.not(sameFile('/dev/null', '/dev/null'), 'nothing is lost there')
 }))
 
 test('places that cannot be written: named, nothing left, the old file untouched', () => inFolder(dir => {

@@ -1,5 +1,7 @@
 // The options of the main job: what they are called, what they default to, and errors that name the option.
 
+import { sameFile } from './save.js'
+
 export const DATASETS = ['digits', 'mnist', 'fashion', 'cifar10'] as const
 export const MODELS = ['lenet5', 'mlp', 'perceptron', 'convnet'] as const
 export const OPTIMIZERS = ['sgd', 'adam'] as const
@@ -179,8 +181,10 @@ function checkTogether(recipe: Recipe): void {
   if (epochs === 0 && load === undefined) {
     throw new OptionError('--epochs: expected 1 or more, got 0, which only tests and needs --load FILE')
   }
-  if (save !== undefined && save === report) {
-    throw new OptionError(`--save and --report: expected two files, got ${JSON.stringify(save)} for both`)
+  for (const [name, file] of [['save', save], ['load', load]] as const) {
+    if (file === undefined || !sameFile(file, report)) continue
+    const got = file === report ? 'for both' : `and ${JSON.stringify(report)}, which are one`
+    throw new OptionError(`--${name} and --report: expected two files, got ${JSON.stringify(file)} ${got}`)
   }
 }
 

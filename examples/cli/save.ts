@@ -1,9 +1,9 @@
 // Writes files all or nothing: to a temporary name in the same folder, flushed to the disk, then renamed.
 
 import {
-  accessSync, chmodSync, closeSync, constants, fsyncSync, openSync, realpathSync, renameSync, rmSync, statSync, writeFileSync,
+  accessSync, chmodSync, closeSync, constants, fsyncSync, lstatSync, openSync, readlinkSync, realpathSync, renameSync, rmSync, statSync, writeFileSync,
 } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 
 /** A place that can't be written. The message is one line for the user. */
 export class SaveError extends Error {
@@ -28,6 +28,27 @@ function refusal(file: string, error: unknown): SaveError {
   return new SaveError(`${file}: expected a file that can be written, got ${got}`, { cause: error })
 }
 
+/** Where `file` leads through links, whether something is there or not. */
+function destination(file: string): string {
+  if (statSync(file, { throwIfNoEntry: false })) return realpathSync(file)
+  const folder = realpathSync(dirname(file))
+  // a link to nothing yet
+  if (lstatSync(file, { throwIfNoEntry: false })) return destination(resolve(folder, readlinkSync(file)))
+  return join(folder, basename(file))
+}
+
+/** Would writing one regular file replace the other, by whatever paths they are called? */
+export function sameFile(a: string, b: string): boolean {
+  try {
+    const [x, y] = [a, b].map(file => statSync(file, { throwIfNoEntry: false, bigint: true }))
+    if (x && y) return x.isFile() && x.ino === y.ino && x.dev === y.dev
+    return !x && !y && destination(a) === destination(b)
+  } catch {
+    // what is wrong with a path is said where it is used
+    return false
+  }
+}
+
 interface Target {
   /** The file itself where `file` is a symbolic link: renaming would replace the link. */
   path: string
@@ -40,7 +61,10 @@ interface Target {
 function find(file: string): Target {
   const at = (path: string) => join(dirname(path), `.${basename(path).slice(0, 100)}.${process.pid}.tmp`)
   const stats = statSync(file, { throwIfNoEntry: false })
-  if (!stats) return { path: file, temporary: at(file), special: false }
+  if (!stats) {
+    const path = destination(file)
+    return { path, temporary: at(path), special: false }
+  }
   if (stats.isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR' })
   accessSync(file, constants.W_OK)
   const path = realpathSync(file)
