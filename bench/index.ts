@@ -3,6 +3,7 @@
 import { arch, cpus, platform, release } from 'node:os'
 import { info, VERSION } from 'hebb'
 import { checkWritable, save, SaveError } from '../examples/cli/save.js'
+import { guardOutput } from '../scripts/output.js'
 import { differences, printDifferences, readRun, runOf, UNDISTURBED, type Machine } from './compare.js'
 import { kernels } from './kernels.js'
 import { networks } from './networks.js'
@@ -93,6 +94,7 @@ function main(argv: readonly string[]): void {
   if (session.refused.length) process.exitCode = 1
 }
 
+guardOutput()
 try {
   main(process.argv.slice(2))
 } catch (error) {

@@ -10,7 +10,9 @@ import {
   confusionMatrix, evaluate, fit, loadCheckpoint, newProgress, readStateDict, saveCheckpoint, weightsHash, type Evaluation, type FitResult, type Training,
 } from 'hebb/train'
 import { useThreads } from 'hebb/threads'
+import { CLOSED, guardOutput } from '../scripts/output.js'
 import { loadDataset } from './cli/datasets.js'
+import { Interruption } from './cli/interruption.js'
 import { buildModel, firstFilters } from './cli/models.js'
 import { helpText, OptionError, parseOptions, resumeCommand, type Recipe } from './cli/options.js'
 import { createReporter, type EndEvent, type EpochEvent, type StartEvent } from './cli/progress.js'
@@ -105,6 +107,8 @@ function newTraining(recipe: Recipe, model: Module, set: Dataset): Training {
 }
 
 async function main(argv: readonly string[]): Promise<void> {
+  let interruption: Interruption | undefined
+  guardOutput(code => (interruption ? interruption.end(code) : process.exit(code)))
   const recipe = parseOptions(argv, process.env)
   if (recipe === 'help') return void process.stdout.write(helpText())
   const began = performance.now()
@@ -123,27 +127,26 @@ async function main(argv: readonly string[]): Promise<void> {
     recipe, parameters: model.parameters().reduce((n, p) => n + p.size, 0),
     trainCount: parts.train.length, validationCount: parts.validation?.length ?? 0, testCount: parts.test.length, note: parts.note,
   }
+  interruption = new Interruption(reporter.warn.bind(reporter))
   reporter.start(start)
   const epochs: EpochEvent[] = training.progress.history.map(({ examplesPerSecond, ...event }) => ({ ...event, imagesPerSecond: examplesPerSecond }))
-  const stop = new AbortController()
-  // stays in place until everything is saved: a terminal and npm may both pass one Ctrl-C on
-  const interrupt = () => stop.abort()
-  process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
-  const result = await train(recipe, parts, training, stop.signal, event => {
+  const result = await train(recipe, parts, training, interruption.signal, event => {
     epochs.push(event)
     reporter.epoch(event)
   }, reporter)
 
-  if (result.ended === 'aborted') {
+  const judged = result.ended === 'aborted' ? undefined : evaluate(model, parts.test)
+  if (!judged || (await interruption.came())) {
+    // what was loaded to be tested is in its file
+    if (recipe.epochs === 0) return reporter.note('Interrupted in the test; nothing was trained')
     const file = recipe.save ?? INTERRUPTED
     save(file, saveCheckpoint(training))
-    reporter.note(`Interrupted in epoch ${training.loader.state.epoch + 1} of ${recipe.epochs}; saved to ${file}. To go on:\n${resumeCommand(argv, process.env, shown(file))}`)
-    process.exitCode = 130
+    const where = judged ? 'the final test' : `epoch ${training.loader.state.epoch + 1} of ${recipe.epochs}`
+    const how = `Interrupted in ${where}; saved to ${file}. To go on:\n${resumeCommand(argv, process.env, shown(file))}`
+    if (process.exitCode !== CLOSED) reporter.note(how)
     return
   }
-  process.off('SIGINT', interrupt).off('SIGTERM', interrupt)
 
-  const judged = evaluate(model, parts.test)
   if (recipe.save !== undefined) save(recipe.save, saveCheckpoint(training))
   const { source } = parts
   const end: EndEvent = {

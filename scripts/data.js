@@ -9,6 +9,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { pathToFileURL } from 'node:url'
 import { gunzipSync, gzipSync } from 'node:zlib'
+import { guardOutput } from './output.js'
 
 const CIFAR_BATCHES = [...[1, 2, 3, 4, 5].map(i => `data_batch_${i}.bin`), 'test_batch.bin']
 const CIFAR_BATCH_BYTES = 10000 * 3073
@@ -333,6 +334,7 @@ async function main() {
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  guardOutput()
   main().catch(error => {
     console.error(error instanceof FetchError ? error.message : error)
     process.exitCode = 1

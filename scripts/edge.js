@@ -11,6 +11,7 @@ import { trainInIsolate } from './edge/isolate.js'
 import { load, LOAD } from './edge/load.js'
 import { BAD, checkBad, checkGood, GOOD, hangUp, imageAt, labelAt, send } from './edge/requests.js'
 import { renewPackage } from './outdated.js'
+import { guardOutput } from './output.js'
 
 const HELP = `npm run edge -- COMMAND [--port N]
 
@@ -115,6 +116,7 @@ async function main() {
 
 process.on('exit', endAll)
 onSignals(endAll)
+guardOutput()
 main().catch(error => {
   console.error(error.message)
   process.exitCode = 1

@@ -11,6 +11,7 @@ import { endAll, onSignals } from './everywhere/processes.js'
 import { installRuntimes, programs } from './everywhere/runtimes.js'
 import { writeTable } from './everywhere/table.js'
 import { renewPackage } from './outdated.js'
+import { guardOutput } from './output.js'
 
 const HELP = `npm run everywhere [-- OPTIONS]
 Packs hebb, installs it into a new folder, and in every cell (a runtime, a bundle, a browser) trains a small net and recognises a digit.
@@ -106,6 +107,7 @@ async function main({ chosen, jobs, all, docs, keep }) {
   process.exitCode = failed > 0 ? 1 : 0
 }
 
+guardOutput()
 try {
   const { help, list, ...settings } = readArguments()
   if (help) console.log(HELP)

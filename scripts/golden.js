@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { buildPrograms, root } from './build.js'
 import { renewLibrary } from './outdated.js'
+import { guardOutput } from './output.js'
 
 const BACKENDS = ['wasm', 'reference', 'reference64']
 const HELP = `npm run golden -- DIR [--backend NAME] [--only GROUP[,GROUP]]
@@ -136,6 +137,7 @@ async function main(argv) {
   return totals.failed ? 1 : 0
 }
 
+guardOutput()
 try {
   process.exitCode = await main(process.argv.slice(2))
 } catch (error) {

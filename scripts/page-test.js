@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { guardOutput } from './output.js'
 import { root } from './root.js'
 import { launchChromium } from './chromium.js'
 import { expectFreeThread, noteLongTasks } from './page-thread.js'
@@ -237,6 +238,7 @@ async function main() {
   process.exitCode = failed > 0 ? 1 : 0
 }
 
+guardOutput()
 await main().catch(error => {
   console.error(`npm run page:test: ${error.message}`)
   process.exitCode = 1

@@ -8,6 +8,7 @@ import { mayRun } from './arguments.js'
 import { arranged } from './arrange.js'
 import { compile } from './build.js'
 import { renewPackage } from './outdated.js'
+import { guardOutput } from './output.js'
 import { plain } from './plain.js'
 import { root } from './root.js'
 import { functionsOf } from './wasm.js'
@@ -102,4 +103,5 @@ async function main() {
   process.exitCode = above.length > 0 ? 1 : 0
 }
 
+guardOutput()
 if (mayRun('size', 'what the built package weighs, against its budgets, and what weighs most')) await main()

@@ -5,6 +5,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { mayRun } from './arguments.js'
 import { root } from './build.js'
 import { renewLibrary } from './outdated.js'
+import { guardOutput } from './output.js'
 
 const BACKENDS = ['wasm', 'reference', 'reference64']
 const FILE = 'docs/support.md'
@@ -156,6 +157,7 @@ ${table(['kernel', ...BACKENDS], [...kernels].sort().map(name => [`\`${name}\``,
 }
 
 async function main() {
+  guardOutput()
   // the test prints what the library that it has just built gives
   if (process.argv.includes('--print')) {
     process.stdout.write(await supportPage())

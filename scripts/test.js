@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { buildPrograms, buildTypes, root, sources, typeChecker } from './build.js'
 import { outdated, renewLibrary, typesOutdated } from './outdated.js'
+import { guardOutput } from './output.js'
 
 const MINUTES = 10
 const AT_ONCE = 2
@@ -113,4 +114,5 @@ async function main() {
   process.exitCode = failed > 0 ? 1 : 0
 }
 
+guardOutput()
 await main()

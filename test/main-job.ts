@@ -1,7 +1,7 @@
 // The main job as a user runs it: output, files, options, bad input, interruption and resumption, real data sets.
 
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, createReadStream, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -95,7 +95,9 @@ test('Ctrl-C saves after the current batch, says how to go on, and resuming give
   const file = join(folder, 'interrupted.safetensors')
   const child = spawn(process.execPath, [program, ...args, '--save', file, '--report', join(folder, 'i.html')], { cwd: folder, env })
   let stdout = ''
+  let stderr = ''
   let sent = false
+  child.stderr.setEncoding('utf8').on('data', text => (stderr += text))
   child.stdout.setEncoding('utf8').on('data', text => {
     stdout += text
     if (sent || !stdout.includes('epoch 2/6')) return
@@ -104,11 +106,54 @@ test('Ctrl-C saves after the current batch, says how to go on, and resuming give
   })
   const code = await new Promise(resolve => child.on('close', resolve))
   assert.is(code, 130, stdout)
+  assert.is(stderr, 'saving after this step\n')
   assert.match(stdout, /Interrupted in epoch \d of 6; saved to .*interrupted\.safetensors/)
   assert.match(stdout, /npm start -- --epochs 6 --seed 3 --report \S+ --save \S+ --resume/)
   const resumed = run(['--json', ...args, '--save', file, '--resume'])
   assert.is(resumed.status, 0, resumed.stderr)
   assert.is(end(resumed.stdout).weightsHash, whole)
+})
+
+test('Ctrl-C during the final test saves too', async () => {
+  const pipe = join(folder, 'pipe')
+  if (spawnSync('mkfifo', [pipe]).status !== 0) return
+  const child = spawn(process.execPath, [program, '--epochs', '1', '--save', pipe, '--report', join(folder, 'i.html')], { cwd: folder, env })
+  let stdout = ''
+  const read = () => new Promise<unknown>(resolve => createReadStream(pipe).resume().on('close', resolve as () => void))
+  child.stdout.setEncoding('utf8').on('data', async text => {
+    stdout += text
+    if (!text.includes('epoch 1/1')) return
+    // saving after the epoch waits for a reader; then comes the test, then what the interruption saves
+    child.kill('SIGINT')
+    await read()
+    await read()
+  })
+  assert.is(await new Promise(resolve => child.on('close', resolve)), 130, stdout)
+  assert.match(stdout, /Interrupted in the final test; saved to .*pipe/)
+  rmSync(pipe)
+})
+
+test('other signals and a closed pipe save as well, with the exit codes that shells expect', async () => {
+  const file = join(folder, 'signalled.safetensors')
+  for (const [how, code] of [['SIGTERM', 143], ['SIGHUP', 129], ['close', 141]] as const) {
+    const child = spawn(process.execPath, [program, '--epochs', '300', '--save', file, '--report', join(folder, 'i.html')], { cwd: folder, env })
+    let stderr = ''
+    child.stderr.setEncoding('utf8').on('data', text => (stderr += text))
+    child.stdout.once('data', () => (how === 'close' ? child.stdout.destroy() : child.kill(how)))
+    assert.is(await new Promise(resolve => child.on('exit', resolve)), code, how)
+    if (how === 'close') assert.is(stderr, '', 'quietly')
+    assert.ok(existsSync(file), how)
+    rmSync(file)
+  }
+})
+
+test('output without room is one line', () => {
+  if (!existsSync('/dev/full')) return
+  const full = openSync('/dev/full', 'w')
+  const { status, stderr } = spawnSync(process.execPath, [program, '--help'], { encoding: 'utf8', stdio: ['ignore', full, 'pipe'], env })
+  closeSync(full)
+  assert.is(status, 1)
+  assert.is(stderr, 'standard output: expected room for the results, got a full disk\n')
 })
 
 test('wrong options are named, with what was expected and what came', () => {

@@ -79,6 +79,8 @@ export interface Reporter {
   end(event: EndEvent): void
   /** A line for people: above the live line, or to the error output where the output is for programs. */
   note(text: string): void
+  /** A line to the error output, below what the terminal shows. */
+  warn(text: string): void
 }
 
 type Env = Readonly<Record<string, string | undefined>>
@@ -91,7 +93,7 @@ export function createReporter(
   const terminal = sink.isTTY === true && env.TERM !== 'dumb'
   if (recipe.json) return new JsonReporter(sink, aside, recipe.quiet)
   if (recipe.quiet) return new QuietReporter(sink, aside)
-  return new TextReporter(sink, terminal ? new LiveLine(sink, now) : undefined, terminal && !env.NO_COLOR)
+  return new TextReporter(sink, aside, terminal ? new LiveLine(sink, now) : undefined, terminal && !env.NO_COLOR)
 }
 
 class JsonReporter implements Reporter {
@@ -107,6 +109,9 @@ class JsonReporter implements Reporter {
     this.print('end', event)
   }
   note(text: string): void {
+    this.warn(text)
+  }
+  warn(text: string): void {
     this.aside.write(`${text}\n`)
   }
   private print(event: string, fields: object): void {
@@ -123,12 +128,17 @@ class QuietReporter implements Reporter {
     this.sink.write(`${testLine(event)}\n`)
   }
   note(text: string): void {
+    this.warn(text)
+  }
+  warn(text: string): void {
     this.aside.write(`${text}\n`)
   }
 }
 
 class TextReporter implements Reporter {
-  constructor(private readonly sink: Sink, private readonly live: LiveLine | undefined, private readonly color: boolean) {}
+  constructor(
+    private readonly sink: Sink, private readonly aside: Sink, private readonly live: LiveLine | undefined, private readonly color: boolean,
+  ) {}
 
   start({ recipe, parameters, trainCount, validationCount, testCount, note }: StartEvent): void {
     const counts = [[trainCount, 'to train'], [validationCount, 'to validate'], [testCount, 'to test']] as const
@@ -161,6 +171,11 @@ class TextReporter implements Reporter {
 
   note(text: string): void {
     this.print(text)
+  }
+
+  warn(text: string): void {
+    this.live?.clear()
+    this.aside.write(`${text}\n`)
   }
 
   private print(...lines: string[]): void {

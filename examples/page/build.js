@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { mayRun } from '../../scripts/arguments.js'
 import { renewLibrary } from '../../scripts/outdated.js'
+import { guardOutput } from '../../scripts/output.js'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const root = dirname(dirname(here))
@@ -42,4 +43,5 @@ async function main() {
   console.log(`${file} ${(page.length / 1024).toFixed(0)} KB`)
 }
 
+guardOutput()
 if (mayRun('page', 'makes build/page.html, a page in one file that works offline')) await main()
