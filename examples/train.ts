@@ -1,6 +1,6 @@
 // The main job, `npm start`: train a network on images, test it once, show and write down what came of it. --help lists the options.
 
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync, type Stats } from 'node:fs'
 import { isAbsolute, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import {
@@ -59,12 +59,17 @@ function worstMistakes({ source, places }: Parts, { predictions, labels, confide
 }
 
 function read(file: string, option: string): Uint8Array {
+  const refuse = (got: unknown) => new OptionError(`${option} ${file}: expected a file to read, got ${got}`)
+  let stats: Stats
   try {
-    return readFileSync(file)
+    stats = statSync(file)
+    // reading a device or a pipe may never end
+    if (stats.isFile()) return readFileSync(file)
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code
-    throw new OptionError(`${option} ${file}: expected a file to read, got ${code === 'ENOENT' ? 'nothing there' : code === 'EISDIR' ? 'a folder' : code}`)
+    throw refuse(code === 'ENOENT' ? 'nothing there' : code)
   }
+  throw refuse(stats.isDirectory() ? 'a folder' : 'a device or pipe')
 }
 
 /** What a resumed training must have in common with the one that was saved, for the same bits to come out. */

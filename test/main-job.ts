@@ -156,6 +156,19 @@ test('output without room is one line', () => {
   assert.is(stderr, 'standard output: expected room for the results, got a full disk\n')
 })
 
+test('a report to the output goes there, before the end', () => {
+  if (!existsSync('/dev/stdout')) return
+  const file = join(folder, 'out.txt')
+  const args = ['--epochs', '1', '--json', '--report', '/dev/stdout']
+  const out = openSync(file, 'w')
+  const { status } = spawnSync(process.execPath, [program, ...args], { stdio: ['ignore', out, 'inherit'], env })
+  closeSync(out)
+  for (const text of [readFileSync(file, 'utf8'), run(args).stdout]) {
+    assert.is(status, 0)
+    assert.match(text, /^\{"event":"start".*<!doctype html>.*<\/html>\n\{"event":"end".*\}\n$/s)
+  }
+})
+
 test('wrong options are named, with what was expected and what came', () => {
   refused(['--bach', '32'], /--bach: unknown option; did you mean --batch\?/)
   refused(['--batch', '0'], /--batch: expected a whole number from 1/)
@@ -164,6 +177,8 @@ test('wrong options are named, with what was expected and what came', () => {
   refused(['--model', 'lenet5'], /--model lenet5: expected images of 28×28 or 32×32, got 8×8/)
   refused(['--resume'], /--resume: expected --save FILE/)
   refused(['--load', 'nowhere.safetensors'], /--load nowhere\.safetensors: expected a file to read, got nothing there/)
+  refused(['--load', '.'], /--load \.: expected a file to read, got a folder/)
+  if (existsSync('/dev/zero')) refused(['--load', '/dev/zero'], /--load \/dev\/zero: expected a file to read, got a device or pipe/)
   refused(['--save', join('no', 'such', 'folder', 'x')], /expected a file that can be written, got no folder/)
   refused(['--dataset', 'mnist', '--data', 'nowhere'], /expected a folder with the files of mnist, got nothing there/, /npm run data -- mnist/)
 })

@@ -4,7 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { spawnSync } from 'node:child_process'
 import {
-  chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, readlinkSync, readSync, rmSync, statSync, symlinkSync,
+  chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, readlinkSync, readSync, rmSync, statSync, symlinkSync, writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -297,6 +297,17 @@ test('a file is the same by whatever path it is called, and a link to nothing is
   assert.ok(sameFile(file, link))
   assert.not(sameFile(file, join(dir, 'b.txt')))
   assert.not(sameFile('/dev/null', '/dev/null'), 'nothing is lost there')
+}))
+
+test('long names in any script, and what killed programs left', () => inFolder(dir => {
+  const name = '数'.repeat(80) + '.txt'
+  const { pid: gone } = spawnSync(process.execPath, ['--version'])
+  const left = (pid: number | string) => `.a.txt.${pid}.tmp`
+  for (const pid of [gone, process.ppid, 'x']) writeFileSync(join(dir, left(pid)), '')
+  save(join(dir, name), 'long')
+  save(join(dir, 'a.txt'), 'short')
+  assert.is(readFileSync(join(dir, name), 'utf8'), 'long')
+  assert.equal(readdirSync(dir).sort(), [left(process.ppid), left('x'), 'a.txt', name].sort())
 }))
 
 test('places that cannot be written: named, nothing left, the old file untouched', () => inFolder(dir => {

@@ -1,7 +1,7 @@
 // Writes files all or nothing: to a temporary name in the same folder, flushed to the disk, then renamed.
 
 import {
-  accessSync, chmodSync, closeSync, constants, fsyncSync, lstatSync, openSync, readlinkSync, realpathSync, renameSync, rmSync, statSync, writeFileSync,
+  accessSync, chmodSync, closeSync, constants, fsyncSync, lstatSync, openSync, readdirSync, readlinkSync, realpathSync, renameSync, rmSync, statSync, writeFileSync,
 } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 
@@ -54,25 +54,49 @@ interface Target {
   path: string
   temporary: string
   mode?: number
-  /** Devices and pipes (/dev/null, /dev/stdout) can only be written in place. */
+  /** Devices and pipes (/dev/null, a FIFO) can only be written in place. */
   special: boolean
 }
 
+/** What the program has open already has a position of its own there, which a file opened anew would write over. */
+const OPEN: Record<string, NodeJS.WriteStream> = {
+  '/dev/stdout': process.stdout, '/dev/stderr': process.stderr, '/dev/fd/1': process.stdout, '/dev/fd/2': process.stderr,
+}
+
+/** File systems allow 255 bytes for a name, some that encrypt fewer */
+const LONGEST = 100
+const beginning = (name: string): string => Buffer.from(name).subarray(0, LONGEST).toString().replace(/\ufffd$/, '')
+const temporaryOf = (path: string, pid: number | string): string => join(dirname(path), `.${beginning(basename(path))}.${pid}.tmp`)
+
 function find(file: string): Target {
-  const at = (path: string) => join(dirname(path), `.${basename(path).slice(0, 100)}.${process.pid}.tmp`)
   const stats = statSync(file, { throwIfNoEntry: false })
-  if (!stats) {
-    const path = destination(file)
-    return { path, temporary: at(path), special: false }
+  if (stats?.isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR' })
+  if (stats) accessSync(file, constants.W_OK)
+  if (stats && !stats.isFile()) return { path: file, temporary: '', special: true }
+  const path = destination(file)
+  return { path, temporary: temporaryOf(path, process.pid), mode: stats?.mode, special: false }
+}
+
+/** Removes what programs left that were killed while they saved. */
+function clean(path: string): void {
+  const [before, after] = basename(temporaryOf(path, '*')).split('*') as [string, string]
+  for (const name of readdirSync(dirname(path))) {
+    const pid = name.startsWith(before) && name.endsWith(after) ? name.slice(before.length, -after.length) : ''
+    if (/^\d+$/.test(pid) && !runs(Number(pid))) rmSync(join(dirname(path), name), { force: true })
   }
-  if (stats.isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR' })
-  accessSync(file, constants.W_OK)
-  const path = realpathSync(file)
-  return { path, temporary: at(path), mode: stats.mode, special: !stats.isFile() }
+}
+
+function runs(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
+  }
 }
 
 /** Throws SaveError where `file` can't be written: better before an hour of training than after it. Leaves nothing behind. */
 export function checkWritable(file: string): void {
+  if (Object.hasOwn(OPEN, file)) return
   try {
     const { temporary, special } = find(file)
     if (special) return
@@ -88,6 +112,7 @@ export function checkWritable(file: string): void {
  * can save before it ends.
  */
 export function save(file: string, content: Uint8Array | string): void {
+  if (Object.hasOwn(OPEN, file)) return void OPEN[file]!.write(content)
   let temporary: string | undefined
   try {
     const target = find(file)
@@ -103,6 +128,7 @@ export function save(file: string, content: Uint8Array | string): void {
     }
     if (target.mode !== undefined) chmodSync(temporary, target.mode)
     renameSync(target.temporary, target.path)
+    clean(target.path)
     flushFolder(dirname(target.path))
   } catch (error) {
     if (temporary !== undefined) rmSync(temporary, { force: true })
