@@ -17,7 +17,7 @@ import { buildModel, firstFilters } from './cli/models.js'
 import { helpText, OptionError, parseOptions, resumeCommand, type Recipe } from './cli/options.js'
 import { createReporter, type EndEvent, type EpochEvent, type StartEvent } from './cli/progress.js'
 import { buildReport, type Mistake } from './cli/report.js'
-import { checkWritable, save } from './cli/save.js'
+import { checkWritable, save, SaveError } from './cli/save.js'
 
 const BUILD = fileURLToPath(new URL('..', import.meta.url))
 const INTERRUPTED = `${BUILD}interrupted.safetensors`
@@ -91,6 +91,21 @@ function shown(file: string): string {
   return path.startsWith('..') || isAbsolute(path) ? file : path
 }
 
+/** Saves a training, and where `wanted` can't be written, in build/: an hour of work outweighs a folder's name. */
+function keep(training: Training, wanted = INTERRUPTED): { file?: string, trouble?: string } {
+  const content = saveCheckpoint(training)
+  const troubles: string[] = []
+  for (const file of new Set([wanted, INTERRUPTED])) {
+    try {
+      save(file, content)
+      return { file, trouble: troubles[0] && `${troubles[0]}\nthe training is in ${shown(file)} instead` }
+    } catch (error) {
+      troubles.push((error as Error).message)
+    }
+  }
+  return { trouble: troubles.join('\n') }
+}
+
 function train(
   recipe: Recipe, parts: Parts, training: Training, signal: AbortSignal, onEpoch: (event: EpochEvent) => void, reporter: ReturnType<typeof createReporter>,
 ): Promise<FitResult> {
@@ -99,7 +114,14 @@ function train(
     optimizer, schedule, scheduleEvery: 'batch', epochs: recipe.epochs, validation: parts.validation, signal, progress,
     onBatch: ({ examples, ...event }) => reporter.batch({ ...event, images: examples }),
     onEpoch: ({ examplesPerSecond, lr: _, ...event }) => onEpoch({ ...event, imagesPerSecond: examplesPerSecond }),
-    ...(recipe.save !== undefined && { checkpoint: { save: () => save(recipe.save!, saveCheckpoint(training)) } }),
+    ...(recipe.save !== undefined && {
+      checkpoint: {
+        save: () => {
+          const { trouble } = keep(training, recipe.save)
+          if (trouble !== undefined) reporter.warn(trouble)
+        },
+      },
+    }),
   })
 }
 
@@ -110,6 +132,8 @@ function newTraining(recipe: Recipe, model: Module, set: Dataset): Training {
   const schedule = new CosineAnnealingLR(optimizer, { tMax: Math.max(1, loader.length * epochs) })
   return { model, optimizer, loader, schedule, progress: newProgress(), recipe: lasting(recipe) }
 }
+
+let complain = (text: string): unknown => process.stderr.write(`${text}\n`)
 
 async function main(argv: readonly string[]): Promise<void> {
   let interruption: Interruption | undefined
@@ -128,11 +152,12 @@ async function main(argv: readonly string[]): Promise<void> {
   if (recipe.resume) resume(recipe, training)
 
   const reporter = createReporter(recipe)
+  complain = text => reporter.warn(text)
   const start: StartEvent = {
     recipe, parameters: model.parameters().reduce((n, p) => n + p.size, 0),
     trainCount: parts.train.length, validationCount: parts.validation?.length ?? 0, testCount: parts.test.length, note: parts.note,
   }
-  interruption = new Interruption(reporter.warn.bind(reporter))
+  interruption = new Interruption(complain)
   reporter.start(start)
   const epochs: EpochEvent[] = training.progress.history.map(({ examplesPerSecond, ...event }) => ({ ...event, imagesPerSecond: examplesPerSecond }))
   const result = await train(recipe, parts, training, interruption.signal, event => {
@@ -144,28 +169,37 @@ async function main(argv: readonly string[]): Promise<void> {
   if (!judged || (await interruption.came())) {
     // what was loaded to be tested is in its file
     if (recipe.epochs === 0) return reporter.note('Interrupted in the test; nothing was trained')
-    const file = recipe.save ?? INTERRUPTED
-    save(file, saveCheckpoint(training))
+    const { file, trouble } = keep(training, recipe.save)
+    if (file === undefined) throw new SaveError(trouble)
+    if (trouble !== undefined) reporter.warn(trouble)
     const where = judged ? 'the final test' : `epoch ${training.loader.state.epoch + 1} of ${recipe.epochs}`
     const how = `Interrupted in ${where}; saved to ${file}. To go on:\n${resumeCommand(argv, process.env, shown(file))}`
     if (process.exitCode !== CLOSED) reporter.note(how)
     return
   }
 
-  if (recipe.save !== undefined) save(recipe.save, saveCheckpoint(training))
+  const kept = recipe.save === undefined ? {} : keep(training, recipe.save)
   const { source } = parts
   const end: EndEvent = {
     testAccuracy: judged.accuracy, testCount: judged.count, testLoss: judged.loss, testLooks: parts.test.looks, seconds: (performance.now() - began) / 1000,
     weightsHash: await weightsHash(model), confusion: confusionMatrix(judged.labels, judged.predictions, source.classes), classNames: source.classNames,
-    times: result.times, report: recipe.report, save: recipe.save,
+    times: result.times, save: kept.file,
   }
-  save(recipe.report, buildReport({ start, epochs, end, image: source, mistakes: worstMistakes(parts, judged), filters: firstFilters(model, source) }))
+  const troubles = kept.trouble === undefined ? [] : [kept.trouble]
+  try {
+    save(recipe.report, buildReport({ start, epochs, end, image: source, mistakes: worstMistakes(parts, judged), filters: firstFilters(model, source) }))
+    end.report = recipe.report
+  } catch (error) {
+    troubles.push((error as Error).message)
+  }
+  // the result is told whatever could not be written
   reporter.end(end)
+  if (troubles.length > 0) throw new SaveError(troubles.join('\n'))
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {
   // users get the message; the stack is for those who ask
   const known = error instanceof Error
-  process.stderr.write(`${process.env.HEBB_DEBUG && known ? error.stack : known ? error.message : String(error)}\n`)
+  complain(process.env.HEBB_DEBUG && known ? error.stack! : known ? error.message : String(error))
   process.exitCode = 1
 })

@@ -3,7 +3,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { closeSync, createReadStream, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { test } from 'uvu'
@@ -167,6 +167,18 @@ test('a report to the output goes there, before the end', () => {
     assert.is(status, 0)
     assert.match(text, /^\{"event":"start".*<!doctype html>.*<\/html>\n\{"event":"end".*\}\n$/s)
   }
+})
+
+test('what cannot be written in the end costs neither the result nor the training', () => {
+  if (!existsSync('/dev/full')) return
+  const { status, stdout, stderr } = run(['--epochs', '1', '--json', '--save', '/dev/full', '--report', '/dev/full'])
+  assert.is(status, 1)
+  const { testCount, weightsHash, save, report } = end(stdout)
+  assert.equal([testCount, weightsHash.length, basename(save), report], [359, 64, 'interrupted.safetensors', undefined])
+  const lines = stderr.trim().split('\n')
+  const full = '/dev/full: expected a file that can be written, got a full disk'
+  assert.equal(lines.filter(line => line === full).length, 3, 'weights after the epoch and in the end, report')
+  assert.match(stderr, /the training is in .*interrupted\.safetensors instead/)
 })
 
 test('wrong options are named, with what was expected and what came', () => {

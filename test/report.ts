@@ -77,6 +77,15 @@ test('a live line on a terminal: redrawn in place, seldom, cleared before other 
   }
 })
 
+test('a warning goes to the error output, after the live line is cleared', () => {
+  let text = ''
+  const sink = { write: (part: string) => (text += part) }
+  const reporter = createReporter(recipe(), { ...sink, isTTY: true }, {}, () => 0, sink)
+  reporter.batch(batch)
+  reporter.warn('a word')
+  assert.ok(text.endsWith('\x1b[K\r\x1b[Ka word\n'), JSON.stringify(text))
+})
+
 test('the live line shows what fits', () => {
   assert.is(
     liveLine(batch, 8412, 3.2, 120),
