@@ -9,7 +9,7 @@ import {
 } from 'hebb'
 import { readSafetensors, SafetensorsError, writeSafetensors } from 'hebb/io'
 import {
-  fit, loadCheckpoint, newProgress, readStateDict, saveCheckpoint, weightsHash, writeStateDict, type Training,
+  fit, loadCheckpoint, newProgress, readRecipe, readStateDict, saveCheckpoint, weightsHash, writeStateDict, type Training,
 } from 'hebb/train'
 
 const CLASSES = 3
@@ -85,6 +85,7 @@ for (const [name, recipe] of recipes) {
     const file = saveCheckpoint({ ...first, recipe: { name, epochs: 10 } })
     // other weights, another order, other random numbers: all of it comes from the file
     const second = prepare(recipe, 99)
+    assert.equal(readRecipe(file), { name, epochs: 10 })
     assert.equal(loadCheckpoint(file, second), { name, epochs: 10 })
     const { history } = await train(second, recipe, 10)
     assert.is(history.length, 10)
@@ -160,38 +161,57 @@ test('a file that does not fit is refused in words and changes nothing', async (
     return writeSafetensors(tensors, { ...metadata, training: JSON.stringify(training) })
   }
 
-  await refuse(file, fresh(sgd), SafetensorsError, 'net.safetensors: expected a state of SGD, got one of Adam')
+  await refuse(file, fresh(sgd), SafetensorsError, 'net.safetensors: expected a state of SGD, got one of "Adam"')
   const other = new Sequential(new Flatten(), new Linear(9, CLASSES))
   await refuse(file, fresh(recipe.optimizer, other), ShapeError,
-    /^Adam: a state of 2 parameters in 1 groups expected, got 10 in 1$/)
+    /^net\.safetensors: Adam: a state of 2 parameters in 1 groups expected, got 10 in 1$/)
   const wider = new Sequential(
     new Conv2d(1, 4, 2), new BatchNorm2d(4), new ReLU(), new Flatten(), new Dropout(0.3), new Linear(16, 9), new BatchNorm1d(9),
     new ReLU(), new Linear(9, CLASSES),
   )
-  await refuse(file, fresh(recipe.optimizer, wider), ShapeError, /^Adam: m of parameter 4 \[9,16\] expected, got \[8,16\]$/)
+  await refuse(file, fresh(recipe.optimizer, wider), ShapeError, /^net\.safetensors: Adam: m of parameter 4 \[9,16\] expected, got \[8,16\]$/)
   // the optimizer's state fits, the names don't
   const renamed = new Sequential(...[new Flatten(), ...net().layers])
-  await refuse(file, fresh(recipe.optimizer, renamed), ShapeError, /^loadStateDict: missing 2\.weight, /)
+  await refuse(file, fresh(recipe.optimizer, renamed), ShapeError, /^net\.safetensors: loadStateDict: missing 2\.weight, /)
   await refuse(text(t => (t.loader.batch = 4)), fresh(recipe.optimizer, net(), 46), RangeError,
-    'DataLoader: a position of at most 1 batches expected, got 4: was it another batch size or data set?')
+    'net.safetensors: DataLoader: a position of at most 1 batches expected, got 4: was it another batch size or data set?')
   await refuse(writeStateDict(trained.model), fresh(), SafetensorsError,
     "net.safetensors: expected a checkpoint (metadata format 'hebb checkpoint 1'), got weights only: load them with readStateDict()")
   await refuse(writeSafetensors({}, { format: 'hebb checkpoint 2', training: '{}' }), fresh(), SafetensorsError,
-    "net.safetensors: expected a checkpoint (metadata format 'hebb checkpoint 1'), got 'hebb checkpoint 2'")
-  const damaged = 'net.safetensors: expected the state of a training in the metadata, got something else: the file is damaged'
+    "net.safetensors: expected a checkpoint (metadata format 'hebb checkpoint 1'), got \"hebb checkpoint 2\"")
+  const damaged = async (change: (training: any) => void, what: string) =>
+    refuse(text(change), fresh(), SafetensorsError, `net.safetensors: training.${what}: the file is damaged`)
   await refuse(writeSafetensors(readSafetensors(file).tensors, { format: 'hebb checkpoint 1', training: '{"optimizer":' }),
-    fresh(), SafetensorsError, damaged)
-  await refuse(text(t => delete t.random), fresh(), SafetensorsError, damaged)
-  await refuse(text(t => t.random.host.pop()), fresh(), SafetensorsError, damaged)
-  await refuse(text(t => (t.optimizer.steps = 3)), fresh(), SafetensorsError, damaged)
-  await refuse(text(t => (t.optimizer.groups[0].lr = -1)), fresh(), RangeError, 'Adam: a learning rate lr ≥ 0 expected, got -1')
+    fresh(), SafetensorsError, 'net.safetensors: training.optimizer: expected an object, got nothing: the file is damaged')
+  await damaged(t => delete t.random, 'random: expected an object, got nothing')
+  await damaged(t => (t.random.host = [1, 2, 3, 4]), "random.host: expected 5 words of a generator's state, got [1,2,3,4]")
+  await damaged(t => (t.loader = null), 'loader: expected an object, got null')
+  await damaged(t => (t.loader.seed = '3'), 'loader.seed: expected a whole number, got "3"')
+  await damaged(t => (t.loader.epoch = -1), 'loader.epoch: expected a whole number ≥ 0, got -1')
+  await damaged(t => (t.progress.history = [null]), 'progress.history[0]: expected an object, got null')
+  await damaged(t => (t.progress.history[0].loss = 'low'), 'progress.history[0].loss: expected a number, got "low"')
+  await damaged(t => (t.optimizer.steps = 3), 'optimizer.steps: expected a list, got 3')
+  await damaged(t => (t.optimizer.steps[1] = null), 'optimizer.steps[1]: expected a whole number ≥ 0, got null')
+  await damaged(t => (t.optimizer.groups = [null]), 'optimizer.groups[0]: expected an object, got null')
+  await damaged(t => (t.optimizer.groups[0].eps = '0.9'), 'optimizer.groups[0].eps: expected a number, got "0.9"')
+  await damaged(t => (t.optimizer.groups[0].betas = [0.9]), 'optimizer.groups[0].betas: expected a list of 2, got [0.9]')
+  await damaged(t => (t.optimizer.groups[0].amsgrad = 1), 'optimizer.groups[0].amsgrad: expected true or false, got 1')
+  await damaged(t => (t.recipe = '\x9bA'), 'recipe: expected an object, got "\ufffdA"')
+  for (const [schedule, wrong] of [[[], 'schedule: expected a list of 1, got []'], [[null], 'schedule[0]: expected a whole number ≥ 0, got null']] as const) {
+    await refuse(text(t => (t.schedule = schedule)), prepare(recipe, 5), SafetensorsError, `net.safetensors: training.${wrong}: the file is damaged`)
+  }
+  const integers = readSafetensors(file)
+  integers.tensors.set('0.bias', { shape: [4], dtype: 'I32', data: new Int32Array(4) })
+  await refuse(writeSafetensors(integers.tensors, integers.metadata), fresh(), SafetensorsError,
+    'net.safetensors: tensor "0.bias": expected F32, got I32: the file is damaged')
+  await refuse(text(t => (t.optimizer.groups[0].lr = -1)), fresh(), RangeError, 'net.safetensors: Adam: a learning rate lr ≥ 0 expected, got -1')
   await refuse(text(t => t.optimizer.groups.push({})), fresh(), ShapeError,
-    /^Adam: a state of 10 parameters in 1 groups expected, got 10 in 2$/)
+    /^net\.safetensors: Adam: a state of 10 parameters in 1 groups expected, got 10 in 2$/)
   await refuse(text(t => (t.loader.batch = 9)), fresh(), RangeError,
-    'DataLoader: a position of at most 8 batches expected, got 9: was it another batch size or data set?')
+    'net.safetensors: DataLoader: a position of at most 8 batches expected, got 9: was it another batch size or data set?')
   const { tensors, metadata } = readSafetensors(file)
   tensors.delete('optimizer.3.v')
-  await refuse(writeSafetensors(tensors, metadata), fresh(), ShapeError, 'Adam: v of parameter 3 [4] expected, got none')
+  await refuse(writeSafetensors(tensors, metadata), fresh(), ShapeError, 'net.safetensors: Adam: v of parameter 3 [4] expected, got none')
   for (const cut of [0, 7, 100, file.length - 1]) {
     await refuse(file.slice(0, cut), fresh(), SafetensorsError, /^net\.safetensors: .*expected /)
   }

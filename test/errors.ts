@@ -322,6 +322,8 @@ test('modules and models', () => {
       const { '2.bias': _, ...rest } = m.stateDict()
       m.loadStateDict({ ...rest, x: t(1) })
     }],
+    ['ShapeError', "loadStateDict: unknown \ufffd[2J: is it another model's? ({ strict: false } ignores that)",
+     () => m.loadStateDict({ ...m.stateDict(), '\x1b[2J': t(1) })],
     ['ShapeError', 'loadStateDict: 2.bias has shape [1] here, but [2] in what is loaded',
      () => m.loadStateDict({ ...new Sequential(new Linear(2, 3), new ReLU(), new Linear(3, 1)).stateDict(), '2.bias': t(2) })],
     ['ShapeError', 'Linear: inFeatures must be a whole number ≥ 1, got 2.5', () => new Linear(2.5, 3)],

@@ -104,7 +104,7 @@ export interface WriteOptions {
 
 const KINDS = { F32: '[object Float32Array]', I32: '[object Int32Array]', U8: '[object Uint8Array]' }
 const RESERVED = new Set(['__metadata__', '__proto__'])
-const quote = (text: string): string => JSON.stringify(text.length > 80 ? text.slice(0, 79) + '…' : text)
+const quote = (text: string): string => JSON.stringify(text.length > 80 ? text.slice(0, 79) + '…' : text).replace(/\p{C}/gu, '\ufffd')
 const isObject = (x: unknown): x is Record<string, unknown> => typeof x === 'object' && x !== null && !Array.isArray(x)
 
 /** Number of elements, or NaN where the shape isn't a list of sizes. */

@@ -102,7 +102,8 @@ export abstract class Module {
   loadStateDict(state: Readonly<Record<string, Tensor>>, { strict = true }: { strict?: boolean } = {}): this {
     const own = this.stateDict()
     const without = (what: string, all: StateDict, others: StateDict): string[] => {
-      const names = Object.keys(all).filter(name => !Object.hasOwn(others, name))
+      // names of files must not command the terminal
+      const names = Object.keys(all).filter(name => !Object.hasOwn(others, name)).map(name => name.replace(/\p{C}/gu, '\ufffd'))
       return names.length ? [`${what} ${names.slice(0, 4).join(', ')}${names.length > 4 ? ` and ${names.length - 4} more` : ''}`] : []
     }
     const wrong = [...without('missing', own, state), ...without('unknown', state, own)]

@@ -1,8 +1,9 @@
 // Saving and loading: state dicts as safetensors with PyTorch's keys, and checkpoints from which a training goes on bit for bit.
 
-import { engine, tensor, type DataLoader, type Module, type Optimizer, type OptimizerState, type Schedule, type Tensor } from 'hebb'
+import { engine, ShapeError, tensor, type DataLoader, type Module, type Optimizer, type OptimizerState, type Schedule, type Tensor } from 'hebb'
 import { readSafetensors, SafetensorsError, writeSafetensors, type SafeTensor, type WriteOptions } from 'hebb/io'
 import type { Progress } from './fit.js'
+import { count, like, list, number, object, optional, orNull, quote, text, whole, words, type Kind } from './kinds.js'
 
 const FORMAT = 'hebb checkpoint 1'
 const OPTIMIZER = 'optimizer.'
@@ -35,7 +36,7 @@ export interface Training {
   schedule?: Schedule
   loader: DataLoader
   progress: Progress
-  /** What the training was started with; loadCheckpoint() compares it */
+  /** What the training was started with; readRecipe() gives it back, to compare */
   recipe?: Record<string, unknown>
 }
 
@@ -66,26 +67,72 @@ interface Saved {
   recipe: Record<string, unknown> | null
 }
 
+const REPORT = object({
+  epoch: count, epochs: count, loss: number, accuracy: orNull(number), lr: number, seconds: number, examplesPerSecond: orNull(number),
+  validationLoss: optional(orNull(number)), validationAccuracy: optional(orNull(number)),
+})
+const SAVED: Record<keyof Saved, Kind> = {
+  optimizer: object({ name: text, groups: list(object()), steps: list(count) }),
+  schedule: orNull(list(orNull(number))),
+  loader: object({ seed: whole, epoch: count, batch: count }),
+  random: object({ tensors: words(4, 0xffffffff), host: words(5, 3) }),
+  progress: object({ history: list(REPORT), loss: number, right: orNull(number), seen: count, seconds: number }),
+  recipe: orNull(object()),
+}
+
+function ensure(file: string, kind: Kind, value: unknown, at: string): void {
+  const wrong = kind(value, `training.${at}`)
+  if (wrong !== undefined) throw new SafetensorsError(`${file}: ${wrong}: the file is damaged`)
+}
+
+function parse(text: string): Partial<Saved> | null {
+  try {
+    return JSON.parse(text) as Saved
+  } catch {
+    // nothing of it is there, which is said
+    return null
+  }
+}
+
+function readCheckpoint(bytes: Uint8Array, file: string): { tensors: Map<string, SafeTensor>, saved: Saved } {
+  const { tensors, metadata: { format, training } } = readSafetensors(bytes, file)
+  if (format !== FORMAT || training === undefined) {
+    throw new SafetensorsError(`${file}: expected a checkpoint (metadata format '${FORMAT}'), got ${format ? quote(format) : 'weights only: load them with readStateDict()'}`)
+  }
+  const saved = parse(training)
+  for (const [name, kind] of Object.entries(SAVED)) ensure(file, kind, saved?.[name as keyof Saved], name)
+  return { tensors, saved: saved as Saved }
+}
+
+/** The recipe that a checkpoint was saved with. @throws SafetensorsError if the file is none or damaged */
+export function readRecipe(bytes: Uint8Array, file = 'checkpoint'): Record<string, unknown> | null {
+  return readCheckpoint(bytes, file).saved.recipe
+}
+
 /**
  * Take up a training where saveCheckpoint() left it. Returns the recipe that was saved.
- * @throws SafetensorsError if the file is no checkpoint or of another optimizer, ShapeError if it is another model's, RangeError if
- * the loader has fewer batches. Nothing is changed then.
+ * @throws SafetensorsError if the file is no checkpoint, damaged or of another optimizer, ShapeError if it is another model's, RangeError
+ * if the loader has fewer batches. Nothing is changed then.
  */
 export function loadCheckpoint(bytes: Uint8Array, training: Training, file = 'checkpoint'): Record<string, unknown> | null {
-  const { tensors, metadata } = readSafetensors(bytes, file)
-  if (metadata.format !== FORMAT || metadata.training === undefined) {
-    throw new SafetensorsError(`${file}: expected a checkpoint (metadata format '${FORMAT}'), got ${metadata.format ? `'${metadata.format}'` : 'weights only: load them with readStateDict()'}`)
-  }
-  const saved = parse(metadata.training, file)
+  const { tensors, saved } = readCheckpoint(bytes, file)
   const { model, optimizer, schedule, loader, progress } = training
-  if (saved.optimizer.name !== optimizer.name) throw new SafetensorsError(`${file}: expected a state of ${optimizer.name}, got one of ${saved.optimizer.name}`)
+  if (saved.optimizer.name !== optimizer.name) throw new SafetensorsError(`${file}: expected a state of ${optimizer.name}, got one of ${quote(saved.optimizer.name)}`)
+  const { groups, steps } = saved.optimizer
+  for (const [i, { params: _, ...options }] of optimizer.groups.entries()) if (groups[i]) ensure(file, like(options), groups[i], `optimizer.groups[${i}]`)
+  if (schedule && saved.schedule !== null) {
+    ensure(file, list(orNull(number), schedule.save().length), saved.schedule, 'schedule')
+    ensure(file, count, saved.schedule[0], 'schedule[0]')
+  }
   const state: Record<string, Tensor> = {}
   const buffers: OptimizerState['buffers'] = {}
+  const own = model.stateDict()
   for (const [name, t] of tensors) {
+    const dtype = own[name]?.dtype === 'int32' ? 'I32' : 'F32'
+    if (t.dtype !== dtype && (own[name] || name.startsWith(OPTIMIZER))) throw new SafetensorsError(`${file}: tensor ${quote(name)}: expected ${dtype}, got ${t.dtype}: the file is damaged`)
     if (name.startsWith(OPTIMIZER)) buffers[name.slice(OPTIMIZER.length)] = toTensor(t)
     else state[name] = toTensor(t)
   }
-  const { groups, steps } = saved.optimizer
   const position = loader.state
   try {
     loader.state = saved.loader
@@ -94,7 +141,8 @@ export function loadCheckpoint(bytes: Uint8Array, training: Training, file = 'ch
     optimizer.loadStateDict({ groups, steps, buffers })
   } catch (error) {
     loader.state = position
-    throw error
+    const told = `${file}: ${(error as Error).message}`
+    throw error instanceof ShapeError ? new ShapeError(told, { cause: error }) : new RangeError(told, { cause: error })
   } finally {
     for (const t of [...Object.values(state), ...Object.values(buffers)]) t.dispose()
   }
@@ -102,18 +150,6 @@ export function loadCheckpoint(bytes: Uint8Array, training: Training, file = 'ch
   engine.restoreRandomState(saved.random)
   Object.assign(progress, saved.progress)
   return saved.recipe
-}
-
-function parse(text: string, file: string): Saved {
-  try {
-    const saved = JSON.parse(text) as Saved
-    const { optimizer, random, progress } = saved
-    const lists = [saved.schedule ?? [], optimizer.steps, optimizer.groups, random.tensors, random.host, progress.history]
-    if (lists.every(Array.isArray) && random.tensors.length === 4 && random.host.length === 5) return saved
-  } catch {
-    // what is wrong with it matters less than that it is
-  }
-  throw new SafetensorsError(`${file}: expected the state of a training in the metadata, got something else: the file is damaged`)
 }
 
 /** SHA-256 of all parameters' values (little-endian float32, in the order of namedParameters()), in hexadecimal. */
