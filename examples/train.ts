@@ -1,26 +1,23 @@
 // The main job, `npm start`: train a network on images, test it once, show and write down what came of it. --help lists the options.
 
-import { readFileSync, statSync, type Stats } from 'node:fs'
-import { isAbsolute, relative } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { crc32 } from 'node:zlib'
 import {
   Adam, CosineAnnealingLR, DataLoader, ImageDataset, manualSeed, pixelStatistics, SGD, split, Subset, TestSet, type Dataset, type ImageSet, type Module,
 } from 'hebb'
 import {
-  confusionMatrix, evaluate, fit, loadCheckpoint, newProgress, readStateDict, saveCheckpoint, weightsHash, type Evaluation, type FitResult, type Training,
+  confusionMatrix, evaluate, fit, newProgress, weightsHash, type Evaluation, type FitResult, type Training,
 } from 'hebb/train'
 import { useThreads } from 'hebb/threads'
 import { CLOSED, guardOutput } from '../scripts/output.js'
 import { loadDataset } from './cli/datasets.js'
 import { Interruption } from './cli/interruption.js'
 import { buildModel, firstFilters } from './cli/models.js'
-import { helpText, OptionError, parseOptions, resumeCommand, type Recipe } from './cli/options.js'
+import { helpText, parseOptions, resumeCommand, type Recipe } from './cli/options.js'
 import { createReporter, type EndEvent, type EpochEvent, type StartEvent } from './cli/progress.js'
 import { buildReport, type Mistake } from './cli/report.js'
 import { checkWritable, save, SaveError } from './cli/save.js'
+import { keep, load, resume, shown } from './cli/weights.js'
 
-const BUILD = fileURLToPath(new URL('..', import.meta.url))
-const INTERRUPTED = `${BUILD}interrupted.safetensors`
 const PARTS = [0.7, 0.1, 0.2]
 const WORST = 30
 
@@ -29,6 +26,8 @@ interface Parts {
   validation: Dataset | undefined
   test: TestSet
   note?: string
+  /** Which images it is trained on */
+  images: string
   /** The set that the test images are in, and their places there */
   source: ImageSet
   places: ArrayLike<number>
@@ -37,15 +36,16 @@ interface Parts {
 /** Training, validation and test images. Pixels are normalised by the mean and deviation of the training images alone. */
 async function prepare({ dataset, data, seed }: Recipe): Promise<Parts> {
   const { train: set, test, note } = await loadDataset(dataset, data)
+  const images = `${set.count} images of checksum ${crc32(set.labels, crc32(set.images)).toString(16)}`
   if (test) {
     const statistics = pixelStatistics(set)
     const places = Int32Array.from({ length: test.count }, (_, i) => i)
-    return { train: new ImageDataset(set, statistics), validation: undefined, test: new TestSet(new ImageDataset(test, statistics)), note, source: test, places }
+    return { train: new ImageDataset(set, statistics), validation: undefined, test: new TestSet(new ImageDataset(test, statistics)), note, images, source: test, places }
   }
   const [forTraining, forValidation, forTest] = split(new ImageDataset(set), PARTS, { seed }) as [Subset, Subset, Subset]
   const normalised = new ImageDataset(set, pixelStatistics(set, forTraining.indices))
   const part = ({ indices }: Subset) => new Subset(normalised, indices)
-  return { train: part(forTraining), validation: part(forValidation), test: new TestSet(part(forTest)), note, source: set, places: forTest.indices }
+  return { train: part(forTraining), validation: part(forValidation), test: new TestSet(part(forTest)), note, images, source: set, places: forTest.indices }
 }
 
 /** The test images that the model was surest about and got wrong. */
@@ -58,53 +58,9 @@ function worstMistakes({ source, places }: Parts, { predictions, labels, confide
   }))
 }
 
-function read(file: string, option: string): Uint8Array {
-  const refuse = (got: unknown) => new OptionError(`${option} ${file}: expected a file to read, got ${got}`)
-  let stats: Stats
-  try {
-    stats = statSync(file)
-    // reading a device or a pipe may never end
-    if (stats.isFile()) return readFileSync(file)
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code
-    throw refuse(code === 'ENOENT' ? 'nothing there' : code)
-  }
-  throw refuse(stats.isDirectory() ? 'a folder' : 'a device or pipe')
-}
-
 /** What a resumed training must have in common with the one that was saved, for the same bits to come out. */
-const lasting = ({ dataset, model, epochs, batch, lr, optimizer, momentum, schedule, seed }: Recipe) => ({ dataset, model, epochs, batch, lr, optimizer, momentum, schedule, seed })
-
-function resume(recipe: Recipe, training: Training): void {
-  const file = recipe.save!
-  const saved = loadCheckpoint(read(file, '--resume'), training, file) as Partial<Recipe> | null
-  for (const [name, value] of Object.entries(lasting(recipe)) as [keyof Recipe, unknown][]) {
-    if (saved && saved[name] !== value) {
-      throw new OptionError(`--resume: ${file} was trained with --${name} ${String(saved[name])}, expected the same, got ${String(value)}`)
-    }
-  }
-}
-
-/** A file as the user would name it from where the command runs. */
-function shown(file: string): string {
-  const path = relative(process.cwd(), file)
-  return path.startsWith('..') || isAbsolute(path) ? file : path
-}
-
-/** Saves a training, and where `wanted` can't be written, in build/: an hour of work outweighs a folder's name. */
-function keep(training: Training, wanted = INTERRUPTED): { file?: string, trouble?: string } {
-  const content = saveCheckpoint(training)
-  const troubles: string[] = []
-  for (const file of new Set([wanted, INTERRUPTED])) {
-    try {
-      save(file, content)
-      return { file, trouble: troubles[0] && `${troubles[0]}\nthe training is in ${shown(file)} instead` }
-    } catch (error) {
-      troubles.push((error as Error).message)
-    }
-  }
-  return { trouble: troubles.join('\n') }
-}
+const lasting = ({ dataset, model, epochs, batch, lr, optimizer, momentum, schedule, seed }: Recipe, { images }: Parts) =>
+  ({ dataset, model, epochs, batch, lr, optimizer, momentum, schedule, seed, images })
 
 function train(
   recipe: Recipe, parts: Parts, training: Training, signal: AbortSignal, onEpoch: (event: EpochEvent) => void, reporter: ReturnType<typeof createReporter>,
@@ -125,12 +81,12 @@ function train(
   })
 }
 
-function newTraining(recipe: Recipe, model: Module, set: Dataset): Training {
+function newTraining(recipe: Recipe, model: Module, parts: Parts): Training {
   const { lr, momentum, batch, epochs, seed } = recipe
   const optimizer = recipe.optimizer === 'adam' ? new Adam(model.parameters(), { lr }) : new SGD(model.parameters(), { lr, momentum })
-  const loader = new DataLoader(set, { batchSize: batch, shuffle: true, seed })
+  const loader = new DataLoader(parts.train, { batchSize: batch, shuffle: true, seed })
   const schedule = new CosineAnnealingLR(optimizer, { tMax: Math.max(1, loader.length * epochs) })
-  return { model, optimizer, loader, schedule, progress: newProgress(), recipe: lasting(recipe) }
+  return { model, optimizer, loader, schedule, progress: newProgress(), recipe: lasting(recipe, parts) }
 }
 
 let complain = (text: string): unknown => process.stderr.write(`${text}\n`)
@@ -147,9 +103,9 @@ async function main(argv: readonly string[]): Promise<void> {
   const parts = await prepare(recipe)
   manualSeed(recipe.seed)
   const model = buildModel(recipe, parts.source)
-  if (recipe.load !== undefined) model.loadStateDict(readStateDict(read(recipe.load, '--load'), recipe.load))
-  const training = newTraining(recipe, model, parts.train)
-  if (recipe.resume) resume(recipe, training)
+  if (recipe.load !== undefined) load(recipe.load, recipe, model)
+  const training = newTraining(recipe, model, parts)
+  if (recipe.resume) resume(recipe.save!, recipe.epochs, training)
 
   const reporter = createReporter(recipe)
   complain = text => reporter.warn(text)

@@ -176,7 +176,7 @@ test('a file that does not fit is refused in words and changes nothing', async (
   await refuse(text(t => (t.loader.batch = 4)), fresh(recipe.optimizer, net(), 46), RangeError,
     'net.safetensors: DataLoader: a position of at most 1 batches expected, got 4: was it another batch size or data set?')
   await refuse(writeStateDict(trained.model), fresh(), SafetensorsError,
-    "net.safetensors: expected a checkpoint (metadata format 'hebb checkpoint 1'), got weights only: load them with readStateDict()")
+    "net.safetensors: expected a checkpoint (metadata format 'hebb checkpoint 1'), got weights only")
   await refuse(writeSafetensors({}, { format: 'hebb checkpoint 2', training: '{}' }), fresh(), SafetensorsError,
     "net.safetensors: expected a checkpoint (metadata format 'hebb checkpoint 1'), got \"hebb checkpoint 2\"")
   const damaged = async (change: (training: any) => void, what: string) =>

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { readSafetensors, writeSafetensors } from 'hebb/io'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const program = join(root, 'build/examples/train.js')
@@ -85,8 +86,37 @@ test('saved weights load again; --load with 0 epochs only tests', () => {
   assert.is(loaded.status, 0, loaded.stderr)
   assert.is(end(loaded.stdout).weightsHash, trained.weightsHash)
   assert.is(end(loaded.stdout).testAccuracy, trained.testAccuracy)
-  refused(['--load', file, '--model', 'mlp'], /loadStateDict: missing/)
+  refused(['--load', file, '--model', 'mlp'], /--load .*weights\.safetensors: expected weights of --model mlp for --dataset digits, got others: 1\.weight expected float32 \[64,64\], got none/)
+  refused(['--resume', '--save', file, '--epochs', '2', '--optimizer', 'adam'], /--resume .*: trained with --lr 0\.05, expected the same, got 0\.001/)
   refused(['--resume', '--save', file, '--epochs', '3'], /--epochs 2, expected the same, got 3/)
+})
+
+test('weights and trainings that cannot be meant are refused in one line', () => {
+  const { tensors, metadata } = readSafetensors(readFileSync(join(folder, 'weights.safetensors')))
+  const file = join(folder, 'odd.safetensors')
+  const put = (name: string, change: (training: any) => void) => {
+    const training = JSON.parse(metadata.training!) as unknown
+    change(training)
+    const all = new Map(tensors)
+    if (name) all.set(name, { ...all.get(name)!, data: all.get(name)!.data.map((x, i) => (i === 3 ? NaN : x)) })
+    writeFileSync(file, writeSafetensors(all, { ...metadata, training: JSON.stringify(training) }))
+  }
+  const resumed = (text: RegExp) => refused(['--epochs', '2', '--save', file, '--resume'], text)
+  const weight = [...tensors.keys()][0]!
+  put(weight, () => {})
+  refused(['--load', file], /odd\.safetensors: \S+weight holds NaN, expected finite numbers$/m)
+  resumed(/--resume .*odd\.safetensors: \S+weight holds NaN/)
+  put('optimizer.0.momentum', () => {})
+  resumed(/0\.momentum holds NaN/)
+  put('', t => (t.recipe.images = '9 images of checksum 1'))
+  resumed(/trained with 9 images of checksum 1, expected the same, got 1797 images of checksum [0-9a-f]+/)
+  put('', t => (t.recipe.model = '\x1b[2J'))
+  resumed(/trained with --model "\\u001b\[2J", expected the same, got convnet/)
+  put('', t => (t.loader.epoch = 1e9))
+  resumed(/expected at most 2 epochs and a report of each, got 1000000000 and 2: the file is damaged/)
+  put('', t => (t.recipe = 'none'))
+  resumed(/training\.recipe: expected an object, got "none": the file is damaged/)
+  rmSync(file)
 })
 
 test('Ctrl-C saves after the current batch, says how to go on, and resuming gives the same bits', async () => {

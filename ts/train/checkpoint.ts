@@ -97,7 +97,7 @@ function parse(text: string): Partial<Saved> | null {
 function readCheckpoint(bytes: Uint8Array, file: string): { tensors: Map<string, SafeTensor>, saved: Saved } {
   const { tensors, metadata: { format, training } } = readSafetensors(bytes, file)
   if (format !== FORMAT || training === undefined) {
-    throw new SafetensorsError(`${file}: expected a checkpoint (metadata format '${FORMAT}'), got ${format ? quote(format) : 'weights only: load them with readStateDict()'}`)
+    throw new SafetensorsError(`${file}: expected a checkpoint (metadata format '${FORMAT}'), got ${format ? quote(format) : 'weights only'}`)
   }
   const saved = parse(training)
   for (const [name, kind] of Object.entries(SAVED)) ensure(file, kind, saved?.[name as keyof Saved], name)
