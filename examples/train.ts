@@ -2,17 +2,17 @@
 
 import { crc32 } from 'node:zlib'
 import {
-  Adam, CosineAnnealingLR, DataLoader, ImageDataset, manualSeed, pixelStatistics, SGD, split, Subset, TestSet, type Dataset, type ImageSet, type Module,
+  Adam, CosineAnnealingLR, DataLoader, ImageDataset, manualSeed, MemoryError, pixelStatistics, SGD, split, Subset, TestSet, type Dataset, type ImageSet, type Module,
 } from 'hebb'
 import {
-  confusionMatrix, evaluate, fit, newProgress, weightsHash, type Evaluation, type FitResult, type Training,
+  confusionMatrix, evaluate, fit, newProgress, TrainingError, weightsHash, type Evaluation, type FitResult, type Training,
 } from 'hebb/train'
 import { useThreads } from 'hebb/threads'
 import { CLOSED, guardOutput } from '../scripts/output.js'
 import { loadDataset } from './cli/datasets.js'
 import { Interruption } from './cli/interruption.js'
 import { buildModel, firstFilters } from './cli/models.js'
-import { helpText, parseOptions, resumeCommand, type Recipe } from './cli/options.js'
+import { helpText, OptionError, parseOptions, resumeCommand, usualRate, type Recipe } from './cli/options.js'
 import { createReporter, type EndEvent, type EpochEvent, type StartEvent } from './cli/progress.js'
 import { buildReport, type Mistake } from './cli/report.js'
 import { checkWritable, save, SaveError } from './cli/save.js'
@@ -62,6 +62,20 @@ function worstMistakes({ source, places }: Parts, { predictions, labels, confide
 const lasting = ({ dataset, model, epochs, batch, lr, optimizer, momentum, schedule, seed }: Recipe, { images }: Parts) =>
   ({ dataset, model, epochs, batch, lr, optimizer, momentum, schedule, seed, images })
 
+/** Errors of the library with the option that mends them. */
+function mended(error: unknown, recipe: Recipe): unknown {
+  const { lr, batch } = recipe
+  if (error instanceof TrainingError) {
+    const better = Number(Math.min(usualRate(recipe), lr / 10).toPrecision(2))
+    return new OptionError(`${error.fact}\n--lr ${lr}: expected a rate at which the loss falls, got one that is too large; try --lr ${better}`, { cause: error })
+  }
+  if (error instanceof MemoryError && batch > 1) {
+    const better = Math.ceil(batch / 4)
+    return new OptionError(`--batch ${batch}: expected batches that fit into memory, got larger ones; try --batch ${better}`, { cause: error })
+  }
+  return error
+}
+
 function train(
   recipe: Recipe, parts: Parts, training: Training, signal: AbortSignal, onEpoch: (event: EpochEvent) => void, reporter: ReturnType<typeof createReporter>,
 ): Promise<FitResult> {
@@ -78,6 +92,8 @@ function train(
         },
       },
     }),
+  }).catch((error: unknown) => {
+    throw mended(error, recipe)
   })
 }
 

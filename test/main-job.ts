@@ -226,7 +226,7 @@ test('wrong options are named, with what was expected and what came', () => {
 })
 
 test('a learning rate that diverges stops at once, says where, and writes nothing', () => {
-  refused(['--lr', '1e20', '--save', join(folder, 'never.safetensors'), '--report', join(folder, 'never.html')], /the loss became (NaN|Infinity|-Infinity) in epoch 1, batch \d+, at learning rate/)
+  refused(['--lr', '1e20', '--save', join(folder, 'never.safetensors'), '--report', join(folder, 'never.html')], /the loss became (NaN|Infinity|-Infinity) in epoch 1, batch \d+, at learning rate \d+; .* finite$/m, /^--lr 10+: .* try --lr 0\.05$/m)
 })
 
 test('damaged data files are named, with what was expected and what came', () => {

@@ -47,6 +47,8 @@ export const PRESETS: Record<Dataset, Preset> = {
 }
 /** Adam's steps have the size of lr, whatever the gradient: sgd's rates are far too large for it. */
 const ADAM_LR = 0.001
+/** The learning rate where none is given. */
+export const usualRate = ({ dataset, optimizer }: Pick<Recipe, 'dataset' | 'optimizer'>): number => (optimizer === 'adam' ? ADAM_LR : PRESETS[dataset].lr)
 const MOMENTUM = 0.9
 const DATA = 'data'
 const REPORT = 'build/report.html'
@@ -151,7 +153,7 @@ export function parseOptions(argv: readonly string[], env: Readonly<Record<strin
     model: choice('model', MODELS, preset.model),
     epochs: whole('epochs', 0, MOST_EPOCHS, preset.epochs),
     batch: whole('batch', 1, MOST_BATCH, preset.batch),
-    lr: rate(optimizer === 'adam' ? ADAM_LR : preset.lr),
+    lr: rate(usualRate({ dataset, optimizer })),
     optimizer,
     momentum: MOMENTUM,
     schedule: 'cosine',

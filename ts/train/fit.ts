@@ -6,6 +6,8 @@ import { evaluate } from './evaluate.js'
 /** Training that can't go on: the loss is no number. */
 export class TrainingError extends Error {
   override name = 'TrainingError'
+  /** The message without advice, for programs that give their own */
+  fact = this.message
 }
 
 export interface BatchReport {
@@ -249,5 +251,6 @@ function notFinite(value: number, epoch: number, batch: number, lr: number, mode
   const advice = input
     ? 'Look for missing values and divisions by 0 in the data.'
     : 'A smaller learning rate (try a tenth) or clipped gradients usually help; fit(…, { debug: true }) names the op and the layer.'
-  return new TrainingError(`fit: the loss became ${value} in epoch ${epoch}, batch ${batch}, at learning rate ${lr}; ${where}. ${advice}`)
+  const fact = `fit: the loss became ${value} in epoch ${epoch}, batch ${batch}, at learning rate ${lr}; ${where}`
+  return Object.assign(new TrainingError(`${fact}. ${advice}`), { fact })
 }
