@@ -242,14 +242,20 @@ export function liveLine(
     [1, `accuracy ${percent(accuracy)}`],
     [4, secondsLeft === undefined ? '' : `${duration(secondsLeft)} left`],
   ]
-  for (let rank = 5; rank >= 0; rank--) {
+  for (let rank = 5; rank > 0; rank--) {
     const kept = parts.filter(([r, text]) => r <= rank && (text || r === 3))
     const used = kept.reduce((n, [, text]) => n + text.length + 2, -2)
     const room = Math.min(WIDEST_BAR, width - used)
     if (rank < 3 ? used > width : room < NARROWEST_BAR) continue
     return kept.map(([r, text]) => (r === 3 ? bar(batch / batches, room) : text)).join('  ')
   }
-  return parts[0]![1].slice(0, Math.max(0, width))
+  // how far it is matters more than how well
+  const done = of(batch, batches)
+  for (const [head, least] of [[`epoch ${of(epoch, epochs)}`, NARROWEST_BAR], [`${epoch}/${epochs}`, 1]] as const) {
+    const room = Math.min(WIDEST_BAR, width - head.length - done.length - 4)
+    if (room >= least) return [head, bar(batch / batches, room), done].join('  ')
+  }
+  return done.slice(0, Math.max(0, width))
 }
 
 function bar(part: number, width: number): string {
