@@ -18,7 +18,7 @@ function buildPeak() {
 async function buildBench() {
   await renewLibrary()
   if (outdated('build/bench/peak.wasm', 'bench/peak.as.ts')) buildPeak()
-  if (outdated('build/bench/index.js', 'bench', 'examples/cli/save.ts')) await buildPrograms(['bench/index.ts', 'bench/first.ts', 'bench/together.ts', 'bench/company.ts'], 'build/bench')
+  if (outdated('build/bench/index.js', 'bench', 'examples/cli/save.ts', 'scripts/output.js')) await buildPrograms(['bench/index.ts', 'bench/first.ts', 'bench/together.ts', 'bench/company.ts'], 'build/bench')
 }
 
 try {

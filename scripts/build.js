@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { mayRun } from './arguments.js'
 import { arranged } from './arrange.js'
+import { KERNELS } from './outdated.js'
 import { packedText } from './pack.js'
 import { UNPACKER, plain } from './plain.js'
 import { importedKernels, inlinedKernels, kernelFiles, kernelModules, namedClasses, smallClasses, withNames } from './plugins.js'
@@ -31,8 +32,6 @@ const shared = {
 /** The compiled forms of the kernels. The relaxed one is compiled and packed; plain() makes the other of it, here and at run time. */
 const BINARIES = ['relaxed', 'simd']
 const binaryFile = name => join(root, `build/wasm/${name}.wasm`)
-/** What buildKernels() writes last */
-export const KERNELS = 'build/wasm/kernels.json'
 
 export async function buildKernels() {
   mkdirSync(join(root, 'build/wasm'), { recursive: true })

@@ -1,9 +1,10 @@
 // What of build/ is older than its sources, and making that anew.
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { KERNELS, buildKernels, buildLibrary, buildTypes } from './build.js'
 import { root } from './root.js'
 
+/** What buildKernels() writes last */
+export const KERNELS = 'build/wasm/kernels.json'
 /** What takes part in making the library */
 const BUILDERS = ['build', 'plugins', 'pack', 'plain', 'arrange', 'locals', 'tiles', 'wasm', 'leb'].map(name => `scripts/${name}.js`)
 /** What the library is made of, but for its kernels */
@@ -25,14 +26,23 @@ export const outdated = (result, ...sources) => !existsSync(join(root, result)) 
 
 export const typesOutdated = () => outdated('build/types/ts/index.d.ts', ...LIBRARY)
 
+/** The compilers take longer to load than looking whether they are needed. */
+const builders = () => import('./build.js')
+
 /** Kernels and library */
 export async function renewLibrary() {
-  if (outdated(KERNELS, 'assembly', 'asconfig.json')) await buildKernels()
-  if (outdated('build/dist/hebb.js', ...LIBRARY, KERNELS)) await buildLibrary()
+  if (outdated(KERNELS, 'assembly', 'asconfig.json')) await (await builders()).buildKernels()
+  if (outdated('build/dist/hebb.js', ...LIBRARY, KERNELS)) await (await builders()).buildLibrary()
+}
+
+/** Library and main job */
+export async function renewMainJob() {
+  await renewLibrary()
+  if (outdated('build/examples/train.js', 'examples', 'scripts/output.js')) await (await builders()).buildPrograms(['examples/train.ts'], 'build/examples')
 }
 
 /** All that is packed: the declarations too */
 export async function renewPackage() {
   await renewLibrary()
-  if (typesOutdated()) buildTypes()
+  if (typesOutdated()) (await builders()).buildTypes()
 }

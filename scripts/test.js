@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { buildPrograms, buildTypes, root, sources, typeChecker } from './build.js'
-import { outdated, renewLibrary, typesOutdated } from './outdated.js'
+import { renewMainJob, typesOutdated } from './outdated.js'
 import { guardOutput } from './output.js'
 
 const MINUTES = 10
@@ -85,8 +85,7 @@ async function main() {
     return
   }
   try {
-    await renewLibrary()
-    if (outdated('build/examples/train.js', 'examples')) await buildPrograms(['examples/train.ts'], 'build/examples')
+    await renewMainJob()
     // what has no tests of its own may be the program of a thread that a test starts
     await buildPrograms(sources('test').filter(file => files.includes(file) || !text(file).includes('test.run()')), 'build/test')
     if (!matches('types') && typesOutdated()) buildTypes()
