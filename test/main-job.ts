@@ -47,6 +47,13 @@ test('trains on the digits, prints what it did, and writes a report', () => {
   assert.not.match(page, /(src|href)="http/)
 })
 
+test('npm start from another folder takes paths from there', () => {
+  const folders = { ...env, npm_lifecycle_event: 'start', INIT_CWD: folder }
+  const { status, stderr } = spawnSync(process.execPath, [join(root, 'scripts/start.js'), '--epochs', '1', '--report', 'here.html'], { cwd: root, encoding: 'utf8', env: folders })
+  assert.is(status, 0, stderr)
+  assert.ok(existsSync(join(folder, 'here.html')))
+})
+
 test('--help lists every option', () => {
   const { status, stdout } = run(['--help'])
   assert.is(status, 0)

@@ -2,7 +2,7 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { basename } from 'node:path'
+import { basename, resolve } from 'node:path'
 import { effectiveOptions, helpText, OptionError, parseOptions, PRESETS, resumeCommand, type Recipe } from '../examples/cli/options.js'
 
 const parse = (line: string, env: Record<string, string> = {}): Recipe => parseOptions(line ? line.split(' ') : [], env) as Recipe
@@ -57,6 +57,14 @@ test('the command that goes on is taken again', () => {
   assert.is(next(['--dataset', 'mnist'], 's', { HEBB_DATA: '/d d' }), `npm start -- --dataset mnist --data '/d d' --save s --resume`)
   assert.is(next(['--dataset', 'mnist', '--data', 'e'], 's', { HEBB_DATA: '/d' }), 'npm start -- --dataset mnist --data e --save s --resume')
   assert.is(next([], 's', { HEBB_DATA: '/d' }), 'npm start -- --save s --resume')
+})
+
+test('paths are those of the folder that npm start was called in', () => {
+  const env = { npm_lifecycle_event: 'start', INIT_CWD: resolve('docs'), HEBB_DATA: 'd' }
+  const { save, load, report, data } = parse('--save a --load /b', env)
+  assert.equal([save, load, report, data], [resolve('docs/a'), resolve('/b'), 'build/report.html', resolve('docs/d')])
+  assert.is(parse('--save a', { ...env, INIT_CWD: process.cwd() }).save, 'a')
+  assert.is(parse('--save a', { ...env, npm_lifecycle_event: 'test' }).save, 'a')
 })
 
 test('help lists every option and default', () => {

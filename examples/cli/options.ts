@@ -1,5 +1,6 @@
 // The options of the main job: what they are called, what they default to, and errors that name the option.
 
+import { relative, resolve } from 'node:path'
 import { sameFile } from './save.js'
 
 export const DATASETS = ['digits', 'mnist', 'fashion', 'cifar10'] as const
@@ -119,8 +120,13 @@ export function helpText(): string {
   ].join('\n')
 }
 
+type Env = Readonly<Record<string, string | undefined>>
+
+/** The folder that the user is in: npm leaves it for the package's. */
+export const userFolder = (env: Env): string => (env.npm_lifecycle_event === 'start' && env.INIT_CWD) || process.cwd()
+
 /** The recipe that the arguments (without node and the script) and the environment ask for, or 'help'. Throws OptionError. */
-export function parseOptions(argv: readonly string[], env: Readonly<Record<string, string | undefined>> = {}): Recipe | 'help' {
+export function parseOptions(argv: readonly string[], env: Env = {}): Recipe | 'help' {
   const given = collect(argv)
   if (given.has('help')) return 'help'
   const choice = <T extends string>(name: OptionName, choices: readonly T[], otherwise: T): T => {
@@ -145,6 +151,9 @@ export function parseOptions(argv: readonly string[], env: Readonly<Record<strin
     if (x > 0 && x < Infinity) return x
     throw new OptionError(`--lr: expected a number above 0, got ${JSON.stringify(value)}`)
   }
+  const folder = userFolder(env)
+  // as it was typed where that means the same
+  const path = (file: string | undefined) => (file === undefined || relative(folder, '') === '' ? file : resolve(folder, file))
   const dataset = choice('dataset', DATASETS, 'digits')
   const optimizer = choice('optimizer', OPTIMIZERS, 'sgd')
   const preset = PRESETS[dataset]
@@ -159,11 +168,11 @@ export function parseOptions(argv: readonly string[], env: Readonly<Record<strin
     schedule: 'cosine',
     seed: whole('seed', 0, MOST_SEED, 0),
     threads: whole('threads', 1, MOST_THREADS, 1),
-    data: given.get('data') ?? (env.HEBB_DATA || DATA),
-    save: given.get('save'),
-    load: given.get('load'),
+    data: path(given.get('data') ?? (env.HEBB_DATA || undefined)) ?? DATA,
+    save: path(given.get('save')),
+    load: path(given.get('load')),
     resume: given.has('resume'),
-    report: given.get('report') ?? REPORT,
+    report: path(given.get('report')) ?? REPORT,
     json: given.has('json'),
     quiet: given.has('quiet'),
   }
@@ -229,7 +238,7 @@ function collect(argv: readonly string[]): Map<OptionName, string> {
 const shellWord = (word: string): string => (/^[\w./:=+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)
 
 /** The command that continues a training which these arguments began and `file` holds. */
-export function resumeCommand(argv: readonly string[], env: Readonly<Record<string, string | undefined>>, file: string): string {
+export function resumeCommand(argv: readonly string[], env: Env, file: string): string {
   const given = collect(argv)
   // weights come from `file` now, whatever they came from before
   for (const name of ['load', 'save', 'resume'] as const) given.delete(name)

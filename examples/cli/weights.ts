@@ -5,15 +5,15 @@ import { isAbsolute, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Module, Tensor } from 'hebb'
 import { loadCheckpoint, readRecipe, readStateDict, saveCheckpoint, type Training } from 'hebb/train'
-import { OptionError, type Recipe } from './options.js'
+import { OptionError, userFolder, type Recipe } from './options.js'
 import { save } from './save.js'
 
 /** From build/examples/train.js, where this file ends up. */
 const INTERRUPTED = fileURLToPath(new URL('../interrupted.safetensors', import.meta.url))
 
-/** A file as the user would name it from where the command runs. */
+/** A file as the user would name it. */
 export function shown(file: string): string {
-  const path = relative(process.cwd(), file)
+  const path = relative(userFolder(process.env), file)
   return path.startsWith('..') || isAbsolute(path) ? file : path
 }
 
