@@ -1,6 +1,6 @@
 // The main job, `npm start`: train a network on images, test it once, show and write down what came of it. --help lists the options.
 
-import { crc32 } from 'node:zlib'
+import { createHash } from 'node:crypto'
 import {
   Adam, CosineAnnealingLR, DataLoader, ImageDataset, manualSeed, MemoryError, pixelStatistics, SGD, split, Subset, TestSet, type Dataset, type ImageSet, type Module,
 } from 'hebb'
@@ -36,7 +36,7 @@ interface Parts {
 /** Training, validation and test images. Pixels are normalised by the mean and deviation of the training images alone. */
 async function prepare({ dataset, data, seed }: Recipe): Promise<Parts> {
   const { train: set, test, note } = await loadDataset(dataset, data)
-  const images = `${set.count} images of checksum ${crc32(set.labels, crc32(set.images)).toString(16)}`
+  const images = `${set.count} images of checksum ${createHash('sha256').update(set.images).update(set.labels).digest('hex').slice(0, 8)}`
   if (test) {
     const statistics = pixelStatistics(set)
     const places = Int32Array.from({ length: test.count }, (_, i) => i)
