@@ -80,6 +80,7 @@ function train(
   recipe: Recipe, parts: Parts, training: Training, signal: AbortSignal, onEpoch: (event: EpochEvent) => void, reporter: ReturnType<typeof createReporter>,
 ): Promise<FitResult> {
   const { model, loader, optimizer, schedule, progress } = training
+  let told: string | undefined
   return fit(model, loader, {
     optimizer, schedule, scheduleEvery: 'batch', epochs: recipe.epochs, validation: parts.validation, signal, progress,
     onBatch: ({ examples, ...event }) => reporter.batch({ ...event, images: examples }),
@@ -88,7 +89,9 @@ function train(
       checkpoint: {
         save: () => {
           const { trouble } = keep(training, recipe.save)
-          if (trouble !== undefined) reporter.warn(trouble)
+          // once is enough where every epoch has the same
+          if (trouble !== undefined && trouble !== told) reporter.warn(trouble)
+          told = trouble
         },
       },
     }),
