@@ -59,8 +59,8 @@ function worstMistakes({ source, places }: Parts, { predictions, labels, confide
 }
 
 /** What a resumed training must have in common with the one that was saved, for the same bits to come out. */
-const lasting = ({ dataset, model, epochs, batch, lr, optimizer, momentum, schedule, seed }: Recipe, { images }: Parts) =>
-  ({ dataset, model, epochs, batch, lr, optimizer, momentum, schedule, seed, images })
+const lasting = ({ dataset, model, optimizer, epochs, batch, lr, momentum, schedule, seed }: Recipe, { images }: Parts) =>
+  ({ dataset, model, optimizer, epochs, batch, lr, momentum, schedule, seed, images })
 
 /** Errors of the library with the option that mends them. */
 function mended(error: unknown, recipe: Recipe): unknown {
