@@ -108,6 +108,7 @@ function newTraining(recipe: Recipe, model: Module, parts: Parts): Training {
   return { model, optimizer, loader, schedule, progress: newProgress(), recipe: lasting(recipe, parts) }
 }
 
+/** Below the live line as soon as there is one. */
 let complain = (text: string): unknown => process.stderr.write(`${text}\n`)
 
 async function main(argv: readonly string[]): Promise<void> {

@@ -66,7 +66,6 @@ const OPEN: Record<string, NodeJS.WriteStream> = {
 /** File systems allow 255 bytes for a name, some that encrypt fewer */
 const LONGEST = 100
 const beginning = (name: string): string => Buffer.from(name).subarray(0, LONGEST).toString().replace(/\ufffd$/, '')
-const temporaryOf = (path: string, pid: number | string): string => join(dirname(path), `.${beginning(basename(path))}.${pid}.tmp`)
 
 function find(file: string): Target {
   const stats = statSync(file, { throwIfNoEntry: false })
@@ -74,15 +73,19 @@ function find(file: string): Target {
   if (stats) accessSync(file, constants.W_OK)
   if (stats && !stats.isFile()) return { path: file, temporary: '', special: true }
   const path = destination(file)
-  return { path, temporary: temporaryOf(path, process.pid), mode: stats?.mode, special: false }
+  return { path, temporary: join(dirname(path), `.${beginning(basename(path))}.${process.pid}.tmp`), mode: stats?.mode, special: false }
 }
 
 /** Removes what programs left that were killed while they saved. */
 function clean(path: string): void {
-  const [before, after] = basename(temporaryOf(path, '*')).split('*') as [string, string]
-  for (const name of readdirSync(dirname(path))) {
-    const pid = name.startsWith(before) && name.endsWith(after) ? name.slice(before.length, -after.length) : ''
-    if (/^\d+$/.test(pid) && !runs(Number(pid))) rmSync(join(dirname(path), name), { force: true })
+  const before = `.${beginning(basename(path))}.`
+  try {
+    for (const name of readdirSync(dirname(path))) {
+      const pid = name.startsWith(before) ? /^(\d+)\.tmp$/.exec(name.slice(before.length))?.[1] : undefined
+      if (pid !== undefined && !runs(Number(pid))) rmSync(join(dirname(path), name))
+    }
+  } catch {
+    // the folder can't be listed, or they are another user's: they stay
   }
 }
 
