@@ -9,6 +9,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inflateSync } from 'node:zlib'
+import { Interruption } from '../examples/cli/interruption.js'
 import { parseOptions, type Recipe } from '../examples/cli/options.js'
 import { confusionTable, createReporter, duration, liveLine, timeTable } from '../examples/cli/progress.js'
 import type { BatchEvent, EndEvent, EpochEvent, StartEvent } from '../examples/cli/progress.js'
@@ -84,6 +85,25 @@ test('a warning goes to the error output, after the live line is cleared', () =>
   reporter.batch(batch)
   reporter.warn('a word')
   assert.ok(text.endsWith('\x1b[K\r\x1b[Ka word\n'), JSON.stringify(text))
+})
+
+test('the first two interruptions are answered, the third ends at once; what a terminal and npm both send is one', async () => {
+  const { exit } = process
+  let ended = 0
+  process.exit = (() => ended++) as unknown as typeof exit
+  const said: string[] = []
+  const interruption = new Interruption(text => said.push(text))
+  assert.not(interruption.signal.aborted)
+  for (const answers of [1, 2, 2]) {
+    process.emit('SIGTERM')
+    process.emit('SIGINT')
+    assert.equal([interruption.signal.aborted, process.exitCode], [true, 143])
+    assert.is(Math.min(said.length, 2), answers)
+    await new Promise(resolve => setTimeout(resolve, 120))
+  }
+  assert.is(ended, 1)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.removeAllListeners(signal)
+  Object.assign(process, { exit, exitCode: undefined })
 })
 
 test('the live line shows what fits', () => {
