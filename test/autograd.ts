@@ -3,7 +3,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  cat, Conv2d, conv2d, engine, Flatten, grad, gradients, hessian, hvp, info, jacobian, jvp, Linear, linear, matmul, noGrad,
+  cat, checkGradients, Conv2d, conv2d, engine, Flatten, grad, gradients, hessian, hvp, info, jacobian, jvp, Linear, linear, matmul, noGrad,
   onBackend, parameter, ReLU, scope, Sequential, ShapeError, stack, sum, tensor, valueAndGrad, vjp, zeros, type Tensor,
 } from 'hebb'
 
@@ -60,6 +60,20 @@ test('vjp, jvp, jacobian, hessian and hvp agree with calculus', () => onBackend(
   close(hessian(t => t.sum(), tensor([[1, 2]])), zeros([1, 2, 1, 2]))
   close(hvp(t => t.sum(), at, v), zeros([3]))
   close(jacobian(t => t, tensor([1, 2])), tensor([[1, 0], [0, 1]]))
+}))
+
+test('functions of gradients record inside noGrad() too', () => onBackend('reference64', () => {
+  const cube = (t: Tensor) => t.mul(t).mul(t).sum()
+  const [x, v] = [tensor([1, 2]), tensor([1, 10])]
+  const all = () => [
+    grad(cube)(x), valueAndGrad(cube)(x).grads[0]!, vjp(t => t.mul(t), [x], v).grads[0]!, jvp(t => t.mul(t), [x], [v]).tangent, jacobian(t => t.mul(t), x),
+    hessian(cube, x), hvp(cube, x, v),
+  ].map(t => t.array())
+  assert.equal(all(), [[3, 12], [3, 12], [2, 40], [2, 40], [[2, 0], [0, 4]], [[6, 0], [0, 12]], [6, 120]])
+  assert.equal(noGrad(all), all())
+  const wrong = (t: Tensor) => t.mul(t.detach())
+  assert.ok(noGrad(() => checkGradients(cube, [x], { second: true })) < 1e-6 && noGrad(() => checkGradients(wrong, [x])) > 0.1)
+  assert.not(noGrad(() => parameter([1]).mul(2)).requiresGrad)
 }))
 
 test('functions of gradients work on tensors of another backend than the current one', () => {
@@ -234,6 +248,7 @@ test('errors of the functions', () => {
   assert.throws(() => grad((a, b) => a.mul(b!).sum())(x, x), /^grad: one input expected, got 2: use valueAndGrad/)
   assert.throws(() => gradients(x.clone().requiresGradient().mul(2), [x]),
     /^gradients: a scalar output expected, got shape \[2\]/)
+  assert.throws(() => gradients(noGrad(() => parameter([1]).sum()), [x]), /^gradients: sum \[\] does not depend on anything that requires a gradient: use parameters/)
   assert.throws(() => vjp(t => t.mul(2), [x], tensor([1])), /^gradients: gradOutputs\[0\] has shape \[1\], the output \[2\]$/)
 })
 

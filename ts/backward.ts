@@ -257,6 +257,9 @@ function walkRecorded(nodes: Node[], wanted: Map<Tensor, Tensor | null>, add: (a
   for (const [leaf, sum] of wanted) if (sum && !leaf.node) wanted.set(leaf, hooked(leaf, sum, null))
 }
 
+const unrecorded = (op: string, t: Tensor): Error =>
+  new Error(`${op}: ${t.label} ${show(t.shape)} does not depend on anything that requires a gradient: use parameters or requiresGradient(), outside noGrad()`)
+
 export interface BackwardOptions {
   /** Keep the graph for another backward() through it (default false) */
   retainGraph?: boolean
@@ -274,11 +277,7 @@ export function backward(loss: Tensor, options: BackwardOptions = {}): void {
   // says so if the loss was freed
   void loss.buffer
   if (!loss.node) {
-    throw new Error(
-      loss.requiresGrad
-        ? `backward: ${loss.label} is a leaf, nothing was computed from it`
-        : `backward: ${loss.label} ${show(loss.shape)} does not depend on anything that requires a gradient: use parameters or requiresGradient(), outside noGrad()`,
-    )
+    throw loss.requiresGrad ? new Error(`backward: ${loss.label} is a leaf, nothing was computed from it`) : unrecorded('backward', loss)
   }
   // before anything is freed, so that a loss built on the last graph is told that it is gone
   const nodes = collect([loss])
@@ -307,6 +306,7 @@ export function useAddition(add: (a: Tensor, b: Tensor) => Tensor): void {
 /**
  * Σ_o gradOutputs[o] · d(outputs[o]) / d(input) for each input, without touching anybody's `grad`. Inputs may be leaves or
  * intermediate results; one that no output depends on gets zeros.
+ * @throws Error if an output depends on nothing that requires a gradient
  */
 export function gradients(outputs: Tensor | readonly Tensor[], inputs: readonly Tensor[], options: GradientOptions = {}): Tensor[] {
   const roots = outputs instanceof Tensor ? [outputs] : outputs
@@ -317,6 +317,7 @@ export function gradients(outputs: Tensor | readonly Tensor[], inputs: readonly 
   for (let i = all.length - 1; i >= 0; i--) if (all[i]!.inputs.some(t => on.has(t))) on.add(all[i]!.output)
   const nodes = all.filter(n => on.has(n.output))
   roots.forEach((root, i) => {
+    if (!root.requiresGrad) throw unrecorded('gradients', root)
     if (!gradOutputs && root.size !== 1) throw new ShapeError(`gradients: a scalar output expected, got shape ${show(root.shape)}: reduce it, or give gradOutputs`)
     const given = gradOutputs?.[i]
     if (given && !sameShape(given.shape, root.shape)) {

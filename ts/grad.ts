@@ -1,5 +1,6 @@
 // Gradients of functions: grad, valueAndGrad, vjp, jvp, jacobian, hessian, hvp, and the check of gradients against differences.
 
+import { recordingIf } from './autograd.js'
 import { backward, gradients, type GradientOptions } from './backward.js'
 import { add, mul } from './ops/arithmetic.js'
 import { like } from './ops/creation.js'
@@ -16,13 +17,20 @@ export { backward, gradients, type GradientOptions }
 export type ScalarFunction = (...inputs: Tensor[]) => Tensor
 export type TensorFunction = (...inputs: Tensor[]) => Tensor
 
-/** Leaves with the inputs' values, or, when a graph is to go on through them, the inputs themselves. */
-function leaves(inputs: readonly Tensor[]): Tensor[] {
-  return inputs.map(x => {
-    if (x.requiresGrad) return x
-    const leaf = x.alias()
-    leaf.requiresGrad = true
-    return leaf
+/** A leaf with x's values, or, when a graph is to go on through it, x itself. */
+function leaf(x: Tensor): Tensor {
+  if (x.requiresGrad) return x
+  const t = x.alias()
+  t.requiresGrad = true
+  return t
+}
+
+/** Go on with what f makes of leaves, recorded inside noGrad() too. */
+function through<R>(f: TensorFunction, inputs: readonly Tensor[], then: (value: Tensor, xs: Tensor[]) => R): R {
+  return recordingIf(true, () => {
+    const xs = inputs.map(leaf)
+    // a constant is a leaf as well: its gradients are zeros, no error
+    return then(leaf(f(...xs)), xs)
   })
 }
 
@@ -31,12 +39,10 @@ function leaves(inputs: readonly Tensor[]): Tensor[] {
  * @throws ShapeError unless f returns one element
  */
 export function valueAndGrad(f: ScalarFunction, options: GradientOptions = {}): (...inputs: Tensor[]) => { value: Tensor; grads: Tensor[] } {
-  return (...inputs) => {
-    const xs = leaves(inputs)
-    const value = f(...xs)
+  return (...inputs) => through(f, inputs, (value, xs) => {
     if (value.size !== 1) throw new ShapeError(`grad: a function with a scalar result expected, got shape ${show(value.shape)}`)
     return { value, grads: gradients(value, xs, options) }
-  }
+  })
 }
 
 /** (…inputs) => df/dinput for each, of a scalar f; with one input, its gradient alone. */
@@ -50,29 +56,26 @@ export function grad(f: ScalarFunction, options: GradientOptions = {}): (...inpu
 
 /** Vector-Jacobian product: f(x) and vᵀ J for each input. */
 export function vjp(f: TensorFunction, inputs: readonly Tensor[], v: Tensor, options: GradientOptions = {}): { value: Tensor; grads: Tensor[] } {
-  const xs = leaves(inputs)
-  const value = f(...xs)
-  return { value, grads: gradients(value, xs, { ...options, gradOutputs: [v] }) }
+  return through(f, inputs, (value, xs) => ({ value, grads: gradients(value, xs, { ...options, gradOutputs: [v] }) }))
 }
 
 /** Jacobian-vector product J v by two reverse passes: vᵀJ is linear in v, and its gradient is what is wanted. */
 export function jvp(f: TensorFunction, inputs: readonly Tensor[], vectors: readonly Tensor[]): { value: Tensor; tangent: Tensor } {
-  const xs = leaves(inputs)
-  const value = f(...xs)
-  const u = like(value, 0)
-  u.requiresGrad = true
-  const products = gradients(value, xs, { gradOutputs: [u], createGraph: true })
-  const total = products.map((p, i) => sum(mul(p, vectors[i]!))).reduce((a, b) => add(a, b))
-  return { value, tangent: total.node ? gradients(total, [u])[0]! : like(value, 0) }
+  return through(f, inputs, (value, xs) => {
+    const u = leaf(like(value, 0))
+    const products = gradients(value, xs, { gradOutputs: [u], createGraph: true })
+    const total = products.map((p, i) => sum(mul(p, vectors[i]!))).reduce((a, b) => add(a, b))
+    return { value, tangent: gradients(leaf(total), [u])[0]! }
+  })
 }
 
 /** All derivatives of f at x: shape [...f(x).shape, ...x.shape]. */
 export function jacobian(f: TensorFunction, x: Tensor, options: GradientOptions = {}): Tensor {
-  const [leaf] = leaves([x]) as [Tensor]
-  const y = f(leaf)
-  const flat = reshape(y, [y.size])
-  const rows = Array.from({ length: y.size }, (_, i) => gradients(select(flat, 0, i), [leaf], { ...options, retainGraph: true })[0]!)
-  return reshape(stack(rows), [...y.shape, ...x.shape])
+  return through(f, [x], (y, xs) => {
+    const flat = reshape(y, [y.size])
+    const rows = Array.from({ length: y.size }, (_, i) => gradients(select(flat, 0, i), xs, { ...options, retainGraph: true })[0]!)
+    return reshape(stack(rows), [...y.shape, ...x.shape])
+  })
 }
 
 /** Second derivatives of a scalar f at x: shape [...x.shape, ...x.shape]. */
@@ -82,9 +85,7 @@ export function hessian(f: ScalarFunction, x: Tensor): Tensor {
 
 /** Hessian-vector product of a scalar f at x, without the Hessian. */
 export function hvp(f: ScalarFunction, x: Tensor, v: Tensor): Tensor {
-  const [leaf] = leaves([x]) as [Tensor]
-  const [g] = gradients(f(leaf), [leaf], { createGraph: true }) as [Tensor]
-  return g.node ? gradients(g, [leaf], { gradOutputs: [v] })[0]! : like(x, 0)
+  return through(f, [x], (value, xs) => gradients(leaf(gradients(value, xs, { createGraph: true })[0]!), xs, { gradOutputs: [v] })[0]!)
 }
 
 export interface CheckOptions {
@@ -99,29 +100,29 @@ export interface CheckOptions {
  * random covector, so no Jacobian is needed. About 1e-4 in float32, 1e-8 in float64; kinks within a step of an input spoil it.
  */
 export function checkGradients(f: TensorFunction, inputs: readonly Tensor[], { step, second = false }: CheckOptions = {}): number {
-  return scope(() => {
+  return scope(() => recordingIf(true, () => {
     const first = worst(f, inputs, step)
     if (!second) return first
     // the gradient itself as a function of the inputs and the covector
     const cotangent = scope(() => direction(f(...inputs).shape, inputs[0]!, 5))
     const slope: TensorFunction = (...all) => {
       const xs = all.slice(0, -1)
-      const grads = gradients(f(...xs), xs, { gradOutputs: [all.at(-1)!], createGraph: true })
+      const grads = gradients(leaf(f(...xs)), xs, { gradOutputs: [all.at(-1)!], createGraph: true })
       return grads.map((g, i) => sum(mul(g, direction(g.shape, g, 11 + i)))).reduce((a, b) => add(a, b))
     }
     return Math.max(first, worst(slope, [...inputs, cotangent], step))
-  })
+  }))
 }
 
 function worst(f: TensorFunction, inputs: readonly Tensor[], step?: number): number {
   const { width } = inputs[0]!.backend
   const h = step ?? (width === 8 ? 1e-5 : 1e-2)
   const xs = inputs.map(x => {
-    const leaf = new Tensor(x.shape, x.dtype, x.backend).set(x.values())
-    leaf.requiresGrad = x.dtype === 'float32'
-    return leaf
+    const copy = new Tensor(x.shape, x.dtype, x.backend).set(x.values())
+    copy.requiresGrad = x.dtype === 'float32'
+    return copy
   })
-  const y = f(...xs)
+  const y = leaf(f(...xs))
   const v = direction(y.shape, y, 3)
   const weights = v.values()
   const active = xs.filter(x => x.requiresGrad)
