@@ -32,6 +32,23 @@ test('grad and valueAndGrad', () => {
   }
 })
 
+test('an input given twice has a gradient at each place', () => {
+  for (const requiresGrad of [false, true]) {
+    const x = tensor([2, 3], { requiresGrad })
+    const f = (a: Tensor, b: Tensor) => a.mul(a).mul(b)
+    const { grads } = valueAndGrad((a, b) => f(a, b).sum())(x, x)
+    assert.equal(grads.map(g => g.array()), [[8, 18], [4, 9]])
+    assert.equal(vjp(f, [x, x], tensor([1, 1])).grads.map(g => g.array()), [[8, 18], [4, 9]])
+    assert.equal(jvp(f, [x, x], [tensor([1, 1]), tensor([0, 10])]).tangent.array(), [8, 108])
+    assert.is(x.grad, null)
+  }
+  // and the graph goes on through it: d(2x² + x²)/dx
+  const x = tensor([2, 3], { requiresGrad: true })
+  const [g, h] = valueAndGrad((a, b) => a.mul(a).mul(b).sum(), { createGraph: true })(x, x).grads as [Tensor, Tensor]
+  g.add(h).sum().backward()
+  assert.equal(x.grad!.array(), [12, 18])
+})
+
 test('vjp, jvp, jacobian, hessian and hvp agree with calculus', () => onBackend('reference64', () => {
   // f(x, y, z) = (x y, y² z, sin x)
   const f = (t: Tensor) => {

@@ -28,7 +28,8 @@ function leaf(x: Tensor): Tensor {
 /** Go on with what f makes of leaves, recorded inside noGrad() too. */
 function through<R>(f: TensorFunction, inputs: readonly Tensor[], then: (value: Tensor, xs: Tensor[]) => R): R {
   return recordingIf(true, () => {
-    const xs = inputs.map(leaf)
+    // one that comes twice has a gradient at each place
+    const xs = inputs.map(x => (x.requiresGrad && inputs.indexOf(x) < inputs.lastIndexOf(x) ? reshape(x, x.shape) : leaf(x)))
     // a constant is a leaf as well: its gradients are zeros, no error
     return then(leaf(f(...xs)), xs)
   })
