@@ -166,6 +166,30 @@ test('schedules one after the other and at once', () => {
   assert.throws(() => new LambdaLR(one, 0.5 as never), /LambdaLR: a function of the step expected, got number/)
 })
 
+test('a saved schedule keeps the rates that it started from, wherever the optimizer is when the next one is made', () => {
+  const makers: ((o: Optimizer<any>) => Schedule)[] = [
+    o => new ExponentialLR(o, { gamma: 0.5 }), o => new LinearLR(o), o => new ChainedScheduler(o, [new StepLR(o, { stepSize: 2 }), new ConstantLR(o)]),
+    o => new SequentialLR(o, { schedules: [new LinearLR(o, { totalIters: 2 }), new ExponentialLR(o, { gamma: 0.5 })], milestones: [2] }),
+  ]
+  for (const make of makers) {
+    const two = () => new SGD([{ params: [parameter([0])], lr: 0.5 }, { params: [parameter([0])] }], { lr: 1 })
+    const [one, other] = [two(), two()]
+    const first = make(one)
+    rates(first, 3)
+    other.loadStateDict(one.stateDict())
+    const next = make(other)
+    const saved = JSON.parse(JSON.stringify(first.save())) as number[]
+    next.restore(saved)
+    const all = (s: Schedule) => rates(s, 4).concat(s.optimizer.groups.map(g => g.lr as number))
+    close(all(next), all(first))
+    // a state of old: of the steps alone
+    const old = make(two())
+    old.restore(saved.slice(0, 1))
+    close(old.optimizer.groups.map(g => g.lr as number), one.groups.map((_, i) => first.rate(first.initial[i]!, 3)))
+    for (const wrong of [[], [-1], [1, 1], [null, 1, 0.5]]) assert.throws(() => next.restore(wrong), /^restore: what save\(\) of this schedule gave expected, got \[/)
+  }
+})
+
 test('one cycle ends at its last rate; cycles take the momentum along, an Adam its first beta', () => {
   const optimizer = optimizerOf(1)
   const once = new OneCycleLR(optimizer, { maxLr: 1, totalSteps: 4, pctStart: 0.5, annealStrategy: 'linear', divFactor: 10, finalDivFactor: 10 })

@@ -2,15 +2,18 @@
 
 import { hostWork } from '../memory.js'
 import { cos, pow } from '../numerics.js'
-import { demand, requireCount, requirePositive, requireShare } from '../shape.js'
+import { demand, isWhole, requireCount, requirePositive, requireShare } from '../shape.js'
 import { type GroupOptions, type Optimizer } from './optimizer.js'
 
 type Cycled = GroupOptions & { momentum?: number; betas?: readonly [number, number] }
 
+/** @throws RangeError unless what restore() got can be of its schedule */
+export const demandSaved = (holds: boolean, saved: readonly unknown[]): void => demand(holds, `restore: what save() of this schedule gave expected, got [${saved}]`)
+
 /** Sets the learning rate of each group to a function of the number of step() calls and the group's initial rate. */
 export abstract class Schedule {
-  /** Rates of the groups when the schedule was made */
-  readonly initial: readonly number[]
+  /** The rates of the groups that it starts from: those when it was made, or a saved state's */
+  initial: readonly number[]
   #steps = 0
   constructor(readonly optimizer: Optimizer<any>) {
     this.initial = optimizer.groups.map(g => g.lr as number)
@@ -31,11 +34,18 @@ export abstract class Schedule {
   }
   /** What a checkpoint needs to go on from here: numbers that JSON keeps, and null. */
   save(): (number | null)[] {
-    return [this.#steps]
+    return [this.#steps, ...this.initial]
   }
-  /** Go on from a saved state. */
+  /**
+   * Go on from a saved state.
+   * @throws RangeError if it is another schedule's
+   */
   restore(saved: readonly (number | null)[]): void {
-    this.goTo(saved[0]!)
+    const [steps, ...initial] = saved as number[]
+    // states of old have no rates
+    demandSaved(isWhole(steps!, 0) && [0, this.initial.length].includes(initial.length), saved)
+    if (initial.length > 0) this.initial = initial
+    this.goTo(steps!)
   }
   /** Count steps without setting rates. */
   protected advance(t: number): void {
@@ -217,7 +227,7 @@ export class SequentialLR extends Schedule {
     this.schedules = schedules
     this.milestones = milestones
     // the schedules set rates when they were made: the first one still saw the original
-    ;(this as { initial: readonly number[] }).initial = schedules[0]!.initial
+    this.initial = schedules[0]!.initial
     this.goTo(0)
   }
   #at(t: number): [Schedule, number] {
@@ -240,7 +250,7 @@ export class ChainedScheduler extends Schedule {
   constructor(optimizer: AnyOptimizer, readonly schedules: readonly Schedule[]) {
     super(optimizer)
     demand(schedules.length > 0 && schedules.every(s => s.optimizer === optimizer), 'ChainedScheduler: schedules of this optimizer expected')
-    ;(this as { initial: readonly number[] }).initial = schedules[0]!.initial
+    this.initial = schedules[0]!.initial
     this.goTo(0)
   }
   rate(initial: number, t: number): number {
