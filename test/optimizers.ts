@@ -4,7 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   Adadelta, Adagrad, Adam, Adamax, AdamW, capture, ChainedScheduler, clipGradNorm, clipGradValue, ConstantLR, CyclicLR, ExponentialLR, Generator, LambdaLR,
-  Linear, LinearLR, Lion, manualSeed, NAdam, OneCycleLR, parameter, RAdam, ReduceLROnPlateau, RMSprop, Rprop, scope, SequentialLR, SGD, StepLR, steps, sum,
+  Linear, LinearLR, Lion, manualSeed, MultiStepLR, NAdam, OneCycleLR, parameter, RAdam, ReduceLROnPlateau, RMSprop, Rprop, scope, SequentialLR, SGD, StepLR, steps, sum,
   tensor, type Optimizer, type Schedule, type Tensor,
 } from 'hebb'
 
@@ -188,6 +188,10 @@ test('a saved schedule keeps the rates that it started from, wherever the optimi
     close(old.optimizer.groups.map(g => g.lr as number), one.groups.map((_, i) => first.rate(first.initial[i]!, 3)))
     for (const wrong of [[], [-1], [1, 1], [null, 1, 0.5]]) assert.throws(() => next.restore(wrong), /^restore: what save\(\) of this schedule gave expected, got \[/)
   }
+})
+
+test('a milestone at 0 counts from the first step on', () => {
+  close(rates(new MultiStepLR(optimizerOf(1), { milestones: [0, 3] }), 5), [0.1, 0.1, 0.1, 0.01, 0.01])
 })
 
 test('one cycle ends at its last rate; cycles take the momentum along, an Adam its first beta', () => {

@@ -92,6 +92,7 @@ export class MultiStepLR extends Schedule {
     demand(Array.isArray(milestones) && milestones.every(Number.isInteger), `MultiStepLR: a list of whole milestones expected, got ${milestones}`)
     this.milestones = [...milestones]
     this.gamma = gamma
+    this.goTo(0)
   }
   rate(initial: number, t: number): number {
     return initial * pow(this.gamma, this.milestones.filter(m => m <= t).length)
