@@ -4,7 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   Adam, ArrayDataset, BatchNorm2d, capture, Conv2d, crossEntropy, DataLoader, embedding, engine, Flatten, info, Linear, manualSeed, noGrad, onBackend, parameter, rand,
-  randn, ReLU, scope, Sequential, SGD, steps, tensor, type BackendName, type Captured, type Tensor,
+  randn, ReLU, RMSprop, scope, Sequential, SGD, steps, tensor, type BackendName, type Captured, type Optimizer, type Tensor,
 } from 'hebb'
 import { alsoOnReference } from './collector/again.js'
 import { settle as collect } from './collector/settle.js'
@@ -235,6 +235,43 @@ test('a captured step inside another is part of it', () => {
       if (i % 5 === 0) w.set([total / 100, inner(x).item() / 100])
     }
   }))
+})
+
+test('an option that asks for other buffers, set after the recording and taken back later', () => {
+  const cases: [(w: Tensor) => Optimizer<any>, Record<string, unknown>][] = [
+    [w => new SGD([w], { lr: 0.01 }), { momentum: 0.9 }],
+    [w => new SGD([w], { lr: 0.01, momentum: 0.9, dampening: 0.5 }), { momentum: 0 }],
+    [w => new SGD([w], { lr: 0.01, momentum: 0.9 }), { nesterov: true }],
+    [w => new SGD([w], { lr: 0.01, momentum: 0.9, form: 'classic' }), { nesterov: true }],
+    [w => new SGD([w], { lr: 0.01, momentum: 0.9, form: 'classic' }), { momentum: 0 }],
+    [w => new Adam([w]), { amsgrad: true }],
+    [w => new RMSprop([w]), { centered: true }],
+    [w => new RMSprop([w]), { momentum: 0.9 }],
+  ]
+  for (const [make, options] of cases) {
+    const run = (captured: boolean) => scope(() => {
+      const w = parameter([1, -2])
+      const optimizer = make(w)
+      const [group] = optimizer.groups
+      const before = { ...group }
+      const once = (x: Tensor) => {
+        if (optimizer instanceof SGD) optimizer.lookAhead()
+        optimizer.zeroGrad()
+        w.mul(x).square().sum().backward()
+        optimizer.step()
+      }
+      const step = captured ? capture(once) : once
+      const seen: number[] = []
+      for (const i of steps(12)) {
+        if (i === 4) Object.assign(group, options)
+        if (i === 8) Object.assign(group, before)
+        step(tensor([i % 3, 1]))
+        seen.push(...w.values())
+      }
+      return seen
+    })
+    assert.equal(run(true), run(false), `${make} ${JSON.stringify(options)}`)
+  }
 })
 
 // ---- refusals, errors, memory ------------------------------------------------------------------------------------------------

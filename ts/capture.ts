@@ -23,13 +23,6 @@ export interface Captured<A extends readonly Tensor[], R extends Outputs> {
   dispose(): void
 }
 
-/** Gradients whose state at the start of the program matters, and what it is at the end. */
-interface LeafState {
-  leaf: { stale: boolean }
-  before: boolean
-  after: boolean
-}
-
 /** What a program has to give back. Nothing in here leads to the program or its outputs, so that the collector may find it unused. */
 interface Holdings {
   arena: Arena
@@ -58,7 +51,9 @@ class Program implements Recorder {
   readonly #work: (() => void)[] = []
   readonly #checks: (() => void)[] = []
   readonly #holdings: Holdings
-  readonly #leaves = new Map<object, LeafState>()
+  readonly #conditions: (() => boolean)[] = []
+  /** Whose gradients the program touches, and whether they are empty at its end */
+  readonly #leaves = new Map<{ stale: boolean }, boolean>()
   /** The tensors of inputs, and of outputs that the step made */
   readonly #own: Tensor[] = []
   inputs: Tensor[] = []
@@ -92,7 +87,13 @@ class Program implements Recorder {
     this.#arguments.push([])
   }
   gradient(leaf: { stale: boolean }): void {
-    if (!this.#leaves.has(leaf)) this.#leaves.set(leaf, { leaf, before: leaf.stale, after: leaf.stale })
+    const { stale } = leaf
+    if (this.#leaves.has(leaf)) return
+    this.#leaves.set(leaf, stale)
+    this.expect(() => leaf.stale === stale)
+  }
+  expect(condition: () => boolean): void {
+    this.#conditions.push(condition)
   }
   refuse(what: string): never {
     throw new Error(`capture: ${what} inside a captured step would take values out of the program: return the tensor and read it after the step`)
@@ -129,7 +130,7 @@ class Program implements Recorder {
       // what the step returns but didn't make stays its maker's
       this.#own.push(...tensorsIn(outputs).filter(t => t.owner === frame && !this.#own.includes(t)))
       this.outputs = outputs
-      for (const state of this.#leaves.values()) state.after = state.leaf.stale
+      for (const leaf of this.#leaves.keys()) this.#leaves.set(leaf, leaf.stale)
     } finally {
       backend.kernels = real
       setRecorder(null)
@@ -144,10 +145,9 @@ class Program implements Recorder {
     }
   }
 
-  /** Are the gradients in the state in which the recording found them? */
+  /** Is all that was decided by as the recording found it? */
   get fits(): boolean {
-    for (const { leaf, before } of this.#leaves.values()) if (leaf.stale !== before) return false
-    return true
+    return this.#conditions.every(holds => holds())
   }
 
   replay(inputs: readonly Tensor[]): void {
@@ -158,7 +158,7 @@ class Program implements Recorder {
     const functions = this.#functions
     const args = this.#arguments
     for (let i = 0; i < functions.length; i++) functions[i]!(...args[i]!)
-    for (const { leaf, after } of this.#leaves.values()) leaf.stale = after
+    for (const [leaf, stale] of this.#leaves) leaf.stale = stale
   }
 
   dispose(): void {

@@ -350,6 +350,8 @@ export interface Recorder {
   verify(buffer: Buffer, check: () => void): void
   /** The state of this leaf's gradient (empty or not) is about to be used or changed. */
   gradient(leaf: { stale: boolean }): void
+  /** A call that finds this otherwise runs eagerly. */
+  expect(condition: () => boolean): void
   /** Host work to repeat before each replay, such as the scalars of an optimizer. */
   before(work: () => void): void
   /** Host work to repeat at this place of the program, such as reading a clock. */

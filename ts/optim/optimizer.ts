@@ -1,6 +1,6 @@
 // What optimizers share: parameter groups, gradients cleared, state that lives as long as its parameter.
 
-import { hostMark, hostWork } from '../memory.js'
+import { hostMark, hostWork, recorder } from '../memory.js'
 import type { Update } from '../kernels.js'
 import { scalarBlock } from '../ops/norm.js'
 import { Tensor } from '../tensor.js'
@@ -114,6 +114,7 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
     const moved: Tensor['buffer'][] = []
     for (const group of this.groups) {
       const names = this.buffersOf(group)
+      recorder?.expect(() => `${this.buffersOf(group)}` === `${names}`)
       for (const p of group.params) {
         const g = p.grad
         if (!g) continue

@@ -1,7 +1,7 @@
 // Stochastic gradient descent, with momentum and Nesterov's variant.
 
 import { Update } from '../kernels.js'
-import { hostWork } from '../memory.js'
+import { hostWork, recorder } from '../memory.js'
 import { scalarBlock } from '../ops/norm.js'
 import { demand, requireChoice } from '../shape.js'
 import { Optimizer, type Group, type GroupOptions, type Params } from './optimizer.js'
@@ -62,7 +62,10 @@ export class SGD extends Optimizer<Full> {
   lookAhead(): void {
     this.#lookedAhead = true
     for (const group of this.groups) {
-      if (!group.nesterov || !isClassic(group)) continue
+      const ahead = () => group.nesterov && isClassic(group)
+      const was = ahead()
+      recorder?.expect(() => ahead() === was)
+      if (!was) continue
       for (const p of group.params) {
         const u = this.bufferOf(p, 'momentum')
         if (!u) continue
