@@ -101,6 +101,22 @@ test('options may change between steps', () => {
   })
 })
 
+test('the first momentum is the gradient as it is, whenever it begins', () => {
+  const w = parameter([10])
+  const optimizer = new SGD([w], { lr: 1, dampening: 0.5 })
+  const after = [0, 0.9, 0.9, 0, 0.9].map(momentum => scope(() => {
+    optimizer.groups[0]!.momentum = momentum
+    // it makes the buffer
+    optimizer.stateDict()
+    optimizer.zeroGrad()
+    sum(w).backward()
+    optimizer.step()
+    return w.item()
+  }))
+  // PyTorch's u: none, 1, 1.4, none, 1.76
+  ;[9, 8, 6.6, 5.6, 3.84].forEach((v, i) => assert.ok(Math.abs(after[i]! - v) < 1e-5, `${after}`))
+})
+
 test('parameter groups have options of their own', () => {
   const [a, b, c] = [parameter([1]), parameter([1]), parameter([1])]
   const optimizer = new SGD([{ params: [a] }, { params: [b, c], lr: 0.5, momentum: 0.9 }], { lr: 0.1 })

@@ -16,8 +16,9 @@ export type Params<O> = readonly Tensor[] | readonly ParamGroup<O>[]
 export type Group<O> = { params: readonly Tensor[] } & O
 
 interface State {
-  /** Steps taken with this parameter */
+  /** Steps taken with this parameter, and how many of them before its newest buffer was there */
   steps: number
+  before: number
   /** momentum and the like, by name */
   buffers: Record<string, Tensor>
 }
@@ -83,8 +84,8 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
   protected bufferOf(p: Tensor, name: string): Tensor | undefined {
     return this.#state.get(p)?.buffers[name]
   }
-  /** The scalars of step `t` (from 1) for the kernel. */
-  protected abstract scalarsOf(group: Group<O>, t: number): readonly number[]
+  /** The scalars of step `t` (from 1) for the kernel; `age` counts (from 1 too) since the newest buffer was made. */
+  protected abstract scalarsOf(group: Group<O>, t: number, age: number): readonly number[]
   protected abstract readonly update: Update
 
   #namesOf(group: Group<O>): string[] {
@@ -93,7 +94,7 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
 
   #stateOf(p: Tensor, group: Group<O>): State {
     let state = this.#state.get(p)
-    if (!state) this.#state.set(p, (state = { steps: 0, buffers: {} }))
+    if (!state) this.#state.set(p, (state = { steps: 0, before: 0, buffers: {} }))
     // also where an option was changed that asks for more
     for (const name of this.#namesOf(group)) {
       if (state.buffers[name]) continue
@@ -102,6 +103,7 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
       // not by a kernel: a captured step would clear it at every replay
       t.backend.write(t.buffer.address, new Float32Array(t.size).fill(this.initial(name, group)), 'float32')
       state.buffers[name] = t
+      state.before = state.steps
     }
     return state
   }
@@ -124,7 +126,7 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
         moved.push(p.buffer)
         moves.push(() => {
           hostWork(() => {
-            backend.writeScalars(address, this.scalarsOf(group, ++state.steps))
+            backend.writeScalars(address, this.scalarsOf(group, ++state.steps, state.steps - state.before))
             p.changed(by)
           })
           const [s1 = 0, s2 = 0, s3 = 0] = names.map(name => (name ? state.buffers[name]!.address : 0))
@@ -189,6 +191,7 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
       if (steps === 0 && !this.#state.has(p)) return
       const state = this.#stateOf(p, group)
       state.steps = steps
+      state.before = 0
       for (const [name, t] of Object.entries(state.buffers)) t.set(saved.buffers[`${i}.${name}`]?.values() ?? new Float32Array(t.size).fill(this.initial(name, group)))
     })
   }

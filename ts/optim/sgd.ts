@@ -25,7 +25,7 @@ type Full = Required<SGDOptions>
 const isClassic = (group: Full): boolean => group.form === 'classic' && group.momentum > 0
 
 /**
- * g += weightDecay w; u = first step ? g : momentum u + (1 − dampening) g; g = nesterov ? g + momentum u : u; w −= lr g.
+ * g += weightDecay w; u = its first step ? g : momentum u + (1 − dampening) g; g = nesterov ? g + momentum u : u; w −= lr g.
  * Without momentum u is left out. (Polyak, 1964; Nesterov, 1983, in the form of Sutskever et al., 2013; PyTorch's SGD)
  * Classic form: u = momentum u + lr g; w −= u; with nesterov g is the gradient at w − momentum u, where lookAhead() goes.
  */
@@ -48,9 +48,9 @@ export class SGD extends Optimizer<Full> {
   protected buffersOf(group: Group<Full>): readonly string[] {
     return group.momentum > 0 ? ['momentum'] : []
   }
-  protected scalarsOf(group: Group<Full>, t: number): readonly number[] {
+  protected scalarsOf(group: Group<Full>, _t: number, age: number): readonly number[] {
     const { lr, weightDecay, momentum, dampening, nesterov } = group
-    if (!isClassic(group)) return [lr, weightDecay, momentum, t === 1 ? 1 : 1 - dampening, momentum, nesterov ? 1 : 0]
+    if (!isClassic(group)) return [lr, weightDecay, momentum, age === 1 ? 1 : 1 - dampening, momentum, nesterov ? 1 : 0]
     // ahead by momentum u, the new w = w − momentum u − lr g is one plain step away
     return nesterov ? [lr, weightDecay, momentum, lr, 0, 1] : [1, weightDecay, momentum, lr, 0, 0]
   }
