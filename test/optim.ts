@@ -3,7 +3,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  Adam, Conv2d, CosineAnnealingLR, Generator, info, Linear, onBackend, parameter, scope, Sequential, SGD, StepLR, steps, sum,
+  Adagrad, Adam, Conv2d, CosineAnnealingLR, Generator, info, Linear, onBackend, parameter, Rprop, scope, Sequential, SGD, StepLR, steps, sum,
   tensor, type AdamOptions, type BackendName, type SGDOptions, type Tensor,
 } from 'hebb'
 
@@ -116,6 +116,20 @@ test('the first momentum is the gradient as it is, whenever it begins', () => {
   // PyTorch's u: none, 1, 1.4, none, 1.76
   ;[9, 8, 6.6, 5.6, 3.84].forEach((v, i) => assert.ok(Math.abs(after[i]! - v) < 1e-5, `${after}`))
 })
+
+test('buffers begin with values of the backend\'s own width', () => onBackend('reference64', () => {
+  for (const make of [(w: Tensor) => new Rprop([w], { lr: 0.1 }), (w: Tensor) => new Adagrad([w], { initialAccumulatorValue: 0.1 })]) {
+    const w = parameter([1])
+    const optimizer = make(w)
+    const first = () => Object.values(optimizer.stateDict().buffers)[0]!.item()
+    sum(w.mul(0)).backward()
+    optimizer.step()
+    assert.is(first(), 0.1)
+    // of a state without steps
+    optimizer.loadStateDict({ ...optimizer.stateDict(), steps: [0], buffers: {} })
+    assert.is(first(), 0.1)
+  }
+}))
 
 test('parameter groups have options of their own', () => {
   const [a, b, c] = [parameter([1]), parameter([1]), parameter([1])]

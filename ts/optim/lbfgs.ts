@@ -4,8 +4,8 @@ import { recorder, turn } from '../memory.js'
 import { Update } from '../kernels.js'
 import { requireChoice, requireCount, ShapeError, show } from '../shape.js'
 import { Tensor } from '../tensor.js'
-import { addScaled, dot } from '../vectors.js'
-import { strongWolfe, type Point, type Vector } from './line-search.js'
+import { addScaled, dot, vector, type Vector } from '../vectors.js'
+import { strongWolfe, type Point } from './line-search.js'
 import { Optimizer, type Group, type GroupOptions, type OptimizerState } from './optimizer.js'
 
 export interface LBFGSOptions extends GroupOptions {
@@ -96,9 +96,9 @@ export class LBFGS extends Optimizer<Full> {
   }
   /** A vector as long as all parameters together, in their type */
   #vector(values: ArrayLike<number> | null = null): Vector {
-    const size = this.#params.reduce((n, p) => n + p.size, 0)
-    const Type = this.#params[0]!.backend.width === 8 ? Float64Array : Float32Array
-    return values ? Type.from(values) : new Type(size)
+    const all = vector(this.#params[0]!.backend, this.#params.reduce((n, p) => n + p.size, 0))
+    if (values) all.set(values)
+    return all
   }
   #gather(read: (p: Tensor) => Tensor | null): Vector {
     const all = this.#vector()

@@ -1,6 +1,7 @@
 // A step length that satisfies the strong Wolfe conditions: enough descent, and a slope that has flattened out.
 
-export type Vector = Float32Array | Float64Array
+import type { Vector } from '../vectors.js'
+
 /** Where a trial of length t along the direction leads. */
 export interface Point {
   t: number

@@ -5,6 +5,7 @@ import type { Update } from '../kernels.js'
 import { scalarBlock } from '../ops/norm.js'
 import { Tensor } from '../tensor.js'
 import { requireNotNegative, requireOptions, ShapeError, show } from '../shape.js'
+import { vector, type Vector } from '../vectors.js'
 
 export interface GroupOptions {
   /** Learning rate */
@@ -92,6 +93,10 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
     return this.buffersOf(group).filter(name => name !== null)
   }
 
+  #initially(name: string, { backend, size }: Tensor, group: Group<O>): Vector {
+    return vector(backend, size).fill(this.initial(name, group))
+  }
+
   #stateOf(p: Tensor, group: Group<O>): State {
     let state = this.#state.get(p)
     if (!state) this.#state.set(p, (state = { steps: 0, before: 0, buffers: {} }))
@@ -101,7 +106,7 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
       const t = new Tensor(p.shape, 'float32', p.backend, null, p)
       t.label = name
       // not by a kernel: a captured step would clear it at every replay
-      t.backend.write(t.buffer.address, new Float32Array(t.size).fill(this.initial(name, group)), 'float32')
+      t.backend.write(t.buffer.address, this.#initially(name, t, group), 'float32')
       state.buffers[name] = t
       state.before = state.steps
     }
@@ -192,7 +197,7 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
       const state = this.#stateOf(p, group)
       state.steps = steps
       state.before = 0
-      for (const [name, t] of Object.entries(state.buffers)) t.set(saved.buffers[`${i}.${name}`]?.values() ?? new Float32Array(t.size).fill(this.initial(name, group)))
+      for (const [name, t] of Object.entries(state.buffers)) t.set(saved.buffers[`${i}.${name}`]?.values() ?? this.#initially(name, t, group))
     })
   }
 }
