@@ -224,6 +224,18 @@ test('ReduceLROnPlateau: needs its metric, keeps its memory in a saved state', (
   const fresh = make()
   fresh.restore(JSON.parse(JSON.stringify(make().save())))
   assert.equal(see(fresh, metrics), whole)
+  for (const mode of ['min', 'max'] as const) {
+    for (const best of [Infinity, -Infinity]) {
+      const [whole, half] = [0, 0].map(() => new ReduceLROnPlateau(optimizerOf(1), { mode, patience: 0 })) as [ReduceLROnPlateau, ReduceLROnPlateau]
+      see(whole, [best])
+      half.restore(JSON.parse(JSON.stringify(whole.save())))
+      half.optimizer.lr = whole.optimizer.lr
+      assert.equal(see(half, [best, 1]), see(whole, [best, 1]), `${mode} ${best}`)
+    }
+  }
+  fresh.restore([3, 0.5, 1, 0])
+  for (const wrong of [[], [3], [3, 0.5, null, 0]]) assert.throws(() => fresh.restore(wrong), /^restore: what save\(\) of this schedule gave expected, got \[/)
+  assert.throws(() => new ReduceLROnPlateau(optimizerOf(1), { minLr: [0.1] as never }), /^ReduceLROnPlateau: one minLr for all groups expected, got \[0\.1\]$/)
   assert.throws(() => fresh.step(), /ReduceLROnPlateau: step\(metric\) expected, such as the validation loss/)
   const { optimizer } = fresh
   assert.throws(() => new SequentialLR(optimizer, { schedules: [fresh], milestones: [] }), /cannot be part of another schedule/)

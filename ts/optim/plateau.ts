@@ -1,9 +1,9 @@
 // The schedule that watches: a lower learning rate once progress stops.
 
 import { hostWork } from '../memory.js'
-import { demand, requireChoice } from '../shape.js'
+import { demand, isWhole, requireChoice } from '../shape.js'
 import { type Optimizer } from './optimizer.js'
-import { Schedule } from './schedule.js'
+import { demandSaved, Schedule } from './schedule.js'
 
 export interface PlateauOptions {
   /** Is a smaller (min, default) or a larger metric better? */
@@ -34,10 +34,11 @@ export class ReduceLROnPlateau extends Schedule {
     this.options = {
       mode: 'min', factor: 0.1, patience: 10, threshold: 1e-4, thresholdMode: 'rel', cooldown: 0, minLr: 0, eps: 1e-8, ...options,
     }
-    const { mode, factor, thresholdMode } = this.options
+    const { mode, factor, thresholdMode, minLr } = this.options
     requireChoice('ReduceLROnPlateau', 'mode', mode, 'min', 'max')
     requireChoice('ReduceLROnPlateau', 'thresholdMode', thresholdMode, 'rel', 'abs')
     demand(factor > 0 && factor < 1, `ReduceLROnPlateau: a factor in (0, 1) expected, got ${factor}`)
+    demand(typeof minLr === 'number', `ReduceLROnPlateau: one minLr for all groups expected, got [${minLr}]`)
     this.#best = this.#worst
   }
   get #worst(): number {
@@ -82,11 +83,15 @@ export class ReduceLROnPlateau extends Schedule {
     this.#bad = 0
   }
   override save(): (number | null)[] {
-    return [this.steps, Number.isFinite(this.#best) ? this.#best : null, this.#bad, this.#cooling]
+    // JSON has no infinities: null, and at the end whether it is the best one
+    const best = Number.isFinite(this.#best) ? this.#best : null
+    return [this.steps, best, this.#bad, this.#cooling, +(this.#best === -this.#worst)]
   }
-  override restore([steps, best, bad, cooling]: readonly (number | null)[]): void {
+  override restore(saved: readonly (number | null)[]): void {
+    const [steps, best, bad, cooling, unbeatable] = saved as number[]
+    demandSaved([steps, bad, cooling].every(n => isWhole(n!, 0)), saved)
     this.advance(steps!)
-    this.#best = best ?? this.#worst
+    this.#best = best ?? (unbeatable ? -this.#worst : this.#worst)
     this.#bad = bad!
     this.#cooling = cooling!
   }
