@@ -3,7 +3,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  Adam, ArrayDataset, BatchNorm2d, capture, Conv2d, crossEntropy, DataLoader, embedding, engine, Flatten, info, Linear, manualSeed, noGrad, onBackend, parameter, rand,
+  Adam, ArrayDataset, BatchNorm2d, capture, Conv2d, crossEntropy, DataLoader, embedding, engine, Flatten, gradients, info, Linear, manualSeed, noGrad, onBackend, parameter, rand,
   randn, ReLU, RMSprop, scope, Sequential, SGD, steps, tensor, type BackendName, type Captured, type Optimizer, type Tensor,
 } from 'hebb'
 import { alsoOnReference } from './collector/again.js'
@@ -272,6 +272,30 @@ test('an option that asks for other buffers, set after the recording and taken b
     })
     assert.equal(run(true), run(false), `${make} ${JSON.stringify(options)}`)
   }
+})
+
+test('inputs get their gradients at every call', () => {
+  const run = (captured: boolean) => scope(() => {
+    const w = parameter([1, -2])
+    const once = (x: Tensor) => {
+      const loss = w.mul(x).square().sum()
+      loss.backward()
+      return loss
+    }
+    const asked = (x: Tensor) => gradients(w.mul(x).square().sum(), [x])[0]!
+    const [step, ask] = captured ? [capture(once), capture(asked)] : [once, asked]
+    const out = [...Array(5).keys()].map(i => {
+      const [x, y] = [0, 1].map(() => tensor([i, 1], { requiresGrad: true })) as [Tensor, Tensor]
+      return [step(x).item(), x.grad!.array(), ask(y).array()]
+    })
+    const x = tensor([1, 2], { requiresGrad: true })
+    for (let i = 0; i < 3; i++) step(x)
+    const calls = (ask as Captured<[Tensor], Tensor>).calls
+    return { out: [out, x.grad!.array(), w.grad!.array()], calls }
+  })
+  const captured = run(true)
+  assert.equal(captured.out, run(false).out)
+  assert.ok(captured.calls > 0, 'gradients() that are returned are replayed')
 })
 
 // ---- refusals, errors, memory ------------------------------------------------------------------------------------------------

@@ -199,8 +199,10 @@ export function capture<A extends readonly Tensor[], R extends Outputs>(step: (.
     }
     // the first call makes what is made once (gradients, an optimizer's state); a program that doesn't fit has to wait
     if (program === undefined || program) {
-      if (programs.size < MOST_PROGRAMS) programs.set(key, program ?? null)
-      return step(...inputs)
+      const outputs = step(...inputs)
+      // gradients left in inputs would stay in the program's copies
+      if (programs.size < MOST_PROGRAMS && inputs.every(x => x.stale)) programs.set(key, program ?? null)
+      return outputs
     }
     const recorded = new Program(inputs[0]?.backend ?? currentBackend())
     try {
