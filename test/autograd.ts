@@ -266,6 +266,13 @@ test('errors of the functions', () => {
   assert.throws(() => gradients(x.clone().requiresGradient().mul(2), [x]),
     /^gradients: a scalar output expected, got shape \[2\]/)
   assert.throws(() => gradients(noGrad(() => parameter([1]).sum()), [x]), /^gradients: sum \[\] does not depend on anything that requires a gradient: use parameters/)
+  assert.throws(() => valueAndGrad(() => 3 as never)(x), /^input or result of a function: a tensor expected, got number$/)
+  assert.throws(() => grad(t => t.sum())([1, 2] as never), /^input or result of a function: a tensor expected, got an array: wrap it in tensor\(\)$/)
+  assert.throws(() => checkGradients(() => 3 as never, [x]), /^input or result of a function: a tensor expected, got number$/)
+  for (const none of [[], [tensor([1], { dtype: 'int32' })]]) assert.throws(() => checkGradients(t => t, none), /^checkGradients: a float32 input expected, got none$/)
+  assert.throws(() => jvp((a, b) => a.mul(b), [x, x], [x]), /^jvp: a vector of shape \[2\] for input 1 expected, got none$/)
+  assert.throws(() => jvp(t => t, [x], [tensor(1)]), /^jvp: a vector of shape \[2\] for input 0 expected, got \[\]$/)
+  assert.throws(() => jvp(t => t, [x], [[1, 2] as never]), /^jvp: a tensor expected, got an array: wrap it in tensor\(\)$/)
   assert.throws(() => vjp(t => t.mul(2), [x], tensor([1])), /^gradients: gradOutputs\[0\] has shape \[1\], the output \[2\]$/)
 })
 

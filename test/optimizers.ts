@@ -118,7 +118,10 @@ test('options out of range are refused by every optimizer', () => {
     [() => new RAdam(w, { lr: -1 }), /RAdam: a learning rate lr ≥ 0/],
     [() => new Rprop(w, { etas: [1.2, 0.5] }), /Rprop: etas in \(0, 1\) and above 1/],
     [() => new Rprop(w, { stepSizes: [1, 0] }), /Rprop: stepSizes \[smallest, largest\]/],
-    [() => new Lion(w, { betas: [2, 0] }), /Lion: betas in 0\.\.1/],
+    [() => new Rprop(w, { etas: 0.5 as never }), /Rprop: etas in \(0, 1\) and above 1 expected, got \[0\.5\]/],
+    [() => new Rprop(w, { stepSizes: 1 as never }), /Rprop: stepSizes \[smallest, largest\] expected, got \[1\]/],
+    [() => new Lion(w, { betas: [2, 0] }), /Lion: two betas in 0\.\.1/],
+    [() => new Lion(w, { betas: 0.9 as never }), /Lion: two betas in 0\.\.1 expected, got \[0\.9\]/],
   ]
   for (const [make, message] of refused) assert.throws(make, message)
 })

@@ -3,12 +3,13 @@
 import { recordingIf } from './autograd.js'
 import { backward, gradients, type GradientOptions } from './backward.js'
 import { add, mul } from './ops/arithmetic.js'
+import { requireTensors } from './ops/checks.js'
 import { like } from './ops/creation.js'
 import { reshape, select } from './ops/layout.js'
 import { stack } from './ops/joining.js'
 import { sum } from './ops/reduce.js'
 import { scope } from './scope.js'
-import { ShapeError, show } from './shape.js'
+import { sameShape, ShapeError, show } from './shape.js'
 import { Tensor } from './tensor.js'
 import { dot } from './vectors.js'
 
@@ -19,6 +20,7 @@ export type TensorFunction = (...inputs: Tensor[]) => Tensor
 
 /** A leaf with x's values, or, when a graph is to go on through it, x itself. */
 function leaf(x: Tensor): Tensor {
+  requireTensors('input or result of a function', x)
   if (x.requiresGrad) return x
   const t = x.alias()
   t.requiresGrad = true
@@ -60,8 +62,16 @@ export function vjp(f: TensorFunction, inputs: readonly Tensor[], v: Tensor, opt
   return through(f, inputs, (value, xs) => ({ value, grads: gradients(value, xs, { ...options, gradOutputs: [v] }) }))
 }
 
-/** Jacobian-vector product J v by two reverse passes: vᵀJ is linear in v, and its gradient is what is wanted. */
+/**
+ * Jacobian-vector product J v by two reverse passes: vᵀJ is linear in v, and its gradient is what is wanted.
+ * @throws ShapeError unless there is a vector of each input's shape
+ */
 export function jvp(f: TensorFunction, inputs: readonly Tensor[], vectors: readonly Tensor[]): { value: Tensor; tangent: Tensor } {
+  requireTensors('jvp', ...inputs, ...vectors)
+  inputs.forEach(({ shape }, i) => {
+    const got = vectors[i]?.shape
+    if (!got || !sameShape(got, shape)) throw new ShapeError(`jvp: a vector of shape ${show(shape)} for input ${i} expected, got ${got ? show(got) : 'none'}`)
+  })
   return through(f, inputs, (value, xs) => {
     const u = leaf(like(value, 0))
     const products = gradients(value, xs, { gradOutputs: [u], createGraph: true })
@@ -101,6 +111,7 @@ export interface CheckOptions {
  * random covector, so no Jacobian is needed. About 1e-4 in float32, 1e-8 in float64; kinks within a step of an input spoil it.
  */
 export function checkGradients(f: TensorFunction, inputs: readonly Tensor[], { step, second = false }: CheckOptions = {}): number {
+  if (!inputs.some(x => x.dtype === 'float32')) throw new TypeError('checkGradients: a float32 input expected, got none')
   return scope(() => recordingIf(true, () => {
     const first = worst(f, inputs, step)
     if (!second) return first

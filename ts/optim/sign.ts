@@ -23,7 +23,9 @@ export class Rprop extends Optimizer<Required<RpropOptions>> {
   }
   protected override validate(group: Group<Required<RpropOptions>>): void {
     super.validate(group)
-    const { etas: [shrink, grow], stepSizes: [smallest, largest] } = group
+    // a number in place of a pair is refused in the same words
+    const [shrink, grow] = [group.etas].flat() as [number, number]
+    const [smallest, largest] = [group.stepSizes].flat() as [number, number]
     demand(shrink > 0 && shrink < 1 && grow > 1, `Rprop: etas in (0, 1) and above 1 expected, got [${group.etas}]`)
     demand(smallest >= 0 && smallest <= largest, `Rprop: stepSizes [smallest, largest] expected, got [${group.stepSizes}]`)
   }
@@ -54,7 +56,8 @@ export class Lion extends Optimizer<Required<LionOptions>> {
   }
   protected override validate(group: Group<Required<LionOptions>>): void {
     super.validate(group)
-    demand(group.betas.every(b => b >= 0 && b <= 1), `Lion: betas in 0..1 expected, got [${group.betas}]`)
+    const betas = [group.betas].flat()
+    demand(betas.length === 2 && betas.every(b => b >= 0 && b <= 1), `Lion: two betas in 0..1 expected, got [${group.betas}]`)
   }
   protected buffersOf(): readonly string[] {
     return ['m']
