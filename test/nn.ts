@@ -4,8 +4,8 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, AvgPool3d, BatchNorm1d, BatchNorm2d, BatchNorm3d, Conv1d, Conv2d, Conv3d, Dropout,
-  ELU, Flatten, GELU, gelu, info, init, LeakyReLU, Linear, LogSoftmax, manualSeed, MaxPool1d, MaxPool2d, MaxPool3d, Module,
-  ones, parameter, rand, randn, ReLU, scope, Sequential, ShapeError, Sigmoid, SiLU, Softmax, Softplus, sum, Tanh, tensor,
+  ELU, Flatten, GELU, gelu, info, init, LeakyReLU, Linear, LogSoftmax, manualSeed, MaxPool1d, MaxPool2d, MaxPool3d, Module, ModuleList,
+  ones, parameter, rand, randn, ReLU, scope, Sequential, ShapeError, Sigmoid, SiLU, Softmax, Softplus, sum, summary, Tanh, tensor,
   zeros, type Tensor,
 } from 'hebb'
 import { ConvNet, LeNet5, MLP, Perceptron } from 'hebb/models'
@@ -45,6 +45,29 @@ test('names are those of state_dict in PyTorch', () => {
   assert.equal(norm.namedParameters().map(([name]) => name), ['weight', 'bias'])
   assert.equal(norm.namedBuffers().map(([name]) => name), ['running_mean', 'running_var', 'num_batches_tracked'])
   assert.equal(names(new BatchNorm1d(2, { affine: false, trackRunningStats: false })), [])
+})
+
+test('a list with more than its modules, and arrays of parameters, also within arrays', () => {
+  class Headed extends Sequential {
+    readonly extra = new Linear(2, 3, { bias: false })
+    readonly scale = parameter([1])
+  }
+  assert.equal(Object.keys(new Headed(new Linear(2, 2)).stateDict()), ['scale', '0.weight', '0.bias', 'extra.weight'])
+  class Listed extends ModuleList {
+    readonly extra = new Linear(2, 3, { bias: false })
+  }
+  assert.equal(new Listed([new Linear(2, 2)]).namedParameters().map(([name]) => name), ['0.weight', '0.bias', 'extra.weight'])
+  class Nested extends Module {
+    readonly ws = [parameter([1]), [parameter([2, 3])], zeros([1])]
+    readonly blocks = [[new Linear(1, 1)], [new Linear(1, 1, { bias: false })]]
+    forward(x: Tensor): Tensor {
+      return x.mul(this.ws[0] as Tensor)
+    }
+  }
+  const nested = new Nested()
+  assert.equal(nested.namedParameters().map(([name]) => name), ['ws.0', 'ws.1.0', 'blocks.0.0.weight', 'blocks.0.0.bias', 'blocks.1.0.weight'])
+  assert.equal(nested.namedBuffers().map(([name]) => name), ['ws.2'])
+  assert.is(summary(nested, [1]).parameters, 6)
 })
 
 test('the models of the course have the right number of parameters', () => {

@@ -138,7 +138,7 @@ function restoring<T>(model: Module, f: () => T): T {
   const backend = currentBackend()
   const doubles = new Map<Tensor, Tensor>()
   const double = (value: unknown): unknown => {
-    if (Array.isArray(value)) return value.some(v => v instanceof Tensor) ? value.map(double) : value
+    if (Array.isArray(value)) return value.map(double)
     if (!(value instanceof Tensor) || value.backend === backend) return value
     let other = doubles.get(value)
     if (!other) {
@@ -183,8 +183,8 @@ class Examination {
     const met = new Set<Tensor>()
     for (const [path, module] of model.namedModules()) {
       let parameters = 0
-      for (const t of Object.values(module)) {
-        if (!(t instanceof Tensor) || !t.requiresGrad || met.has(t)) continue
+      for (const [, t] of module.namedTensors()) {
+        if (!t.requiresGrad || met.has(t)) continue
         met.add(t)
         parameters += t.size
       }

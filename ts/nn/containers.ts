@@ -2,7 +2,7 @@
 
 import { add } from '../ops/arithmetic.js'
 import type { Tensor } from '../tensor.js'
-import { Module, numbered } from './module.js'
+import { Module, within } from './module.js'
 
 /** y = x, where a layer is expected and none is wanted */
 export class Identity extends Module {
@@ -42,8 +42,9 @@ export class ModuleList extends Module implements Iterable<Module> {
   [Symbol.iterator](): Iterator<Module> {
     return this.#list[Symbol.iterator]()
   }
-  override namedChildren(): Generator<[string, Module]> {
-    return numbered(this.#list)
+  override *namedChildren(): Generator<[string, Module]> {
+    yield* within(this.#list, Module)
+    yield* super.namedChildren()
   }
   /** @throws Error always: the order is not a list's to decide */
   forward(): never {

@@ -25,8 +25,8 @@ interface Hook {
 }
 
 /**
- * A layer or model. Properties that hold tensors with requiresGrad are its parameters, other tensors its buffers, modules (and
- * arrays of modules) its children.
+ * A layer or model. Properties that hold tensors with requiresGrad are its parameters, other tensors its buffers, modules its children;
+ * arrays count too, also within arrays, but what lies in other objects is not found.
  */
 export abstract class Module {
   /** Set by train() and eval(): dropout and batch normalisation behave differently. */
@@ -43,10 +43,12 @@ export abstract class Module {
 
   /** Own children by name. */
   *namedChildren(): Generator<[string, Module]> {
-    for (const [name, value] of Object.entries(this)) {
-      if (value instanceof Module) yield [key(name), value]
-      else if (Array.isArray(value)) yield* numbered(value, `${key(name)}.`)
-    }
+    for (const [name, value] of Object.entries(this)) yield* within(value, Module, key(name))
+  }
+
+  /** Own tensors by name. @internal */
+  *namedTensors(): Generator<[string, Tensor]> {
+    for (const [name, value] of Object.entries(this)) yield* within(value, Tensor, key(name))
   }
 
   /** This module and all below it, by path; each once. */
@@ -60,10 +62,10 @@ export abstract class Module {
   *#named(wanted: (t: Tensor) => boolean): Generator<[string, Tensor]> {
     const seen = new Set<Tensor>()
     for (const [path, module] of this.namedModules()) {
-      for (const [name, value] of Object.entries(module)) {
-        if (!(value instanceof Tensor) || !wanted(value) || seen.has(value)) continue
+      for (const [name, value] of module.namedTensors()) {
+        if (!wanted(value) || seen.has(value)) continue
         seen.add(value)
-        yield [path ? `${path}.${key(name)}` : key(name), value]
+        yield [path ? `${path}.${name}` : name, value]
       }
     }
   }
@@ -176,9 +178,10 @@ export abstract class Module {
   }
 }
 
-/** The modules of a list, by position. @internal */
-export function* numbered(list: readonly unknown[], prefix = ''): Generator<[string, Module]> {
-  for (const [i, module] of list.entries()) if (module instanceof Module) yield [prefix + i, module]
+/** The modules or tensors that a value is or, as an array, holds: by name, and by position behind it. @internal */
+export function* within<T>(value: unknown, kind: abstract new (...given: any[]) => T, name = ''): Generator<[string, T]> {
+  if (value instanceof kind) yield [name, value]
+  else if (Array.isArray(value)) for (const [i, one] of value.entries()) yield* within(one, kind, name ? `${name}.${i}` : String(i))
 }
 
 /** What describe() returns: values, then the options where there are any, as in '3, 8, { bias: false }'. @internal */
@@ -189,10 +192,10 @@ export function described(values: readonly unknown[], options: object = {}): str
 
 /** Modules one after the other. */
 export class Sequential extends Module {
-  readonly layers: Module[]
+  readonly #layers: Module[]
   constructor(...layers: Module[]) {
     super()
-    this.layers = layers
+    this.#layers = layers
     layers.forEach((layer, i) => {
       if (layer instanceof Module) return
       const given: unknown = layer
@@ -200,11 +203,15 @@ export class Sequential extends Module {
       throw new TypeError(`Sequential: modules expected, at position ${i} got ${typeof given === 'function' ? `${given.name}: is \`new\` missing?` : got}`)
     })
   }
-  override namedChildren(): Generator<[string, Module]> {
-    return numbered(this.layers)
+  get layers(): Module[] {
+    return this.#layers
+  }
+  override *namedChildren(): Generator<[string, Module]> {
+    yield* within(this.#layers, Module)
+    yield* super.namedChildren()
   }
   forward(x: Tensor): Tensor {
-    return inOrder(this.layers, x)
+    return inOrder(this.#layers, x)
   }
 }
 
