@@ -9,6 +9,7 @@ import {
   zeros, type Tensor,
 } from 'hebb'
 import { ConvNet, LeNet5, MLP, Perceptron } from 'hebb/models'
+import { readStateDict, writeStateDict } from 'hebb/train'
 
 const sizeOfAll = (m: Module) => m.parameters().reduce((n, p) => n + p.size, 0)
 function close(actual: Tensor, expected: Tensor, limit = 1e-5): void {
@@ -166,6 +167,36 @@ test('a parameter that two modules share counts once', () => {
   close(tensor(twice), c.weight.grad!.add(d.weight.grad!))
   const shared = new Dropout()
   assert.is([...new Sequential(shared, shared).namedModules()].length, 2, 'a module used twice')
+})
+
+test('a state dict names what is shared by every name; a file with one of them is enough', () => {
+  class Tied extends Module {
+    readonly embed = new Linear(2, 3, { bias: false })
+    readonly head = new Linear(2, 3)
+    readonly again = this.embed
+    constructor(readonly parent: Module | null = null) {
+      super()
+      this.head.weight = this.embed.weight
+    }
+    forward(x: Tensor): Tensor {
+      return this.head.forward(x)
+    }
+  }
+  const model = new Tied()
+  const outer = new Sequential(model)
+  Object.assign(model, { parent: outer })
+  assert.equal(Object.keys(outer.stateDict()), ['0.embed.weight', '0.head.weight', '0.head.bias', '0.again.weight'])
+  assert.equal(outer.namedParameters().map(([name]) => name), ['0.embed.weight', '0.head.bias'])
+  assert.is([...outer.namedModules()].length, 4)
+  const weight = tensor([[1, 2], [3, 4], [5, 6]])
+  const bias = zeros([3])
+  const one = { 'head.weight': weight, 'head.bias': bias }
+  assert.equal(new Tied().loadStateDict(one).embed.weight.array(), weight.array())
+  const all = new Tied().loadStateDict({ ...one, 'embed.weight': weight, 'again.weight': weight })
+  assert.equal(all.forward(ones([1, 2])).array(), [[3, 7, 11]])
+  assert.throws(() => new Tied().loadStateDict({ 'head.bias': bias, other: bias }), /missing embed\.weight, head\.weight, again\.weight; unknown other/)
+  const file = readStateDict(writeStateDict(model))
+  assert.equal(Object.keys(file).sort(), ['again.weight', 'embed.weight', 'head.bias', 'head.weight'])
 })
 
 test('modules print their structure', () => {

@@ -51,19 +51,20 @@ export abstract class Module {
     for (const [name, value] of Object.entries(this)) yield* within(value, Tensor, key(name))
   }
 
-  /** This module and all below it, by path; each once. */
-  *namedModules(path = '', seen = new Set<Module>()): Generator<[string, Module]> {
+  /** This module and all below it, by path; each once, or (not in a circle) under every path. */
+  *namedModules(path = '', seen = new Set<Module>(), each = false): Generator<[string, Module]> {
     if (seen.has(this)) return
     seen.add(this)
     yield [path, this]
-    for (const [name, child] of this.namedChildren()) yield* child.namedModules(path ? `${path}.${name}` : name, seen)
+    for (const [name, child] of this.namedChildren()) yield* child.namedModules(path ? `${path}.${name}` : name, seen, each)
+    if (each) seen.delete(this)
   }
 
-  *#named(wanted: (t: Tensor) => boolean): Generator<[string, Tensor]> {
+  *#named(wanted: (t: Tensor) => boolean, each = false): Generator<[string, Tensor]> {
     const seen = new Set<Tensor>()
-    for (const [path, module] of this.namedModules()) {
+    for (const [path, module] of this.namedModules('', new Set(), each)) {
       for (const [name, value] of module.namedTensors()) {
-        if (!wanted(value) || seen.has(value)) continue
+        if (!wanted(value) || (seen.has(value) && !each)) continue
         seen.add(value)
         yield [path ? `${path}.${name}` : name, value]
       }
@@ -92,9 +93,9 @@ export abstract class Module {
     return this.train(false)
   }
 
-  /** Parameters and buffers by name: the module's own tensors, not copies. */
+  /** Parameters and buffers by name, those that modules share by every name: the module's own tensors, not copies. */
   stateDict(): StateDict {
-    return Object.fromEntries(this.#named(() => true))
+    return Object.fromEntries(this.#named(() => true, true))
   }
 
   /**
@@ -103,9 +104,11 @@ export abstract class Module {
    */
   loadStateDict(state: Readonly<Record<string, Tensor>>, { strict = true }: { strict?: boolean } = {}): this {
     const own = this.stateDict()
+    // of the names of one tensor, files hold one or all
+    const loaded = new Set(Object.keys(state).map(name => own[name]))
     const without = (what: string, all: StateDict, others: StateDict): string[] => {
       // names of files must not command the terminal
-      const names = Object.keys(all).filter(name => !Object.hasOwn(others, name)).map(name => name.replace(/\p{C}/gu, '\ufffd'))
+      const names = Object.keys(all).filter(name => !Object.hasOwn(others, name) && !loaded.has(all[name])).map(name => name.replace(/\p{C}/gu, '\ufffd'))
       return names.length ? [`${what} ${names.slice(0, 4).join(', ')}${names.length > 4 ? ` and ${names.length - 4} more` : ''}`] : []
     }
     const wrong = [...without('missing', own, state), ...without('unknown', state, own)]
