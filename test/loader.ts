@@ -129,6 +129,31 @@ test('every turn frees its batch, also in loops within loops', () => {
   assert.is(info().memory.buffers, before)
 })
 
+test('loops over one loader are passes of their own, each its epoch', () => {
+  const loader = load(4, { batchSize: 2 })
+  const pairs: number[][] = []
+  for (const [a] of loader) for (const [b] of loader) pairs.push([...a.values(), ...b.values()])
+  assert.equal(pairs, [[0, 1, 0, 1], [0, 1, 2, 3], [2, 3, 0, 1], [2, 3, 2, 3]])
+  assert.equal(loader.state, { seed: 1, epoch: 3, batch: 0 })
+  const [one, two] = [loader[Symbol.iterator](), loader[Symbol.iterator]()]
+  const read = (from: typeof one) => {
+    const { value } = from.next()
+    return value ? [...value[0].values()] : null
+  }
+  assert.equal([read(one), read(two), read(one), read(two), read(one), read(two)], [[0, 1], [0, 1], [2, 3], [2, 3], null, null])
+  const order = (n: number) => range(n).map(() => epoch(shuffled).flat())
+  const shuffled = load(9, { batchSize: 3, shuffle: true })
+  const [first, second, third, fourth] = order(4)
+  shuffled.state = { seed: 1, epoch: 0, batch: 1 }
+  const outer: number[] = []
+  for (const [x] of shuffled) {
+    outer.push(...x.values())
+    if (outer.length === 3) assert.equal(epoch(shuffled).flat(), second, 'the inner loop is the next epoch')
+  }
+  assert.equal(outer, first!.slice(3), 'the outer one goes on in its own')
+  assert.equal(order(2), [third, fourth])
+})
+
 test('first() shows a batch and moves nothing', () => scope(() => {
   const loader = load(10, { batchSize: 4, shuffle: true })
   const [x] = loader.first()

@@ -32,7 +32,8 @@ export type Batch = [x: Tensor, y: Tensor, ...rest: Tensor[]]
 
 /**
  * for (const [x, y] of loader) { … }: one epoch. Each turn is a scope. The order of an epoch is a function of seed and number of
- * the epoch, so a saved position can be taken up again.
+ * the epoch, so a saved position can be taken up again. A loop beside one that still runs has an epoch of its own, the next, and the
+ * position is from then on that of this loop.
  */
 export class DataLoader implements Iterable<Batch> {
   readonly batchSize: number
@@ -42,6 +43,8 @@ export class DataLoader implements Iterable<Batch> {
   #seed: number
   #epoch = 0
   #batch = 0
+  /** What moves the position: the pass that began last */
+  #pass: { loop: boolean } | null = null
 
   constructor(readonly dataset: Dataset, options: LoaderOptions = {}) {
     requireOptions('DataLoader', options)
@@ -85,6 +88,7 @@ export class DataLoader implements Iterable<Batch> {
     this.#seed = seed
     this.#epoch = epoch
     this.#batch = batch
+    this.#pass = null
   }
 
   #order(): Int32Array {
@@ -98,30 +102,39 @@ export class DataLoader implements Iterable<Batch> {
     return this.replacement ? order.map(() => generator.integer(n)) : generator.shuffle(order)
   }
 
-  /** The batches that are left of this epoch, without scopes of their own: for loops that open them otherwise. */
-  *batches(): Generator<Batch, void, undefined> {
+  *#batches(loop: boolean): Generator<Batch, void, undefined> {
     recorder?.refuse('a loop over a loader')
     if (this.dataset instanceof TestSet) this.dataset.look()
+    if (loop && this.#pass?.loop) this.#next()
+    const pass = (this.#pass = { loop })
     const order = this.#order()
-    while (this.#batch < this.length) {
-      const at = this.#batch++ * this.batchSize
-      yield this.dataset.batch(order.subarray(at, at + this.batchSize)) as Batch
+    let batch = this.#batch
+    try {
+      while (batch < this.length) {
+        const at = batch++ * this.batchSize
+        if (this.#pass === pass) this.#batch = batch
+        yield this.dataset.batch(order.subarray(at, at + this.batchSize)) as Batch
+      }
+      loop = true
+    } finally {
+      if (loop && this.#pass === pass) this.#next()
     }
+  }
+
+  #next(): void {
     this.#epoch++
     this.#batch = 0
+    this.#pass = null
+  }
+
+  /** The batches that are left of this epoch, without scopes of their own: for loops that open them otherwise. */
+  batches(): Generator<Batch, void, undefined> {
+    return this.#batches(false)
   }
 
   /** A loop that breaks off leaves the epoch: the next loop starts a new one. */
-  *[Symbol.iterator](): Generator<Batch, void, undefined> {
-    const { epoch } = this.state
-    try {
-      yield* turns('loader', { [Symbol.iterator]: () => this.batches() })
-    } finally {
-      if (this.#epoch === epoch && this.#batch > 0) {
-        this.#epoch++
-        this.#batch = 0
-      }
-    }
+  [Symbol.iterator](): Generator<Batch, void, undefined> {
+    return turns('loader', { [Symbol.iterator]: () => this.#batches(true) })
   }
 
   /** The first batch of the epoch that comes next; it belongs to the caller's turn or scope. */
