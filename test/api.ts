@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import { inspect } from 'node:util'
 import * as hebb from 'hebb'
 import {
-  add, arange, cat, chunk, div, eye, full, info, linspace, manualSeed, matmul, maximum, mul, noGrad, ones, onesLike, pad,
+  add, arange, capture, cat, chunk, div, eye, full, info, linspace, manualSeed, matmul, maximum, mul, noGrad, ones, onesLike, pad,
   parameter, pow, rand, randn, scope, splitTensor, stack, steps, sub, sum, Tensor, tensor, where, zeros, zerosLike,
 } from 'hebb'
 import { methods } from '../ts/ops/methods.js'
@@ -182,6 +182,11 @@ test('shapes and slices', () => {
   is(tensor([1, 2, 3]).pad([2, 1], { mode: 'reflect' }), [3, 2, 1, 2, 3, 2])
   is(tensor([1, 2]).pad([1, 1], { mode: 'replicate' }), [1, 1, 2, 2])
   is(tensor([1, 2, 3]).pad([-1, 1], { value: 9 }), [2, 3, 9])
+  const whole = tensor([1, -2], { dtype: 'int32' })
+  is(whole.pad([1, 2], { value: 2 ** 31 - 1 }), [2147483647, 1, -2, 2147483647, 2147483647])
+  const padded = capture((x: Tensor) => x.pad([1, 0], { value: 7 }).pad([0, 1], { value: -8 }).float().mul(2).int())
+  for (let i = 0; i < 4; i++) is(padded(whole.clone()), [14, 2, -4, -16])
+  padded.dispose()
   is(x.tril(), [[0, 0, 0], [3, 4, 0]])
   is(x.triu(1), [[0, 1, 2], [0, 0, 5]])
   is(x.gather(1, tensor([[2, 0], [1, 1]], { dtype: 'int32' })), [[2, 0], [4, 4]])

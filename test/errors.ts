@@ -137,7 +137,21 @@ test('creation and reading', () => refuse([
    'tensor: numbers, arrays of them or a typed array expected, got a tensor: clone() copies one, stack() joins several',
    () => tensor(loose([t(2), t(2)]))],
   ['ShapeError', 'tensor: shape [2,2] takes 4 values, got 3', () => tensor([1, 2, 3], [2, 2])],
-  ['TypeError', 'tensor: whole numbers expected for int32, got 1.5 at position 0', () => tensor([1.5], { dtype: 'int32' })],
+  ['TypeError', 'tensor: whole numbers of 32 bits expected for int32, got 1.5 at position 0', () => tensor([1.5], { dtype: 'int32' })],
+  ['TypeError', 'tensor: whole numbers of 32 bits expected for int32, got 2147483648 at position 1', () => tensor([1, 2 ** 31], { dtype: 'int32' })],
+  ['TypeError', 'full: whole numbers of 32 bits expected for int32, got 1.5 at position 0', () => full([2], 1.5, { dtype: 'int32' })],
+  ['TypeError', 'full: whole numbers of 32 bits expected for int32, got 3000000000 at position 0', () => full([1], 3e9, { dtype: 'int32' })],
+  ['TypeError', 'pad: whole numbers of 32 bits expected for int32, got NaN at position 0', () => ints(1).pad([1, 0], { value: NaN })],
+  ['TypeError', 'loadStateDict: num_batches_tracked: whole numbers of 32 bits expected for int32, got 3.5 at position 0', () => {
+    const norm = new BatchNorm1d(1)
+    norm.loadStateDict({ ...norm.stateDict(), num_batches_tracked: tensor(3.5) })
+  }],
+  ['TypeError', 'tensor: float32 expected, got int32 of shape [1]: convert it with .float()', () => tensor([1], { dtype: 'int32', requiresGrad: true })],
+  ['TypeError', 'zeros: float32 expected, got int32 of shape [1]: convert it with .float()', () => zeros([1], { dtype: 'int32', requiresGrad: true })],
+  ['TypeError', 'requiresGradient: float32 expected, got int32 of shape [1]: convert it with .float()', () => ints(1).requiresGradient()],
+  ['TypeError', 'parameter: float32 expected, got int32 of shape [1]: convert it with .float()', () => parameter(ints(1))],
+  ['TypeError', 'init: float32 expected, got int32 of shape [1]: convert it with .float()', () => init.uniform(ints(1))],
+  ['TypeError', 'init: float32 expected, got int32 of shape [1]: convert it with .float()', () => init.constant(ints(1), 3)],
   ['TypeError', 'tensor: dtype float32 or int32 expected, got float64', () => tensor([1], { dtype: loose('float64') })],
   ['ShapeError', 'zeros: sizes must be whole numbers ≥ 0, got shape [2,-1]', () => zeros([2, -1])],
   ['ShapeError', 'zeros: a shape in brackets expected, zeros([2, 3]) for instance, got 2', () => loose(zeros)(2, 3)],

@@ -63,6 +63,13 @@ export function requireShare(op: string, role: string, value: number): void {
   if (!(value >= 0 && value <= 1)) throw new RangeError(`${op}: ${role} in 0..1 expected, got ${value}`)
 }
 
+/** Values for int32, which would cut and wrap others in silence */
+export function requireInts(op: string, values: ArrayLike<number>): void {
+  for (let i = 0; i < values.length; i++) {
+    if (values[i] !== (values[i]! | 0)) throw new TypeError(`${op}: whole numbers of 32 bits expected for int32, got ${values[i]} at position ${i}`)
+  }
+}
+
 /** One of several settings */
 export function requireChoice(op: string, role: string, value: unknown, ...choices: readonly unknown[]): void {
   if (!choices.includes(value)) throw new RangeError(`${op}: ${role} ${choices.slice(0, -1).join(', ')} or ${choices.at(-1)} expected, got ${value}`)

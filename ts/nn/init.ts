@@ -1,5 +1,6 @@
 // Initial weights, drawn in place. Formulas use the fans of a weight [out, in, ...]: fanIn = in · receptive field, fanOut = out · receptive field.
 
+import { requireFloat } from '../ops/arithmetic.js'
 import { empty, trainable } from '../ops/creation.js'
 import { rand, randn } from '../ops/random.js'
 import { show, ShapeError, sizeOf, type Shape } from '../shape.js'
@@ -35,6 +36,7 @@ export function gain(nonlinearity: Nonlinearity, a = 0.01): number {
 }
 
 function fill(t: Tensor, source: Tensor): Tensor {
+  requireFloat('init', t)
   t.backend.kernels.copy(t.size, source.address, t.address)
   t.written()
   source.dispose()
@@ -47,6 +49,7 @@ export const uniform = (t: Tensor, low = 0, high = 1): Tensor => fill(t, rand(t.
 export const normal = (t: Tensor, mean = 0, std = 1): Tensor => fill(t, randn(t.shape, { mean, std }))
 /** All elements `value` */
 export function constant(t: Tensor, value: number): Tensor {
+  requireFloat('init', t)
   t.backend.kernels.fill(t.size, value, t.address)
   t.written()
   return t

@@ -2,7 +2,7 @@
 
 import { watcher } from '../autograd.js'
 import { Tensor } from '../tensor.js'
-import { sameShape, show, ShapeError } from '../shape.js'
+import { requireInts, sameShape, show, ShapeError } from '../shape.js'
 import { INSPECT } from '../format.js'
 
 /** numBatchesTracked -> num_batches_tracked: keys are PyTorch's, properties are JavaScript's. */
@@ -116,6 +116,7 @@ export abstract class Module {
     const pairs = Object.entries(own).filter(([name]) => Object.hasOwn(state, name)).map(([name, t]) => [name, t, state[name]!] as const)
     for (const [name, to, from] of pairs) {
       if (!sameShape(to.shape, from.shape)) throw new ShapeError(`loadStateDict: ${name} has shape ${show(to.shape)} here, but ${show(from.shape)} in what is loaded`)
+      if (to.dtype === 'int32') requireInts(`loadStateDict: ${name}`, from.values())
     }
     for (const [, to, from] of pairs) to.set(from.values())
     return this

@@ -2,8 +2,9 @@
 
 import { currentBackend } from '../backends/current.js'
 import type { DType } from '../kernels.js'
-import { checkShape, requireOptions, ShapeError, show, sizeOf, type Shape } from '../shape.js'
+import { checkShape, requireInts, requireOptions, ShapeError, show, sizeOf, type Shape } from '../shape.js'
 import { filled, Tensor, type Home, type NestedArray } from '../tensor.js'
+import { requireFloat } from './arithmetic.js'
 
 export type Values = NestedArray | ArrayLike<number> | readonly Values[]
 
@@ -74,10 +75,12 @@ export function tensor(values: Values, shape?: Shape | TensorOptions, options?: 
   }
   const to = given ?? natural
   if (sizeOf(to) !== flat.length) throw new ShapeError(`tensor: shape ${show(to)} takes ${sizeOf(to)} values, got ${flat.length}`)
-  if (dtype === 'int32') {
-    for (let i = 0; i < flat.length; i++) if (!Number.isInteger(flat[i])) throw new TypeError(`tensor: whole numbers expected for int32, got ${flat[i]} at position ${i}`)
-  }
-  const t = empty(to, dtype).set(flat)
+  if (dtype === 'int32') requireInts('tensor', flat)
+  return leaf('tensor', empty(to, dtype).set(flat), requiresGrad)
+}
+
+function leaf(op: string, t: Tensor, requiresGrad: boolean): Tensor {
+  if (requiresGrad) requireFloat(op, t)
   t.requiresGrad = requiresGrad
   return t
 }
@@ -92,10 +95,11 @@ function constant(name: string, shape: Shape, value: number, options: TensorOpti
   const { dtype = 'float32', requiresGrad = false } = options
   checkDType(name, dtype)
   const t = empty(shape, dtype)
-  if (dtype === 'int32') t.set(new Int32Array(t.size).fill(value))
-  else t.backend.kernels.fill(t.size, value, t.address)
-  t.requiresGrad = requiresGrad
-  return t
+  if (dtype === 'int32') {
+    requireInts(name, [value])
+    t.set(new Int32Array(t.size).fill(value))
+  } else t.backend.kernels.fill(t.size, value, t.address)
+  return leaf(name, t, requiresGrad)
 }
 /** A tensor whose elements are all `value`. */
 export const full = (shape: Shape, value: number, options?: TensorOptions): Tensor => constant('full', shape, value, options)
@@ -143,6 +147,7 @@ export function trainable(p: Tensor): Tensor {
 /** A leaf that requires a gradient and lives on after the turn it is made in: what optimizers train. */
 export function parameter(values: Tensor | Values, shape?: Shape): Tensor {
   if (values instanceof Tensor) {
+    requireFloat('parameter', values)
     const p = new Tensor(values.shape, 'float32', values.backend, null, 'module')
     p.backend.kernels.copy(p.size, values.address, p.address)
     return trainable(p)

@@ -1,7 +1,7 @@
 // Ops that move elements without computing: reshape, permute, slices, repeats, padding, triangles, splitting.
 
 import { apply, type Op } from '../autograd.js'
-import { dimension, dimensions, iota, isWhole, nested, requireChoice, requireCount, requireList, requireOptions, ShapeError, show, sizeOf, stridesOf, type Shape } from '../shape.js'
+import { dimension, dimensions, iota, isWhole, nested, requireChoice, requireCount, requireInts, requireList, requireOptions, ShapeError, show, sizeOf, stridesOf, type Shape } from '../shape.js'
 import { filled, Tensor } from '../tensor.js'
 import { requireInteger, requireTensors } from './checks.js'
 import { indexSelect } from './indexing.js'
@@ -204,9 +204,10 @@ const expandOp: Op<{ shape: Shape; strides: readonly number[] }> = {
 const padOp: Op<{ before: readonly number[]; shape: Shape; value: number }> = {
   name: 'pad',
   forward([x], { before, shape, value }) {
-    const y = new Tensor(shape, x!.dtype, x!.backend)
+    const { dtype, backend } = x!
+    // kernels fill with float32
+    const y = dtype === 'int32' ? readStrided(new Tensor([], dtype, backend).set([value]), shape, shape.map(() => 0), 0) : filled(shape, value, backend)
     const strides = stridesOf(shape)
-    y.backend.kernels.fill(y.size, value, y.address)
     writeStrided(x!, y, strides, before.reduce((n, b, i) => n + b * strides[i]!, 0), false)
     return y
   },
@@ -226,6 +227,7 @@ export function pad(x: Tensor, amounts: readonly number[], options: PadOptions =
   requireOptions('pad', options)
   const { mode = 'constant', value = 0 } = options
   requireChoice('pad', 'mode', mode, 'constant', 'reflect', 'replicate')
+  if (x.dtype === 'int32') requireInts('pad', [value])
   if (amounts.length % 2 || amounts.length > 2 * x.rank || amounts.some(a => !Number.isInteger(a))) {
     throw new ShapeError(`pad: (before, after) pairs of whole numbers for at most ${x.rank} dimensions expected, got ${show(amounts)} for shape ${show(x.shape)}`)
   }

@@ -2,7 +2,7 @@
 
 import { backward } from '../backward.js'
 import { Tensor } from '../tensor.js'
-import { add, sub, mul, div, pow, maximum, minimum, eq, ne, lt, le, gt, ge, where, maskedFill } from './arithmetic.js'
+import { add, sub, mul, div, pow, maximum, minimum, eq, ne, lt, le, gt, ge, where, maskedFill, requireFloat } from './arithmetic.js'
 import { roll, repeat, repeatInterleave, movedim, unbind, diagonal, diag } from './arrange.js'
 import { scaledDotProductAttention, multiHeadAttention } from './attention.js'
 import { conv1d, conv2d, conv3d, convMaxPool2d, convTranspose1d, convTranspose2d, convTranspose3d } from './conv.js'
@@ -35,6 +35,7 @@ import {
 /** Marks a tensor made outside the graph as a leaf whose gradient is wanted. Returns it. */
 function requiresGradient(x: Tensor, on = true): Tensor {
   if (x.node) throw new Error(`requiresGradient: ${x.label} is the result of an op and takes part in a graph: detach() it first`)
+  if (on) requireFloat('requiresGradient', x)
   x.requiresGrad = on
   return x
 }
