@@ -3,7 +3,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  BatchNorm2d, capture, Conv2d, ConvTranspose2d, info, Linear, LSTM, manualSeed, Module, ones, randn, ReLU,
+  BatchNorm2d, capture, Conv2d, ConvTranspose1d, ConvTranspose2d, info, Linear, LSTM, manualSeed, Module, ones, randn, ReLU,
   removeSpectralNorm, removeWeightNorm, scope, Sequential, SGD, spectralNorm, steps, weightNorm, Tensor,
 } from 'hebb'
 
@@ -82,6 +82,23 @@ check('spectralNorm: the largest singular value is 1', () => {
   for (let i = 0; i < 100; i++) v = gram.matmul(v).div(gram.matmul(v).norm())
   close(gram.matmul(v).norm(), [1], 1e-3)
   assert.throws(() => spectralNorm(new BatchNorm2d(2)), /^spectralNorm: a weight with two dimensions or more expected, got \[2\]$/)
+})
+
+check('a forward pass in training is one step of the power iteration, taking the norm off none', () => {
+  const uses = (layer: Module, x: Tensor, ...more: unknown[]) => {
+    const getter = Object.getOwnPropertyDescriptor(layer, 'weight')!.get!
+    let count = 0
+    Object.defineProperty(layer, 'weight', { get: () => (count++, getter()), enumerable: false, configurable: true })
+    layer.forward(x, ...more)
+    return count
+  }
+  assert.is(uses(spectralNorm(new ConvTranspose1d(1, 2, 3)), ones([1, 1, 4])), 1)
+  assert.is(uses(spectralNorm(new ConvTranspose2d(1, 2, 3)), ones([1, 1, 4, 4]), 6), 1)
+  const layer = spectralNorm(new Linear(4, 3))
+  const before = layer.eval().weight.values()
+  removeSpectralNorm(layer.train())
+  assert.equal(layer.weight.values(), before)
+  assert.ok(layer.training)
 })
 
 check('normalised weights train alike in captured steps and leave nothing behind', () => {

@@ -40,7 +40,11 @@ function restore(op: string, module: Module, name: string, parts: readonly strin
   }
   const [kept] = parts
   const original = own[kept!] as Tensor
+  // no further step of a power iteration
+  const { training } = module
+  module.training = false
   scope(() => noGrad(() => original.backend.kernels.copy(original.size, (own[name] as Tensor).address, original.address)))
+  module.training = training
   original.written()
   for (const part of parts) {
     if (part !== kept) (own[part] as Tensor).dispose()

@@ -14,8 +14,7 @@ abstract class ConvTranspose extends Conv<ops.ConvTransposeOptions> {
     super(rank, inChannels, outChannels, kernelSize, options, true)
   }
   /** Options with the outputPadding that makes the result as large as wished: a stride s leaves s sizes open. */
-  protected optionsFor(x: Tensor, outputSize: PerDim | null): ops.ConvTransposeOptions {
-    const rank = this.weight.rank - 2
+  protected optionsFor(rank: number, x: Tensor, outputSize: PerDim | null): ops.ConvTransposeOptions {
     if (outputSize === null || (x.rank !== rank + 1 && x.rank !== rank + 2)) return this.options
     const name = this.constructor.name
     const per = (role: string, value: PerDim, least: number) => perDim(name, role, value, rank, least)
@@ -39,7 +38,7 @@ export class ConvTranspose1d extends ConvTranspose {
     super(1, inChannels, outChannels, kernelSize, options)
   }
   forward(x: Tensor, outputSize: PerDim | null = null): Tensor {
-    return ops.convTranspose1d(x, this.weight, this.bias, this.optionsFor(x, outputSize))
+    return ops.convTranspose1d(x, this.weight, this.bias, this.optionsFor(1, x, outputSize))
   }
 }
 /**
@@ -52,7 +51,7 @@ export class ConvTranspose2d extends ConvTranspose {
     super(2, inChannels, outChannels, kernelSize, options)
   }
   forward(x: Tensor, outputSize: PerDim | null = null): Tensor {
-    return ops.convTranspose2d(x, this.weight, this.bias, this.optionsFor(x, outputSize))
+    return ops.convTranspose2d(x, this.weight, this.bias, this.optionsFor(2, x, outputSize))
   }
 }
 /** convTranspose3d with weight [inChannels, outChannels / groups, kd, kh, kw]; forward(x, outputSize) as in ConvTranspose2d */
@@ -61,6 +60,6 @@ export class ConvTranspose3d extends ConvTranspose {
     super(3, inChannels, outChannels, kernelSize, options)
   }
   forward(x: Tensor, outputSize: PerDim | null = null): Tensor {
-    return ops.convTranspose3d(x, this.weight, this.bias, this.optionsFor(x, outputSize))
+    return ops.convTranspose3d(x, this.weight, this.bias, this.optionsFor(3, x, outputSize))
   }
 }
