@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import {
   AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, AvgPool3d, BatchNorm1d, BatchNorm2d, BatchNorm3d, Conv1d, Conv2d, Conv3d, Dropout,
   ELU, Flatten, GELU, gelu, info, init, LeakyReLU, Linear, LogSoftmax, manualSeed, MaxPool1d, MaxPool2d, MaxPool3d, Module, ModuleList,
-  ones, parameter, rand, randn, ReLU, scope, Sequential, ShapeError, Sigmoid, SiLU, Softmax, Softplus, sum, summary, Tanh, tensor,
+  onBackend, ones, parameter, rand, randn, ReLU, scope, Sequential, ShapeError, Sigmoid, SiLU, Softmax, Softplus, sum, summary, Tanh, tensor,
   zeros, type Tensor,
 } from 'hebb'
 import { ConvNet, LeNet5, MLP, Perceptron } from 'hebb/models'
@@ -46,6 +46,15 @@ test('names are those of state_dict in PyTorch', () => {
   assert.equal(norm.namedParameters().map(([name]) => name), ['weight', 'bias'])
   assert.equal(norm.namedBuffers().map(([name]) => name), ['running_mean', 'running_var', 'num_batches_tracked'])
   assert.equal(names(new BatchNorm1d(2, { affine: false, trackRunningStats: false })), [])
+})
+
+test('init draws where the tensor is', () => {
+  manualSeed(1)
+  const [there, drawn] = onBackend('reference64', () => [init.normal(zeros([3])), init.normal(zeros([3]))])
+  const values = there!.array()
+  manualSeed(1)
+  assert.equal(init.normal(there!.set([0, 0, 0])).array(), values)
+  assert.equal(init.normal(there!).array(), drawn!.array())
 })
 
 test('a list with more than its modules, and arrays of parameters, also within arrays', () => {

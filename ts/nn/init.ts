@@ -2,8 +2,9 @@
 
 import { requireFloat } from '../ops/arithmetic.js'
 import { empty, trainable } from '../ops/creation.js'
-import { rand, randn } from '../ops/random.js'
-import { show, ShapeError, sizeOf, type Shape } from '../shape.js'
+import { randn } from '../ops/random.js'
+import { randLike, randnLike } from '../ops/ranges.js'
+import { requireChoice, show, ShapeError, sizeOf, type Shape } from '../shape.js'
 import type { Tensor } from '../tensor.js'
 import { addScaled, dot } from '../vectors.js'
 
@@ -21,18 +22,9 @@ export function fans(shape: Shape): Fans {
 export type Nonlinearity = 'linear' | 'sigmoid' | 'tanh' | 'relu' | 'leakyRelu' | 'selu'
 /** How much a nonlinearity shrinks a signal, undone: 1, 5/3 for tanh, √2 for relu, √(2 / (1 + a²)) for leakyRelu, 3/4 for selu. */
 export function gain(nonlinearity: Nonlinearity, a = 0.01): number {
-  switch (nonlinearity) {
-    case 'tanh':
-      return 5 / 3
-    case 'relu':
-      return Math.SQRT2
-    case 'leakyRelu':
-      return Math.sqrt(2 / (1 + a * a))
-    case 'selu':
-      return 0.75
-    default:
-      return 1
-  }
+  const gains = { linear: 1, sigmoid: 1, tanh: 5 / 3, relu: Math.SQRT2, leakyRelu: Math.sqrt(2 / (1 + a * a)), selu: 0.75 }
+  requireChoice('init', 'nonlinearity', nonlinearity, ...Object.keys(gains))
+  return gains[nonlinearity]
 }
 
 function fill(t: Tensor, source: Tensor): Tensor {
@@ -44,9 +36,9 @@ function fill(t: Tensor, source: Tensor): Tensor {
 }
 
 /** U(low, high) */
-export const uniform = (t: Tensor, low = 0, high = 1): Tensor => fill(t, rand(t.shape, { low, high }))
+export const uniform = (t: Tensor, low = 0, high = 1): Tensor => fill(t, randLike(t, { low, high }))
 /** N(mean, std²) */
-export const normal = (t: Tensor, mean = 0, std = 1): Tensor => fill(t, randn(t.shape, { mean, std }))
+export const normal = (t: Tensor, mean = 0, std = 1): Tensor => fill(t, randnLike(t, { mean, std }))
 /** All elements `value` */
 export function constant(t: Tensor, value: number): Tensor {
   requireFloat('init', t)
@@ -75,6 +67,7 @@ export interface KaimingOptions {
   nonlinearity?: Nonlinearity
 }
 function heStd(t: Tensor, { a = 0, mode = 'fanIn', nonlinearity = 'leakyRelu' }: KaimingOptions): number {
+  requireChoice('init', 'mode', mode, 'fanIn', 'fanOut')
   return gain(nonlinearity, a) / Math.sqrt(fans(t.shape)[mode])
 }
 /** U(±√3 gain / √fan) (He et al., 2015) */
