@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import { createHash } from 'node:crypto'
 import {
   Adam, ArrayDataset, BatchNorm1d, BatchNorm2d, Conv2d, CosineAnnealingLR, DataLoader, Dropout, engine, Flatten, Generator,
-  Linear, manualSeed, ReLU, Sequential, SGD, ShapeError, StepLR, type Module, type Optimizer, type Schedule,
+  Linear, manualSeed, Module, ReLU, Sequential, SGD, ShapeError, StepLR, tensor, type Optimizer, type Schedule, type Tensor,
 } from 'hebb'
 import { readSafetensors, SafetensorsError, writeSafetensors } from 'hebb/io'
 import {
@@ -129,6 +129,29 @@ test('writeStateDict and readStateDict carry a model over', async () => {
   assert.equal(readSafetensors(bytes).metadata, { made: 'by a test' })
   b.loadStateDict(readStateDict(bytes))
   assert.is(await weightsHash(b), await weightsHash(a))
+})
+
+test('a child called optimizer is one like others', () => {
+  class Learner extends Module {
+    readonly optimizer = new Sequential(new Linear(2, 2))
+    forward(x: Tensor): Tensor {
+      return this.optimizer.forward(x)
+    }
+  }
+  const start = (): Training => {
+    const model = new Learner()
+    return { model, optimizer: adam(model), loader: new DataLoader(data), progress: newProgress() }
+  }
+  const first = start()
+  first.model.forward(tensor([[1, 2]])).sum().backward()
+  first.optimizer.step()
+  const names = ['optimizer.0.weight', 'optimizer.0.bias']
+  assert.equal(Object.keys(readStateDict(writeStateDict(first.model))), names)
+  const file = saveCheckpoint(first)
+  assert.equal(Object.keys(readStateDict(file)), names)
+  const second = start()
+  loadCheckpoint(file, second)
+  assert.equal(saveCheckpoint(second), file)
 })
 
 test('a file that does not fit is refused in words and changes nothing', async () => {

@@ -24,9 +24,12 @@ export function writeStateDict(model: Module, metadata: Record<string, string> =
 
 /** Tensors of a safetensors file by name, without those of an optimizer. `file` names it in errors. */
 export function readStateDict(bytes: Uint8Array, file?: string): Record<string, Tensor> {
-  const { tensors } = readSafetensors(bytes, file)
-  return Object.fromEntries([...tensors].filter(([name]) => !name.startsWith(OPTIMIZER)).map(([name, t]) => [name, toTensor(t)]))
+  const { tensors, metadata } = readSafetensors(bytes, file)
+  const own = metadata.format === FORMAT ? [...tensors].filter(([name]) => !name.startsWith(prefixOf(metadata))) : [...tensors]
+  return Object.fromEntries(own.map(([name, t]) => [name, toTensor(t)]))
 }
+/** What the names of an optimizer's tensors begin with in a checkpoint */
+const prefixOf = (metadata: Readonly<Record<string, string>>): string => metadata.prefix ?? OPTIMIZER
 const toTensor = ({ shape, dtype, data }: SafeTensor): Tensor => tensor(data, shape, { dtype: dtype === 'I32' ? 'int32' : 'float32' })
 
 /** Everything that a training is made of. */
@@ -44,9 +47,13 @@ export interface Training {
 export function saveCheckpoint({ model, optimizer, schedule, loader, progress, recipe }: Training): Uint8Array {
   const state = optimizer.stateDict()
   const tensors = new Map(Object.entries(model.stateDict()).map(([name, t]) => [name, safe(t)]))
-  for (const [name, t] of Object.entries(state.buffers)) tensors.set(OPTIMIZER + name, safe(t))
+  // the model may have a child of this name
+  let prefix = OPTIMIZER
+  while ([...tensors.keys()].some(name => name.startsWith(prefix))) prefix = `_${prefix}`
+  for (const [name, t] of Object.entries(state.buffers)) tensors.set(prefix + name, safe(t))
   return writeSafetensors(tensors, {
     format: FORMAT,
+    prefix,
     training: JSON.stringify({
       optimizer: { name: optimizer.name, groups: state.groups, steps: state.steps },
       schedule: schedule?.save() ?? null,
@@ -94,14 +101,15 @@ function parse(text: string): Partial<Saved> | null {
   }
 }
 
-function readCheckpoint(bytes: Uint8Array, file: string): { tensors: Map<string, SafeTensor>, saved: Saved } {
-  const { tensors, metadata: { format, training } } = readSafetensors(bytes, file)
+function readCheckpoint(bytes: Uint8Array, file: string): { tensors: Map<string, SafeTensor>, saved: Saved, prefix: string } {
+  const { tensors, metadata } = readSafetensors(bytes, file)
+  const { format, training } = metadata
   if (format !== FORMAT || training === undefined) {
     throw new SafetensorsError(`${file}: expected a checkpoint (metadata format '${FORMAT}'), got ${format ? quote(format) : 'weights only'}`)
   }
   const saved = parse(training)
   for (const [name, kind] of Object.entries(SAVED)) ensure(file, kind, saved?.[name as keyof Saved], name)
-  return { tensors, saved: saved as Saved }
+  return { tensors, saved: saved as Saved, prefix: prefixOf(metadata) }
 }
 
 /** The recipe that a checkpoint was saved with. @throws SafetensorsError if the file is none or damaged */
@@ -115,7 +123,7 @@ export function readRecipe(bytes: Uint8Array, file = 'checkpoint'): Record<strin
  * if the loader has fewer batches. Nothing is changed then.
  */
 export function loadCheckpoint(bytes: Uint8Array, training: Training, file = 'checkpoint'): Record<string, unknown> | null {
-  const { tensors, saved } = readCheckpoint(bytes, file)
+  const { tensors, saved, prefix } = readCheckpoint(bytes, file)
   const { model, optimizer, schedule, loader, progress } = training
   if (saved.optimizer.name !== optimizer.name) throw new SafetensorsError(`${file}: expected a state of ${optimizer.name}, got one of ${quote(saved.optimizer.name)}`)
   const { groups, steps } = saved.optimizer
@@ -129,8 +137,8 @@ export function loadCheckpoint(bytes: Uint8Array, training: Training, file = 'ch
   const own = model.stateDict()
   for (const [name, t] of tensors) {
     const dtype = own[name]?.dtype === 'int32' ? 'I32' : 'F32'
-    if (t.dtype !== dtype && (own[name] || name.startsWith(OPTIMIZER))) throw new SafetensorsError(`${file}: tensor ${quote(name)}: expected ${dtype}, got ${t.dtype}: the file is damaged`)
-    if (name.startsWith(OPTIMIZER)) buffers[name.slice(OPTIMIZER.length)] = toTensor(t)
+    if (t.dtype !== dtype && (own[name] || name.startsWith(prefix))) throw new SafetensorsError(`${file}: tensor ${quote(name)}: expected ${dtype}, got ${t.dtype}: the file is damaged`)
+    if (name.startsWith(prefix)) buffers[name.slice(prefix.length)] = toTensor(t)
     else state[name] = toTensor(t)
   }
   const position = loader.state
