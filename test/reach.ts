@@ -4,7 +4,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  arange, allclose, capture, einsum, eye, fullLike, Generator, index, info, manualSeed, meshgrid, onBackend, randint, randLike, randn, randnLike,
+  arange, allclose, capture, einsum, eye, fullLike, Generator, index, info, manualSeed, meshgrid, onBackend, parameter, randint, randLike, randn, randnLike,
   randperm, scope, ShapeError, tensor, trilIndices, triuIndices, zeros, type Key, type Tensor,
 } from 'hebb'
 
@@ -119,6 +119,14 @@ test('topk, median, unique, nonzero', () => {
   refuses(() => x.topk(4), 'topk: k in 0..3 expected, the size of dim -1 of shape [2,3], got 4')
   is(tensor([5, 1, 3, 2]).median(), 2)
   is(tensor([[5, 1], [NaN, 2]]).median(), NaN)
+  is(tensor([3, 7, -1], { dtype: 'int32' }).median(), 3)
+  const shares = (values: number[]) => {
+    const x = parameter(values)
+    x.median().backward()
+    return [...x.grad!.values()]
+  }
+  assert.equal(shares([1, 3, 3, 0, 5]), [0, 0.5, 0.5, 0, 0])
+  assert.equal(shares([NaN, 3, NaN, 1]), [0.5, 0, 0.5, 0])
   refuses(() => zeros([0]).median(), /of no elements/)
   const u = tensor([[3, 1], [1, 2]]).unique()
   assert.equal([u.values, u.inverse, u.counts].map(t => t.array()), [[1, 2, 3], [[2, 0], [0, 1]], [2, 1, 1]])

@@ -6,7 +6,7 @@ import { requireTensors } from './checks.js'
 import { onHost } from './host.js'
 import { gathered, indexSelect } from './indexing.js'
 import { reshape } from './layout.js'
-import type { Extremes } from './reduce.js'
+import { amax, mean, type Extremes } from './reduce.js'
 
 /** −1, 0 or 1: NaN stands behind all numbers, as in PyTorch. */
 const compare = (a: number, b: number): number => (a < b ? -1 : a > b ? 1 : a === b ? 0 : Number(a !== a) - Number(b !== b))
@@ -72,7 +72,7 @@ export function topk(x: Tensor, k: number, dim = -1, options: { largest?: boolea
 }
 
 /**
- * The middle element of x in sorted order, the lower one of two, and NaN if there is one. The whole tensor's.
+ * The middle element of x in sorted order, the lower one of two, and NaN if there is one; equal ones share the gradient. The whole tensor's.
  * @throws ShapeError if x has no elements
  */
 export function median(x: Tensor): Tensor {
@@ -80,9 +80,13 @@ export function median(x: Tensor): Tensor {
   if (x.size === 0) throw new ShapeError(`median: of no elements, in shape ${show(x.shape)}, there is no middle`)
   const flat = reshape(x, [x.size])
   const values = onHost('median', flat)
-  const order = orderOf('median', flat, 0, x.size, false).values()
-  const last = order[x.size - 1]!
-  return reshape(indexSelect(flat, 0, [values[last] !== values[last] ? last : order[(x.size - 1) >> 1]!]), [])
+  const order = [...orderOf('median', flat, 0, x.size, false).values()]
+  const last = order.at(-1)!
+  const middle = values[last] !== values[last] ? last : order[(x.size - 1) >> 1]!
+  if (x.dtype === 'int32') return reshape(indexSelect(flat, 0, [middle]), [])
+  // exact, which the mean is not; among NaN amax shares nothing
+  const ties = indexSelect(flat, 0, order.filter(i => compare(values[i]!, values[middle]!) === 0))
+  return middle === last ? mean(ties) : amax(ties)
 }
 
 export interface Distinct {
