@@ -3,11 +3,11 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  Adam, add, arange, ArrayDataset, BatchNorm1d, BatchNorm2d, capture, cat, configure, Conv2d, CosineAnnealingLR, DataLoader, diag, Dropout,
-  embedding, engine, expand, eye, flatten, flip, full, gather, grad, gt, indexSelect, info, init, LayerNorm, Linear, LSTM, manualSeed,
-  maskedFill, MaxPool2d, median, MultiheadAttention, neg, noGrad, nonzero, onBackend, oneHot, ones, pad, parameter, permute, pow, rand,
-  ReLU, relu, repeat, reshape, roll, scope, Sequential, SGD, slice, sort, split, squeeze, stack, std, StepLR, steps, sub, Subset, Tensor,
-  tensor, topk, trace, transpose, tril, unique, unsqueeze, VERSION, zeros,
+  Adam, add, arange, ArrayDataset, BatchNorm1d, BatchNorm2d, capture, cat, configure, Conv2d, CosineAnnealingLR, DataLoader, diag,
+  Dropout, ELU, embedding, engine, expand, eye, flatten, flip, full, gather, GELU, grad, GRU, gt, indexSelect, info, init, LayerNorm,
+  LeakyReLU, Linear, Lion, LSTM, LSTMCell, manualSeed, maskedFill, MaxPool2d, median, MultiheadAttention, neg, noGrad, nonzero, onBackend,
+  oneHot, ones, pad, parameter, permute, pow, rand, ReLU, relu, repeat, reshape, RNN, roll, scope, Sequential, SGD, slice, Softplus, sort,
+  split, squeeze, stack, std, StepLR, steps, sub, Subset, Tensor, tensor, topk, trace, transpose, tril, unique, unsqueeze, VERSION, zeros,
 } from 'hebb'
 import { ConvNet, LeNet5, MLP } from 'hebb/models'
 import { confusionMatrix, evaluate, fit } from 'hebb/train'
@@ -229,6 +229,14 @@ test('options in the order of PyTorch are refused: they would do nothing, in sil
     if (v === null && name === 'tensor') continue
     assert.throws(() => call(v), (e: Error) => e.message === `${name}: options in braces expected, { name: value }, got ${v}`, `${name} ${v}`)
   }
+  const sequence = t(2, 1, 2)
+  const states: Record<string, (state: any) => unknown> = {
+    rnnTanh: v => new RNN(2, 3).forward(sequence, v), gru: v => new GRU(2, 3).forward(sequence, v), lstm: v => new LSTM(2, 3).forward(sequence, v),
+    LSTMCell: v => new LSTMCell(2, 3).forward(t(1, 2), v), MultiheadAttention: v => new MultiheadAttention(2, 1).forward(sequence, v),
+  }
+  for (const [name, call] of Object.entries(states)) for (const v of [t(1, 1, 3), [t(1, 1, 3), t(1, 1, 3)]]) {
+    assert.throws(() => call(v), (e: Error) => e.message === `${name}: options in braces expected, { name: value }, got ${v}`, name)
+  }
 })
 
 test('a tensor of another copy of the engine is named', () => {
@@ -349,6 +357,11 @@ test('modules and models', () => {
     ['ShapeError', 'Conv2d: kernelSize must be a whole number ≥ 1, or 2 of them, got undefined',
      () => new Conv2d(3, 4, loose(undefined))],
     ['RangeError', 'Dropout: a probability p in 0..1 expected, got 1.5', () => new Dropout(1.5)],
+    ['TypeError', 'LeakyReLU: a number as negativeSlope expected, got [object Object]', () => new LeakyReLU(loose({ negativeSlope: 0.3 }))],
+    ['TypeError', 'ELU: a number as alpha expected, got [object Object]', () => new ELU(loose({ alpha: 2 }))],
+    ['TypeError', 'Softplus: a number as beta expected, got 2', () => new Softplus(loose('2'))],
+    ['RangeError', 'GELU: approximate none or tanh expected, got [object Object]', () => new GELU(loose({ approximate: 'tanh' }))],
+    ['RangeError', 'GELU: approximate none or tanh expected, got foo', () => new GELU(loose('foo'))],
     ['RangeError', 'LeNet5: images of 28 × 28 or 32 × 32 expected, got 30 × 30', () => new LeNet5({ size: 30 })],
     ['RangeError', 'ConvNet: a size that 2 divides expected, got 7', () => new ConvNet({ size: 7 })],
     ['RangeError', 'MLP: at least an input and an output size expected, got [3]', () => new MLP([3])],
@@ -371,6 +384,9 @@ test('optimizers and schedules', () => {
     ['TypeError', 'SGD: a learning rate expected, { lr: 0.01 } for instance, got none', () => new SGD([w], loose({ momentum: 0.9 }))],
     ['RangeError', 'SGD: a learning rate lr ≥ 0 expected, got -1', () => new SGD([w], { lr: -1 })],
     ['RangeError', 'SGD: a learning rate lr ≥ 0 expected, got NaN', () => { sgd.lr = NaN }],
+    ['RangeError', 'SGD: option lr, momentum, dampening, weightDecay, nesterov, form or params expected, got weight_decay',
+     () => new SGD([w], loose({ lr: 1, weight_decay: 0.1 }))],
+    ['RangeError', 'Lion: option lr, betas, weightDecay or params expected, got eps', () => new Lion([loose({ params: [w], eps: 1 })])],
     ['RangeError', 'SGD: momentum ≥ 0 expected, got -1', () => new SGD([w], { lr: 1, momentum: -1 })],
     ['RangeError', 'SGD: nesterov needs momentum > 0 and dampening 0', () => new SGD([w], { lr: 1, nesterov: true })],
     ['RangeError', 'Adam: weightDecay ≥ 0 expected, got -1', () => new Adam([w], { weightDecay: -1 })],

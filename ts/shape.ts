@@ -50,6 +50,11 @@ export function demand(holds: boolean, message: string): void {
   if (!holds) throw new RangeError(message)
 }
 
+/** What would be NaN, in silence: an object, or a word */
+export function requireNumber(op: string, role: string, value: unknown): void {
+  if (typeof value !== 'number') throw new TypeError(`${op}: a number as ${role} expected, got ${value}`)
+}
+
 export function requirePositive(op: string, role: string, value: number): void {
   if (!(value > 0)) throw new RangeError(`${op}: ${role} > 0 expected, got ${value}`)
 }

@@ -2,6 +2,7 @@
 
 import * as ops from '../ops/unary.js'
 import { logSoftmax, softmax } from '../ops/softmax.js'
+import { requireChoice, requireNumber } from '../shape.js'
 import type { Tensor } from '../tensor.js'
 import { Module } from './module.js'
 
@@ -29,6 +30,7 @@ export class Sigmoid extends Module {
 export class LeakyReLU extends Module {
   constructor(readonly negativeSlope = 0.01) {
     super()
+    requireNumber('LeakyReLU', 'negativeSlope', negativeSlope)
   }
   forward(x: Tensor): Tensor {
     return ops.leakyRelu(x, { negativeSlope: this.negativeSlope })
@@ -38,6 +40,7 @@ export class LeakyReLU extends Module {
 export class ELU extends Module {
   constructor(readonly alpha = 1) {
     super()
+    requireNumber('ELU', 'alpha', alpha)
   }
   forward(x: Tensor): Tensor {
     return ops.elu(x, { alpha: this.alpha })
@@ -47,6 +50,7 @@ export class ELU extends Module {
 export class GELU extends Module {
   constructor(readonly approximate: 'none' | 'tanh' = 'none') {
     super()
+    requireChoice('GELU', 'approximate', approximate, 'none', 'tanh')
   }
   forward(x: Tensor): Tensor {
     return ops.gelu(x, { approximate: this.approximate })
@@ -62,6 +66,7 @@ export class SiLU extends Module {
 export class Softplus extends Module {
   constructor(readonly beta = 1, readonly threshold = 20) {
     super()
+    requireNumber('Softplus', 'beta', beta)
   }
   forward(x: Tensor): Tensor {
     return ops.softplus(x, { beta: this.beta, threshold: this.threshold })

@@ -5,7 +5,7 @@ import { select, unsqueeze } from '../ops/layout.js'
 import { linear } from '../ops/matmul.js'
 import { gru, lstm } from '../ops/recurrent.js'
 import { relu, tanh } from '../ops/unary.js'
-import { requireChoice, requireCount, sameShape, show, ShapeError } from '../shape.js'
+import { requireChoice, requireCount, requireOptions, sameShape, show, ShapeError } from '../shape.js'
 import { filled, Tensor } from '../tensor.js'
 import { defaultParameter } from './init.js'
 import { described, Module } from './module.js'
@@ -94,6 +94,7 @@ export class LSTMCell extends RecurrentCell {
     super(4, inputSize, hiddenSize, bias)
   }
   forward(x: Tensor, state: LstmState | null = null): LstmState {
+    if (state) requireOptions('LSTMCell', state)
     return this.onRows(x, [state?.h, state?.c], (rows, [h, c]) => {
       const next = lstm(unsqueeze(rows, 0), { h: unsqueeze(h!, 0), c: unsqueeze(c!, 0) }, [this])
       return { h: first(next.h), c: first(next.c) }

@@ -128,6 +128,7 @@ export class MultiheadAttention extends Module {
     if (this.outProj.bias) this.outProj.bias.set(new Float32Array(embedDim))
   }
   forward(x: Tensor, options: Omit<AttentionOptions, 'dropout'> = {}): Tensor {
+    requireOptions('MultiheadAttention', options)
     const weights = { inProjWeight: this.inProjWeight, inProjBias: this.inProjBias, outProjWeight: this.outProj.weight, outProjBias: this.outProj.bias }
     return multiHeadAttention(x, weights, { ...options, numHeads: this.numHeads, dropout: this.training ? this.dropout : 0 })
   }

@@ -2,7 +2,7 @@
 
 import { apply, type Op } from '../autograd.js'
 import { Activation } from '../kernels.js'
-import { sameShape, show, ShapeError } from '../shape.js'
+import { requireOptions, sameShape, show, ShapeError } from '../shape.js'
 import { filled, Tensor } from '../tensor.js'
 import { add, mul, requireFloat, sub } from './arithmetic.js'
 import { cat, stack } from './joining.js'
@@ -154,9 +154,9 @@ function run(cell: Cell, x: Tensor, state: Tensor[], weights: CellWeights, rever
   return { outputs, state }
 }
 
-/** All layers. `initial`: for each kind of state, those of all layers and directions or none; `states` are the last ones. */
+/** All layers. `state`: of each kind, those of all layers and directions or none; `states` are the last ones. */
 function recur(
-  cell: Cell, x: Tensor, initial: readonly (Tensor | null | undefined)[], layers: readonly CellWeights[], options: RecurrentOptions,
+  cell: Cell, x: Tensor, state: RecurrentState | null, kinds: readonly ('h' | 'c')[], layers: readonly CellWeights[], options: RecurrentOptions,
 ): { output: Tensor; states: Tensor[] } {
   const { bidirectional = false, batchFirst = false, dropout = 0 } = options
   const directions = bidirectional ? 2 : 1
@@ -171,11 +171,13 @@ function recur(
   const n = sequence.shape[1]!
   const hidden = layers[0]!.weightHh.shape[1]!
   const shape = [layers.length, n, hidden]
-  const starts = initial.map((t, i) => {
-    if (t && !sameShape(t.shape, shape)) throw new ShapeError(`${cell.name}: an initial ${'hc'[i]!} ${show(shape)} expected, got ${show(t.shape)}`)
+  if (state) requireOptions(cell.name, state)
+  const starts = kinds.map(kind => {
+    const t = state?.[kind]
+    if (t && !sameShape(t.shape, shape)) throw new ShapeError(`${cell.name}: an initial ${kind} ${show(shape)} expected, got ${show(t.shape)}`)
     return t ?? null
   })
-  const last: Tensor[][] = initial.map(() => [])
+  const last: Tensor[][] = kinds.map(() => [])
   const zero = starts.includes(null) ? filled([n, hidden], 0, x.backend) : null
   for (let first = 0; first < layers.length; first += directions) {
     const inputs = sequence.shape[2]!
@@ -198,7 +200,7 @@ function recur(
  * @throws ShapeError if sizes don't fit
  */
 export function rnnTanh(x: Tensor, state: RecurrentState | null, layers: readonly CellWeights[], options: RecurrentOptions = {}): Recurrence {
-  const { output, states: [h] } = recur(tanhCell, x, [state?.h], layers, options)
+  const { output, states: [h] } = recur(tanhCell, x, state, ['h'], layers, options)
   return { output, h: h! }
 }
 
@@ -207,7 +209,7 @@ export function rnnTanh(x: Tensor, state: RecurrentState | null, layers: readonl
  * (Cho et al., 2014, with the reset gate behind the product). Shapes as in rnnTanh; gate rows r, z, n.
  */
 export function gru(x: Tensor, state: RecurrentState | null, layers: readonly CellWeights[], options: RecurrentOptions = {}): Recurrence {
-  const { output, states: [h] } = recur(gruCell, x, [state?.h], layers, options)
+  const { output, states: [h] } = recur(gruCell, x, state, ['h'], layers, options)
   return { output, h: h! }
 }
 
@@ -216,6 +218,6 @@ export function gru(x: Tensor, state: RecurrentState | null, layers: readonly Ce
  * (Hochreiter and Schmidhuber, 1997, with forget gates). Shapes as in rnnTanh, with a state c beside h; gate rows i, f, g, o.
  */
 export function lstm(x: Tensor, state: RecurrentState | null, layers: readonly CellWeights[], options: RecurrentOptions = {}): LstmRecurrence {
-  const { output, states: [h, c] } = recur(lstmCell, x, [state?.h, state?.c], layers, options)
+  const { output, states: [h, c] } = recur(lstmCell, x, state, ['h', 'c'], layers, options)
   return { output, h: h!, c: c! }
 }

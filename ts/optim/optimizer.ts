@@ -4,7 +4,7 @@ import { hostMark, hostWork, recorder } from '../memory.js'
 import type { Update } from '../kernels.js'
 import { scalarBlock } from '../ops/norm.js'
 import { Tensor } from '../tensor.js'
-import { requireNotNegative, requireOptions, ShapeError, show } from '../shape.js'
+import { requireChoice, requireNotNegative, requireOptions, ShapeError, show } from '../shape.js'
 import { vector, type Vector } from '../vectors.js'
 
 export interface GroupOptions {
@@ -50,6 +50,7 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
       const list = (group as Partial<ParamGroup<O>> | null)?.params
       if (!Array.isArray(list)) throw new TypeError(`${name}: a list of parameters or of groups { params } expected, got ${kind(list ?? group)}: pass model.parameters()`)
       if (list.length === 0) throw new Error(`${name}: parameters expected, got none: pass model.parameters()`)
+      for (const option of Object.keys({ ...options, ...group })) requireChoice(name, 'option', option, ...Object.keys({ lr: 0, ...defaults, params: 0 }))
       const merged = { ...defaults, ...options, ...group, params: [...list] } as unknown as Group<O>
       this.validate(merged)
       return merged
