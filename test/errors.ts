@@ -10,7 +10,8 @@ import {
   split, squeeze, stack, std, StepLR, steps, sub, Subset, Tensor, tensor, topk, trace, transpose, tril, unique, unsqueeze, VERSION, zeros,
 } from 'hebb'
 import { ConvNet, LeNet5, MLP } from 'hebb/models'
-import { confusionMatrix, evaluate, fit } from 'hebb/train'
+import { readSafetensors } from 'hebb/io'
+import { confusionMatrix, evaluate, fit, writeStateDict } from 'hebb/train'
 
 const t = (...shape: number[]): Tensor => zeros(shape)
 /** For what only JavaScript lets pass */
@@ -352,6 +353,10 @@ test('modules and models', () => {
      () => m.loadStateDict({ ...m.stateDict(), '\x1b[2J': t(1) })],
     ['ShapeError', 'loadStateDict: 2.bias has shape [1] here, but [2] in what is loaded',
      () => m.loadStateDict({ ...new Sequential(new Linear(2, 3), new ReLU(), new Linear(3, 1)).stateDict(), '2.bias': t(2) })],
+    ['TypeError', 'loadStateDict: 2.bias: a tensor expected, got an array: wrap it in tensor()',
+     () => m.loadStateDict(loose({ ...m.stateDict(), '2.bias': [1] }))],
+    ['TypeError', 'loadStateDict: 0.weight: a tensor expected, got object', () => m.loadStateDict(loose(readSafetensors(writeStateDict(m)).tensors))],
+    ['TypeError', 'BatchNorm1d: a number as momentum expected, got x', () => new BatchNorm1d(2, { momentum: loose('x') })],
     ['ShapeError', 'Linear: inFeatures must be a whole number ≥ 1, got 2.5', () => new Linear(2.5, 3)],
     ['ShapeError', 'Conv2d: groups must divide 3 and 4 channels, got 2', () => new Conv2d(3, 4, 3, { groups: 2 })],
     ['ShapeError', 'Conv2d: kernelSize must be a whole number ≥ 1, or 2 of them, got undefined',
@@ -408,6 +413,12 @@ test('data', () => {
   const loader = new DataLoader(data)
   refuse([
     ['ShapeError', 'ArrayDataset: at least one part expected, got none', () => new ArrayDataset()],
+    ['TypeError', 'ArrayDataset: one flat list of numbers expected in part 0, got arrays in it: flat(Infinity) joins them',
+     () => new ArrayDataset({ values: loose([[1, 2], [3, 4]]), shape: [2] })],
+    ['ShapeError', 'ArrayDataset: whole examples of shape [0] expected, got 2 values', () => new ArrayDataset({ values: [1, 2], shape: [0] })],
+    ['ShapeError', 'ArrayDataset: whole examples of shape [2] expected, got 3 values', () => new ArrayDataset({ values: [1, 2, 3], shape: [2] })],
+    ['ShapeError', 'split: parts in brackets expected, split(set, [0.8, 0.2]) for instance, got 1',
+     () => split(new ArrayDataset({ values: [1, 2], shape: [] }), loose(1))],
     ['ShapeError', 'ArrayDataset: 3 examples of shape [1] expected in part 1, got 2 values',
      () => new ArrayDataset({ values: [1, 2, 3], shape: [1] }, { values: [1, 2], shape: [1] })],
     ['TypeError', 'DataLoader: a data set with length and batch() expected, got an array: ArrayDataset makes one of it',

@@ -255,7 +255,7 @@ test('pre-hooks change inputs, hooks with alwaysCall run after an error, and all
   const plain = layer.forward
   const off = [
     layer.registerForwardPreHook((_, [x]) => [(x as Tensor).mul(-1)]),
-    layer.registerForwardPreHook((_, [x]) => [(x as Tensor).add(1)]),
+    layer.registerForwardPreHook((_, [x]) => (x as Tensor).add(1)),
     layer.registerForwardHook((_, [x], y) => (y as Tensor).add(x as Tensor)),
   ]
   assert.equal(layer.forward(tensor([-2, 3])).array(), [6, -2])

@@ -94,11 +94,13 @@ test('the models of the course have the right number of parameters', () => {
 })
 
 test('a state dict is copied by value, whole or in parts', () => {
-  const [a, b] = [new Sequential(new Linear(2, 3), new BatchNorm1d(3)), new Sequential(new Linear(2, 3), new BatchNorm1d(3))]
+  const net = () => new Sequential(new Linear(2, 3), new BatchNorm1d(3))
+  const [a, b] = [net(), net()]
   a.forward(randn([4, 2]))
   assert.is(b.loadStateDict(a.stateDict()), b)
   for (const [name, t] of Object.entries(a.stateDict())) assert.equal(b.stateDict()[name]!.array(), t.array(), name)
   assert.is(b.stateDict()['1.num_batches_tracked']!.item(), 1)
+  assert.equal(net().loadStateDict(new Map(Object.entries(a.stateDict()))).stateDict()['0.weight']!.array(), a.parameters()[0]!.array(), 'or of a map')
   a.parameters()[0]!.set(new Float32Array(6))
   assert.not.equal(b.parameters()[0]!.array(), a.parameters()[0]!.array(), 'a copy, not the same memory')
   b.loadStateDict({ '0.bias': tensor([1, 2, 3]), other: tensor(1) }, { strict: false })

@@ -3,7 +3,7 @@
 import { currentBackend } from '../backends/current.js'
 import { hostGenerator } from '../ops/random.js'
 import { Generator } from '../random.js'
-import { iota, isWhole, ShapeError, show, sizeOf, type Shape } from '../shape.js'
+import { iota, isWhole, requireList, ShapeError, show, sizeOf, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import type { ImageSet } from './idx.js'
 
@@ -22,7 +22,9 @@ export class ArrayDataset implements Dataset {
     if (parts.length === 0) throw new ShapeError('ArrayDataset: at least one part expected, got none')
     this.length = parts[0]!.values.length / sizeOf(parts[0]!.shape)
     this.#parts = parts.map(({ values, shape }, i) => {
-      if (!Number.isInteger(this.length) || values.length / sizeOf(shape) !== this.length) {
+      if (typeof values[0] === 'object') throw new TypeError(`ArrayDataset: one flat list of numbers expected in part ${i}, got arrays in it: flat(Infinity) joins them`)
+      if (!Number.isInteger(this.length)) throw new ShapeError(`ArrayDataset: whole examples of shape ${show(shape)} expected, got ${values.length} values`)
+      if (values.length / sizeOf(shape) !== this.length) {
         throw new ShapeError(`ArrayDataset: ${this.length} examples of shape ${show(shape)} expected in part ${i}, got ${values.length} values`)
       }
       const int = values instanceof Int32Array
@@ -116,6 +118,7 @@ export class Subset implements Dataset {
  * Fractions add up to 1, counts to the set's length. Equal seeds give equal parts.
  */
 export function split(set: Dataset, parts: readonly number[], { seed }: { seed?: number } = {}): Subset[] {
+  requireList('split', 'parts', parts, 'set, [0.8, 0.2]')
   const total = parts.reduce((n, p) => n + p, 0)
   const counts = total === set.length && parts.every(p => isWhole(p, 0))
   const fractions = !counts && Math.abs(total - 1) < 1e-9 && parts.every(p => p >= 0)

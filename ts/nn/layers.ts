@@ -8,7 +8,7 @@ import { flatten } from '../ops/layout.js'
 import { dropout } from '../ops/random.js'
 import { persistent } from '../ops/creation.js'
 import { hostWork } from '../memory.js'
-import { perDim, requireCount, requireOptions, requireShare, show, ShapeError, sizeOf, type PerDim } from '../shape.js'
+import { perDim, requireCount, requireNumber, requireOptions, requireShare, show, ShapeError, sizeOf, type PerDim } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { isReLU } from './activations.js'
 import { constantParameter, defaultParameter } from './init.js'
@@ -193,6 +193,7 @@ export abstract class ChannelNorm extends Module {
     requireOptions(this.constructor.name, options)
     const { eps = 1e-5, momentum = 0.1, affine = standard, trackRunningStats = standard } = options
     this.eps = eps
+    if (momentum !== null) requireNumber(this.constructor.name, 'momentum', momentum)
     this.momentum = momentum
     this.weight = affine ? constantParameter([numFeatures], 1) : null
     this.bias = affine ? constantParameter([numFeatures], 0) : null

@@ -1,6 +1,7 @@
 // What layers and models are: parameters by name, train and eval, state dicts with PyTorch's keys, hooks.
 
 import { watcher } from '../autograd.js'
+import { requireTensors } from '../ops/checks.js'
 import { Tensor } from '../tensor.js'
 import { requireInts, sameShape, show, ShapeError } from '../shape.js'
 import { INSPECT } from '../format.js'
@@ -15,8 +16,8 @@ export interface ForwardHookOptions {
   /** Also after an error in forward, with undefined as the output (default false) */
   alwaysCall?: boolean
 }
-/** Called before forward with the module and its inputs; an array that it returns replaces the inputs. */
-export type ForwardPreHook = (module: Module, inputs: readonly unknown[]) => readonly unknown[] | void
+/** Called before forward with the module and its inputs; an array that it returns replaces the inputs, a tensor all of them. */
+export type ForwardPreHook = (module: Module, inputs: readonly unknown[]) => unknown
 
 interface Hook {
   before?: ForwardPreHook
@@ -102,8 +103,9 @@ export abstract class Module {
    * Copy values by name into this module's parameters and buffers. Nothing is changed unless everything fits.
    * @throws ShapeError that lists missing and unknown names and shapes that differ
    */
-  loadStateDict(state: Readonly<Record<string, Tensor>>, { strict = true }: { strict?: boolean } = {}): this {
+  loadStateDict(given: Readonly<Record<string, Tensor>> | ReadonlyMap<string, Tensor>, { strict = true }: { strict?: boolean } = {}): this {
     const own = this.stateDict()
+    const state: StateDict = given instanceof Map ? Object.fromEntries(given) : given
     // of the names of one tensor, files hold one or all
     const loaded = new Set(Object.keys(state).map(name => own[name]))
     const without = (what: string, all: StateDict, others: StateDict): string[] => {
@@ -115,6 +117,7 @@ export abstract class Module {
     if (strict && wrong.length) throw new ShapeError(`loadStateDict: ${wrong.join('; ')}: is it another model's? ({ strict: false } ignores that)`)
     const pairs = Object.entries(own).filter(([name]) => Object.hasOwn(state, name)).map(([name, t]) => [name, t, state[name]!] as const)
     for (const [name, to, from] of pairs) {
+      requireTensors(`loadStateDict: ${name}`, from)
       if (!sameShape(to.shape, from.shape)) throw new ShapeError(`loadStateDict: ${name} has shape ${show(to.shape)} here, but ${show(from.shape)} in what is loaded`)
       if (to.dtype === 'int32') requireInts(`loadStateDict: ${name}`, from.values())
     }
@@ -149,7 +152,7 @@ export abstract class Module {
     const own = Object.getOwnPropertyDescriptor(this, 'forward')
     this.#unhook = () => (own ? Object.defineProperty(this, 'forward', own) : delete (this as { forward?: unknown }).forward)
     const value = (...given: unknown[]) => {
-      const inputs = this.#hooks.reduce<readonly unknown[]>((x, { before }) => before?.(this, x) ?? x, given)
+      const inputs = this.#hooks.reduce<readonly unknown[]>((x, { before }) => [before?.(this, x) ?? x].flat(), given)
       let output: unknown
       try {
         output = plain.apply(this, [...inputs])
