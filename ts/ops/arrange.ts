@@ -39,7 +39,7 @@ export function repeat(x: Tensor, sizes: Shape): Tensor {
   return reshape(expand(apart, shape.flatMap((d, i) => [sizes[i]!, d])), shape.map((d, i) => d * sizes[i]!))
 }
 
-/** Each entry along dim repeated: all `repeats` times, or entry i repeats[i] times; without dim the flattened tensor's. */
+/** Each entry along dim repeated: all `repeats` times (a number, or a list of one), or entry i repeats[i] times; without dim the flattened tensor's. */
 export function repeatInterleave(x: Tensor, repeats: number | Indices, dim?: number | null): Tensor {
   if (dim === undefined || dim === null) return repeatInterleave(reshape(x, [x.size]), repeats, 0)
   const d = dimension('repeatInterleave', dim, x.rank)
@@ -54,6 +54,7 @@ export function repeatInterleave(x: Tensor, repeats: number | Indices, dim?: num
     return reshape(wide, row.shape.map((size, i) => (i === d ? size * repeats : size)))
   }
   const counts = Array.from(repeats instanceof Tensor ? onHost('repeatInterleave', repeats) : repeats, whole)
+  if (counts.length === 1) return repeatInterleave(x, counts[0]!, d)
   if (counts.length !== n) throw new ShapeError(`repeatInterleave: ${n} repeats expected for dim ${dim} of shape ${show(x.shape)}, got ${counts.length}`)
   return indexSelect(x, d, counts.flatMap((count, i) => new Array<number>(count).fill(i)))
 }

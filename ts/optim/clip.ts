@@ -4,6 +4,7 @@ import { noGrad } from '../autograd.js'
 import { Binary, Unary } from '../kernels.js'
 import { recorder } from '../memory.js'
 import { add, div } from '../ops/arithmetic.js'
+import { zeros } from '../ops/creation.js'
 import { stack } from '../ops/joining.js'
 import { norm } from '../ops/reduce.js'
 import { clamp } from '../ops/unary.js'
@@ -26,13 +27,13 @@ export interface ClipNormOptions {
 
 /**
  * g ·= min(1, maxNorm / (total + 1e-6)) for all gradients, total being the norm of all of them as one vector (Pascanu et al., 2013).
- * Returns the total before clipping, a scalar.
+ * Returns the total before clipping, a scalar; 0 where there is no gradient.
  * @throws RangeError for a maxNorm below 0
  */
 export function clipGradNorm(params: readonly Tensor[], maxNorm: number, { normType = 2, errorIfNonfinite = false }: ClipNormOptions = {}): Tensor {
   requireNotNegative('clipGradNorm', 'a maxNorm', maxNorm)
   const grads = gradientsOf('clipGradNorm', params)
-  if (grads.length === 0) throw new Error('clipGradNorm: no parameter has a gradient: call it between backward() and step()')
+  if (grads.length === 0) return zeros([])
   return scope(() =>
     noGrad(() => {
       const total = norm(stack(grads.map(g => norm(g, null, { p: normType }))), null, { p: normType })
