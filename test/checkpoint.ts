@@ -220,7 +220,7 @@ test('a file that does not fit is refused in words and changes nothing', async (
   await damaged(t => (t.optimizer.groups[0].betas = [0.9]), 'optimizer.groups[0].betas: expected a list of 2, got [0.9]')
   await damaged(t => (t.optimizer.groups[0].amsgrad = 1), 'optimizer.groups[0].amsgrad: expected true or false, got 1')
   await damaged(t => (t.recipe = '\x9bA'), 'recipe: expected an object, got "\ufffdA"')
-  for (const [schedule, wrong] of [[[], 'schedule: expected a list of 1, got []'], [[null], 'schedule[0]: expected a whole number ≥ 0, got null']] as const) {
+  for (const [schedule, wrong] of [[[], 'schedule: expected a list of 2, got []'], [[null, 1], 'schedule[0]: expected a whole number ≥ 0, got null']] as const) {
     await refuse(text(t => (t.schedule = schedule)), prepare(recipe, 5), SafetensorsError, `net.safetensors: training.${wrong}: the file is damaged`)
   }
   const integers = readSafetensors(file)
