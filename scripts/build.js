@@ -7,6 +7,7 @@ import { build } from 'esbuild'
 import { mayRun } from './arguments.js'
 import { arranged } from './arrange.js'
 import { KERNELS } from './outdated.js'
+import { renamed } from './names.js'
 import { packedText } from './pack.js'
 import { UNPACKER, plain } from './plain.js'
 import { importedKernels, inlinedKernels, kernelFiles, kernelModules, namedClasses, smallClasses, withNames } from './plugins.js'
@@ -68,7 +69,7 @@ async function buildFile(file, options) {
   mkdirSync(join(root, 'build/dist'), { recursive: true })
   mkdirSync(join(root, 'build/meta'), { recursive: true })
   writeFileSync(join(root, 'build/meta', `${file}.json`), JSON.stringify(metafile))
-  writeFileSync(join(root, 'build/dist', file), breakLines(withNames(outputFiles[0].text)))
+  writeFileSync(join(root, 'build/dist', file), breakLines(await renamed(withNames(outputFiles[0].text))))
 }
 
 export async function buildLibrary() {

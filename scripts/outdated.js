@@ -6,7 +6,7 @@ import { root } from './root.js'
 /** What buildKernels() writes last */
 export const KERNELS = 'build/wasm/kernels.json'
 /** What takes part in making the library */
-const BUILDERS = ['build', 'plugins', 'pack', 'plain', 'arrange', 'locals', 'tiles', 'wasm', 'leb'].map(name => `scripts/${name}.js`)
+const BUILDERS = ['build', 'plugins', 'pack', 'plain', 'arrange', 'locals', 'names', 'scopes', 'tiles', 'wasm', 'leb'].map(name => `scripts/${name}.js`)
 /** What the library is made of, but for its kernels */
 const LIBRARY = ['ts', 'assembly/codes.ts']
 
