@@ -1,12 +1,18 @@
 // Gives the variables of a minified text names that pack better (the engine after gzip: by 4 %). What is declared in a function may have a letter of
-// the code around it that the function doesn't use, so that functions that do alike are written alike; esbuild numbers on instead. What is exported
-// has the name it is exported by, unless the text uses it often: then no list says both names, and `{ conv2d: conv2d }` is `{ conv2d }`.
+// the code around it that the function doesn't use, so that functions that do alike are written alike; esbuild numbers on instead. Where the same
+// code stands around two variables they have the same name, as far as possible, like those of the kernels (scripts/locals.js). What is exported has
+// the name it is exported by, unless the text uses it often: then no list says both names, and `{ conv2d: conv2d }` is `{ conv2d }`.
 import { transform } from 'esbuild'
 import { isName, scopesOf, tokensOf } from './scopes.js'
 
 /** Names in the order in which they are given */
 const LETTERS = 'etrnsaiolcuphdmfgvybwkxzjqETRNSAIOLCUPHDMFGVYBWKXZJQ_$'
 const NAMES = [...LETTERS, ...[...LETTERS].flatMap(a => [...LETTERS].map(b => a + b)).filter(name => isName(name) && !/^(?:as|of)$/.test(name))]
+/** How many tokens before and after a variable must be alike, and what that counts */
+const LIKENESS = [[8, 4], [5, 3], [3, 2], [2, 1], [1, 0.2]]
+/** What a name counts after another one has been used in the same place, and the first that is free */
+const FADING = 0.7
+const FIRST = 2
 /** What is exported and used more often keeps its short name. */
 const OFTEN = 24
 
@@ -24,23 +30,57 @@ function replaced(text, tokens, variables, nameOf) {
   return pieces.join('') + text.slice(copied)
 }
 
-/** Each name of a scope is the first that nothing has which is used in it. */
+/** For each scope what is declared outside and used within, as { scope, name }, and where its own names stand */
+function usesIn({ scopes, variables }) {
+  const uses = new Map(scopes.map(scope => [scope, { outer: [], own: new Map() }]))
+  for (const { at, name, scope, from } of variables) {
+    for (let inner = from; inner !== scope; inner = inner.parent) uses.get(inner).outer.push({ scope, name })
+    if (!scope) continue
+    const { own } = uses.get(scope)
+    own.set(name, [...(own.get(name) ?? []), at])
+  }
+  return uses
+}
+
+/**
+ * A variable is given a name that nothing has which is used in its scope: the one that variables before had where the same tokens stand around them,
+ * or else the first.
+ */
 function withShortLocals(text) {
   const tokens = tokensOf(text)
   const { scopes, variables } = scopesOf(tokens)
-  /** What is declared outside and used within: names of the text's own, or { scope, name } */
-  const used = new Map(scopes.map(scope => [scope, []]))
-  for (const { name, scope, from } of variables) {
-    for (let inner = from; inner !== scope; inner = inner.parent) used.get(inner).push({ scope, name })
-  }
+  const uses = usesIn({ scopes, variables })
   const given = new Map(scopes.map(scope => [scope, new Map()]))
   const nameOf = ({ scope, name }) => (scope ? given.get(scope).get(name) : name)
-  for (const scope of scopes) {
-    const taken = new Set(used.get(scope).map(nameOf))
-    let next = 0
+
+  const words = tokens.map(token => token.text)
+  for (const { at, scope } of variables) if (scope) words[at] = ''
+  /** What stands around a token, for each kind of likeness; variables without a name yet are all alike */
+  const around = at => LIKENESS.map(([far]) => [...words.slice(Math.max(0, at - far), at), ' ', ...words.slice(at + 1, at + far + 1)].join(' '))
+  /** By what stands around, which names stood there, and what each counts */
+  const seen = new Map()
+
+  for (const [scope, { outer, own }] of uses) {
+    const taken = new Set(outer.map(nameOf))
     for (const name of scope.names) {
-      while (taken.has(NAMES[next])) next++
-      given.get(scope).set(name, NAMES[next++])
+      const places = (own.get(name) ?? []).map(around)
+      const votes = new Map([[NAMES.find(candidate => !taken.has(candidate)), FIRST]])
+      for (const place of places) {
+        place.forEach((near, kind) => {
+          for (const [candidate, count] of seen.get(near) ?? []) {
+            if (!taken.has(candidate)) votes.set(candidate, (votes.get(candidate) ?? 0) + LIKENESS[kind][1] * count)
+          }
+        })
+      }
+      const [[best]] = [...votes].sort((a, b) => b[1] - a[1])
+      given.get(scope).set(name, best)
+      taken.add(best)
+      for (const near of places.flat()) {
+        const counts = seen.get(near) ?? new Map()
+        for (const [other, count] of counts) counts.set(other, count * FADING)
+        seen.set(near, counts.set(best, (counts.get(best) ?? 0) + 1))
+      }
+      for (const at of own.get(name) ?? []) words[at] = best
     }
   }
   return replaced(text, tokens, variables, nameOf)

@@ -9,11 +9,12 @@ const { renamed } = (await import(pathToFileURL('scripts/names.js').href)) as { 
 const minified = async (text: string) => (await transform(text, { minify: true, format: 'esm', target: 'es2022' })).code
 const exported = (text: string) => import(`data:text/javascript,${encodeURIComponent(text)}`) as Promise<Record<string, unknown>>
 
-test('a name is the first that nothing used there has', async () => {
+test('a name is the first that nothing used there has, or one that stood among the same tokens', async () => {
   const cases: [string, string][] = [
     ['var f=(a,b)=>a.map((c,d)=>c+d);f()', 'var f=(e,t)=>e.map((e,t)=>e+t);f()'],
     ['var f=(a,b)=>a.map(c=>c+b);f()', 'var f=(e,t)=>e.map(e=>e+t);f()'],
     ['var f=(a,b)=>b.map(c=>c+b+a);f()', 'var f=(e,t)=>t.map(r=>r+t+e);f()'],
+    ['var f=(a,b,c)=>c.size+c.rank,g=(a,b)=>b.size+b.rank;f(g)', 'var f=(e,t,r)=>r.size+r.rank,g=(e,r)=>r.size+r.rank;f(g)'],
     // a letter that the file itself has, where it is used and where it isn't
     ['var e=1,f=a=>a+e,g=a=>a;f(g)', 'var e=1,f=t=>t+e,g=e=>e;f(g)'],
     ['var f=a=>{for(let b=0;b<a;b++)a();for(let b of a)b();if(a){let b=1;a(b)}};f()', 'var f=e=>{for(let t=0;t<e;t++)e();for(let t of e)t();if(e){let t=1;e(t)}};f()'],
