@@ -1,28 +1,33 @@
-// Gives the variables of a minified text names that pack better (the engine after gzip: by 4 %). What is declared in a function may have a letter of
+// Gives the variables of a minified text names that pack better (the engine after gzip: by 5 %). What is declared in a function may have a letter of
 // the code around it that the function doesn't use, so that functions that do alike are written alike; esbuild numbers on instead. Where the same
 // code stands around two variables they have the same name, as far as possible, like those of the kernels (scripts/locals.js). What is exported has
 // the name it is exported by, unless the text uses it often: then no list says both names, and `{ conv2d: conv2d }` is `{ conv2d }`.
 import { transform } from 'esbuild'
 import { isName, scopesOf, tokensOf } from './scopes.js'
 
-/** Names in the order in which they are given */
-const LETTERS = 'etrnsaiolcuphdmfgvybwkxzjqETRNSAIOLCUPHDMFGVYBWKXZJQ_$'
-const NAMES = [...LETTERS, ...[...LETTERS].flatMap(a => [...LETTERS].map(b => a + b)).filter(name => isName(name) && !/^(?:as|of)$/.test(name))]
+/** Letters from the most frequent in such texts */
+const LETTERS = [...'etrnsaiolcuphdmfgvybwkxzjqETRNSAIOLCUPHDMFGVYBWKXZJQ_$']
+const free = names => names.filter(name => isName(name) && !/^(?:as|of)$/.test(name))
+/** Names of locals in the order in which they are given */
+const LOCALS = free([...LETTERS, ...LETTERS.flatMap(a => LETTERS.map(b => a + b))])
+/** Names of the text's own: letters that few functions need, and two, the second of which changes last */
+const SINGLES = LETTERS.slice(10)
+const PAIRS = free([LETTERS.slice(0, 24), LETTERS].flatMap(letters => letters.flatMap(b => letters.map(a => a + b))))
 /** How many tokens before and after a variable must be alike, and what that counts */
-const LIKENESS = [[8, 4], [5, 3], [3, 2], [2, 1], [1, 0.2]]
+const LIKENESS = [[8, 4], [4, 2], [2, 1], [1, 0.2]]
 /** What a name counts after another one has been used in the same place, and the first that is free */
 const FADING = 0.7
 const FIRST = 2
 /** What is exported and used more often keeps its short name. */
-const OFTEN = 24
+const OFTEN = 20
 
-/** The text with other names; `nameOf` gives a variable's, or nothing */
+/** The text with other names; `nameOf` gives a variable's */
 function replaced(text, tokens, variables, nameOf) {
   const pieces = []
   let copied = 0
   for (const variable of variables) {
     const name = nameOf(variable)
-    if (name === undefined || name === variable.name) continue
+    if (name === variable.name) continue
     const { start } = tokens[variable.at]
     pieces.push(text.slice(copied, start), variable.shorthand ? `${variable.name}:` : '', name)
     copied = start + variable.name.length
@@ -42,69 +47,92 @@ function usesIn({ scopes, variables }) {
   return uses
 }
 
+/** Where the list of exports begins, or the text ends */
+const exportsAt = text => (text.lastIndexOf('export{') < 0 ? text.length : text.lastIndexOf('export{'))
+
 /**
- * A variable is given a name that nothing has which is used in its scope: the one that variables before had where the same tokens stand around them,
- * or else the first.
+ * Names of the text's own: what is exported has that name, what is used most of the others one letter, and the rest two, in the order in which they
+ * appear: neighbours share a letter.
  */
-function withShortLocals(text) {
-  const tokens = tokensOf(text)
+function ownNames(own, foreign, exported) {
+  const names = new Map(exported.filter(({ name, as }) => own.get(name)?.length <= OFTEN && !foreign.has(as)).map(({ name, as }) => [name, as]))
+  const taken = new Set([...foreign, ...names.values()])
+  const [singles, pairs] = [SINGLES, PAIRS].map(list => [...new Set(list)].filter(name => !taken.has(name)))
+  const others = [...own.keys()].filter(name => !names.has(name))
+  const often = [...others].sort((a, b) => own.get(b).length - own.get(a).length).slice(0, singles.length)
+  for (const name of others) names.set(name, often.includes(name) ? singles[often.indexOf(name)] : pairs.shift())
+  return names
+}
+
+/** Remembers which names stood among which tokens. In `words` what has no name yet is empty. */
+function likenesses(words) {
+  /** By what stands around, which names stood there, and what each counts */
+  const seen = new Map()
+  const around = at => LIKENESS.map(([far]) => [...words.slice(Math.max(0, at - far), at), ' ', ...words.slice(at + 1, at + far + 1)].join(' '))
+  return {
+    /** The best name for what stands in these places */
+    best(places, taken) {
+      const votes = new Map([[LOCALS.find(name => !taken.has(name)), FIRST]])
+      for (const near of places.map(around)) {
+        near.forEach((tokens, kind) => {
+          for (const [name, count] of seen.get(tokens) ?? []) if (!taken.has(name)) votes.set(name, (votes.get(name) ?? 0) + LIKENESS[kind][1] * count)
+        })
+      }
+      return [...votes].sort((a, b) => b[1] - a[1])[0][0]
+    },
+    note(places, name) {
+      for (const tokens of places.flatMap(around)) {
+        const counts = seen.get(tokens) ?? new Map()
+        for (const [other, count] of counts) counts.set(other, count * FADING)
+        seen.set(tokens, counts.set(name, (counts.get(name) ?? 0) + 1))
+      }
+      for (const at of places) words[at] = name
+    },
+  }
+}
+
+/**
+ * A variable of a scope within is given a name that nothing has which is used there: the one that variables before had where the same tokens stand
+ * around them, or else the first. Exports come in the order of their last uses: those that are methods too stand in both lists alike.
+ */
+function withBetterNames(text) {
+  const end = exportsAt(text)
+  const [, list = '', rest = ''] = /^export\{(.*?)\}(.*)$/s.exec(text.slice(end)) ?? []
+  const tokens = tokensOf(text.slice(0, end))
   const { scopes, variables } = scopesOf(tokens)
   const uses = usesIn({ scopes, variables })
   const given = new Map(scopes.map(scope => [scope, new Map()]))
   const nameOf = ({ scope, name }) => (scope ? given.get(scope).get(name) : name)
 
-  const words = tokens.map(token => token.text)
-  for (const { at, scope } of variables) if (scope) words[at] = ''
-  /** What stands around a token, for each kind of likeness; variables without a name yet are all alike */
-  const around = at => LIKENESS.map(([far]) => [...words.slice(Math.max(0, at - far), at), ' ', ...words.slice(at + 1, at + far + 1)].join(' '))
-  /** By what stands around, which names stood there, and what each counts */
-  const seen = new Map()
-
-  for (const [scope, { outer, own }] of uses) {
-    const taken = new Set(outer.map(nameOf))
-    for (const name of scope.names) {
-      const places = (own.get(name) ?? []).map(around)
-      const votes = new Map([[NAMES.find(candidate => !taken.has(candidate)), FIRST]])
-      for (const place of places) {
-        place.forEach((near, kind) => {
-          for (const [candidate, count] of seen.get(near) ?? []) {
-            if (!taken.has(candidate)) votes.set(candidate, (votes.get(candidate) ?? 0) + LIKENESS[kind][1] * count)
-          }
-        })
-      }
-      const [[best]] = [...votes].sort((a, b) => b[1] - a[1])
-      given.get(scope).set(name, best)
-      taken.add(best)
-      for (const near of places.flat()) {
-        const counts = seen.get(near) ?? new Map()
-        for (const [other, count] of counts) counts.set(other, count * FADING)
-        seen.set(near, counts.set(best, (counts.get(best) ?? 0) + 1))
-      }
-      for (const at of own.get(name) ?? []) words[at] = best
-    }
-  }
-  return replaced(text, tokens, variables, nameOf)
-}
-
-/** Where the list of exports begins, or the text ends */
-const exportsAt = text => (text.lastIndexOf('export{') < 0 ? text.length : text.lastIndexOf('export{'))
-
-/** Exports stand in the order of their last uses: those that are methods too stand in both lists alike. */
-function withExportedNames(text) {
-  const end = exportsAt(text)
-  const [, list = '', rest = ''] = /^export\{(.*?)\}(.*)$/s.exec(text.slice(end)) ?? []
-  const tokens = tokensOf(text.slice(0, end))
-  const { variables } = scopesOf(tokens)
-  const taken = new Set(variables.map(({ name }) => name))
-  const uses = new Map()
-  for (const { name, scope, at } of variables) if (!scope) uses.set(name, { count: (uses.get(name)?.count ?? 0) + 1, last: at })
+  const [whole, ...within] = scopes
+  const { own: ofText, outer } = uses.get(whole)
   const exported = list.split(',').map(entry => {
     const [name, as = name] = entry.split(' as ')
-    return { name, as: uses.get(name)?.count > OFTEN || taken.has(as) ? name : as, whole: as, last: uses.get(name)?.last }
+    return { name, as, last: ofText.get(name)?.at(-1) ?? 0 }
   }).sort((a, b) => a.last - b.last)
-  const names = new Map(exported.map(({ name, as }) => [name, as]))
-  const code = replaced(text.slice(0, end), tokens, variables, ({ name, scope }) => (scope ? undefined : names.get(name)))
-  return list ? `${code}export{${exported.map(({ as, whole }) => (as === whole ? as : `${as} as ${whole}`)).join(',')}}${rest}` : text
+  // what is no module has names that are its own business
+  given.set(whole, list ? ownNames(ofText, new Set(outer.map(nameOf)), exported) : new Map([...ofText.keys()].map(name => [name, name])))
+
+  const words = tokens.map(token => token.text)
+  for (const variable of variables) if (variable.scope) words[variable.at] = nameOf(variable) ?? ''
+  const { best, note } = likenesses(words)
+  for (const scope of within) {
+    const { outer, own } = uses.get(scope)
+    const taken = new Set(outer.map(nameOf))
+    for (const name of scope.names) {
+      const places = own.get(name) ?? []
+      const better = best(places, taken)
+      given.get(scope).set(name, better)
+      taken.add(better)
+      note(places, better)
+    }
+  }
+  const code = replaced(text.slice(0, end), tokens, variables, nameOf)
+  const entries = exported.map(({ name, as }) => {
+    const better = given.get(whole).get(name) ?? name
+    return better === as ? as : `${better} as ${as}`
+  })
+  return list ? `${code}export{${entries.join(',')}}${rest}` : code
 }
 
 /** `{ x: x }` as `{ x }` */
@@ -134,7 +162,7 @@ async function canonical(text, weight) {
 
 /** The text with better names, after esbuild has found that it says the same */
 export async function renamed(text) {
-  const better = withShorthands(withShortLocals(withExportedNames(text)))
+  const better = withShorthands(withBetterNames(text))
   const weight = 2000 + (text.length >> 5)
   const [before, after] = await Promise.all([canonical(text, weight), canonical(better, weight)])
   if (before !== after) throw new Error('names: the renamed text says something else')

@@ -55,13 +55,13 @@ function brackets(words) {
 }
 
 /**
- * Scopes from the outermost in, each { start, end, parent, names }, without the text's own, and variables as { at, name, scope, from, shorthand }:
- * the token, the scope that declares it, if any, the one it stands in, and whether it is a property's name too, as in `{ x }`.
+ * Scopes from the outermost in, the text's own first, each { start, end, parent, names }, and variables as { at, name, scope, from, shorthand }:
+ * the token, the scope that declares it, unless that is an import or the runtime, the one it stands in, and whether it is a property's name too, as in `{ x }`.
  */
 export function scopesOf(tokens) {
   const words = tokens.map(({ text }) => text)
   const { closing, opening, around } = brackets(words)
-  const scopes = []
+  const scopes = [{ start: 0, end: words.length, names: new Set(), called: true }]
 
   /** What a brace encloses: the members of a class or an object, or statements */
   const kindOf = i => {
@@ -131,7 +131,7 @@ export function scopesOf(tokens) {
       declareList(i + 1, body - 1, names)
       bodies.add(body)
       scopes.push({ start: i, end: closing.get(body), names, called: words[i - 1] !== 'catch' })
-      if (!words.slice(i - 3, i).includes('function')) methods.add(i - 1)
+      if (!words.slice(Math.max(0, i - 3), i).includes('function')) methods.add(i - 1)
     } else if (word === 'for' && words[i + 1] === '(') {
       const body = closing.get(i + 1) + 1
       scopes.push({ start: i, end: words[body] === '{' ? closing.get(body) : statementEnd(body), names })
@@ -147,8 +147,7 @@ export function scopesOf(tokens) {
   }
   words.forEach((word, i) => {
     let scope = inside[i]
-    if (word === 'var') while (scope && !scope.called) scope = scope.parent
-    if (!scope) return
+    if (word === 'var') while (!scope.called) scope = scope.parent
     if (/^(?:let|const|var)$/.test(word)) {
       for (let next = i; next === i || words[next] === ',';) {
         next = declarePattern(next + 1, scope.names)
@@ -160,16 +159,17 @@ export function scopesOf(tokens) {
     }
   })
 
-  /** Names of properties, and labels */
-  const isMember = i => {
+  /** Names of properties, labels, and the words `as` and `of` */
+  const isOther = i => {
     const [before, after] = [words[i - 1], words[i + 1]]
     if (/^(?:\??\.|break|continue)$/.test(before) || methods.has(i)) return true
+    if (/^(?:as|of)$/.test(words[i]) && (isName(before) || before === ']' || (before === '}' && words[around[i]] === '('))) return true
     if (after === ':' && /^[{,;}]$/.test(before)) return true
     return kinds.get(around[i]) === 'class' && /^(?:[{;}*]|static|get|set|async)$/.test(before)
   }
   const variables = []
   words.forEach((name, at) => {
-    if (!isName(name) || isMember(at)) return
+    if (!isName(name) || isOther(at)) return
     let scope = inside[at]
     while (scope && !scope.names.has(name)) scope = scope.parent
     const shorthand = kinds.get(around[at]) === 'object' && /^[{,]$/.test(words[at - 1]) && /^[},=]$/.test(words[at + 1])

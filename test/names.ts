@@ -34,8 +34,9 @@ test('an export has its own name, unless that is taken or it is used often', asy
   const cases: [string, string][] = [
     ['var a=1,b=2;export{a as one,b as two};', 'var one=1,two=2;export{one,two};'],
     ['var a=1,b={one:a};export{b as all,a as one};', 'var one=1,all={one};export{all,one};'],
-    ['var a=e=>e+Math.PI;export{a as Math};', 'var a=e=>e+Math.PI;export{a as Math};'],
-    [`var a=e=>e;${often}export{a as one};`, `var a=e=>e;${often}export{a as one};`],
+    ['import{a}from"hebb";function b(){return a(c)}var c=b;export{c as of};', 'import{a}from"hebb";function u(){return a(of)}var of=u;export{of};'],
+    ['var a=e=>e+Math.PI;export{a as Math};', 'var u=e=>e+Math.PI;export{u as Math};'],
+    [`var a=e=>e;${often}export{a as one};`, `var u=e=>e;${often.replaceAll('a', 'u')}export{u as one};`],
   ]
   for (const [before, after] of cases) assert.is(await renamed(before), after)
 })
