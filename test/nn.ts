@@ -210,6 +210,30 @@ test('a state dict names what is shared by every name; a file with one of them i
   assert.equal(Object.keys(file).sort(), ['again.weight', 'embed.weight', 'head.bias', 'head.weight'])
 })
 
+test('modules in a circle, arrays that hold themselves and data are gone through once', () => {
+  class Friend extends Module {
+    w = parameter([1])
+    friends: unknown[] = []
+    data = Array.from({ length: 3 }, () => [1, 2, 3])
+    forward(x: Tensor): Tensor {
+      return x
+    }
+  }
+  const all = Array.from({ length: 12 }, () => new Friend())
+  for (const one of all) one.friends = all
+  assert.is(Object.keys(all[0]!.stateDict()).length, 12)
+  const alone = new Friend()
+  alone.friends.push(alone.friends, parameter([2]))
+  assert.equal(alone.namedParameters().map(([name]) => name), ['w', 'friends.1'])
+})
+
+test('strict loading names what is unknown, be it a tensor of the model or none', () => {
+  const model = new Linear(1, 1)
+  for (const bogus of [model.weight, undefined]) {
+    assert.throws(() => model.loadStateDict({ ...model.stateDict(), bogus: bogus as Tensor }), /^loadStateDict: unknown bogus: is it another model's\?/)
+  }
+})
+
 test('modules print their structure', () => {
   const net = new Sequential(new Conv2d(1, 6, 5, { padding: 2 }), new MaxPool2d([2, 1]),
     new Sequential(new Dropout(0.3), new Linear(4, 2, { bias: false })))

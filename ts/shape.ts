@@ -71,7 +71,7 @@ export function requireShare(op: string, role: string, value: number): void {
 /** Values for int32, which would cut and wrap others in silence */
 export function requireInts(op: string, values: ArrayLike<number>): void {
   for (let i = 0; i < values.length; i++) {
-    if (values[i] !== (values[i]! | 0)) throw new TypeError(`${op}: whole numbers of 32 bits expected for int32, got ${values[i]} at position ${i}`)
+    if (typeof values[i] !== 'number' || values[i] !== (values[i]! | 0)) throw new TypeError(`${op}: whole numbers of 32 bits expected for int32, got ${values[i]} at position ${i}`)
   }
 }
 
@@ -92,7 +92,7 @@ function requireRank(op: string, rank: number): void {
 
 /** Options are one object: a number or true in its place, as in Python, would do nothing, in silence. */
 export function requireOptions(op: string, options: unknown): void {
-  if (options === null || typeof options !== 'object' || 'length' in options || 'shape' in options) throw new TypeError(`${op}: options in braces expected, { name: value }, got ${options}`)
+  if (options === null || typeof options !== 'object' || 'length' in options || 'shape' in options) throw new TypeError(`${op}: options in braces expected, { name: value }, got ${String(options)}`)
 }
 
 /** Dimension `dim` of a tensor of rank `rank`; negative ones count from the end. A scalar takes 0 and -1. */

@@ -52,13 +52,13 @@ export abstract class Module {
     for (const [name, value] of Object.entries(this)) yield* within(value, Tensor, key(name))
   }
 
-  /** This module and all below it, by path; each once, or (not in a circle) under every path. */
+  /** This module and all below it, by path; each once, or (what doesn't lie in a circle) under every path. */
   *namedModules(path = '', seen = new Set<Module>(), each = false): Generator<[string, Module]> {
     if (seen.has(this)) return
     seen.add(this)
     yield [path, this]
     for (const [name, child] of this.namedChildren()) yield* child.namedModules(path ? `${path}.${name}` : name, seen, each)
-    if (each) seen.delete(this)
+    if (each && !holds(this, this)) seen.delete(this)
   }
 
   *#named(wanted: (t: Tensor) => boolean, each = false): Generator<[string, Tensor]> {
@@ -108,12 +108,13 @@ export abstract class Module {
     const state: StateDict = given instanceof Map ? Object.fromEntries(given) : given
     // of the names of one tensor, files hold one or all
     const loaded = new Set(Object.keys(state).map(name => own[name]))
-    const without = (what: string, all: StateDict, others: StateDict): string[] => {
+    const listed = (what: string, names: string[]): string[] =>
       // names of files must not command the terminal
-      const names = Object.keys(all).filter(name => !Object.hasOwn(others, name) && !loaded.has(all[name])).map(name => name.replace(/\p{C}/gu, '\ufffd'))
-      return names.length ? [`${what} ${names.slice(0, 4).join(', ')}${names.length > 4 ? ` and ${names.length - 4} more` : ''}`] : []
-    }
-    const wrong = [...without('missing', own, state), ...without('unknown', state, own)]
+      names.length ? [`${what} ${names.slice(0, 4).join(', ').replace(/\p{C}/gu, '\ufffd')}${names.length > 4 ? ` and ${names.length - 4} more` : ''}`] : []
+    const wrong = [
+      ...listed('missing', Object.keys(own).filter(name => !loaded.has(own[name]))),
+      ...listed('unknown', Object.keys(state).filter(name => !Object.hasOwn(own, name))),
+    ]
     if (strict && wrong.length) throw new ShapeError(`loadStateDict: ${wrong.join('; ')}: is it another model's? ({ strict: false } ignores that)`)
     const pairs = Object.entries(own).filter(([name]) => Object.hasOwn(state, name)).map(([name, t]) => [name, t, state[name]!] as const)
     for (const [name, to, from] of pairs) {
@@ -185,10 +186,24 @@ export abstract class Module {
   }
 }
 
-/** The modules or tensors that a value is or, as an array, holds: by name, and by position behind it. @internal */
-export function* within<T>(value: unknown, kind: abstract new (...given: any[]) => T, name = ''): Generator<[string, T]> {
+/** Is a module among those below another? */
+function holds(module: Module, wanted: Module, done = new Set<Module>()): boolean {
+  for (const [, child] of module.namedChildren()) {
+    if (child === wanted) return true
+    if (done.has(child)) continue
+    done.add(child)
+    if (holds(child, wanted, done)) return true
+  }
+  return false
+}
+
+/** The modules or tensors that a value is or, as an array, holds: by name, and by position behind it. Data are passed over. @internal */
+export function* within<T>(value: unknown, kind: abstract new (...given: any[]) => T, name = '', around: readonly unknown[] = []): Generator<[string, T]> {
   if (value instanceof kind) yield [name, value]
-  else if (Array.isArray(value)) for (const [i, one] of value.entries()) yield* within(one, kind, name ? `${name}.${i}` : String(i))
+  else if (Array.isArray(value) && typeof value[0] !== 'number' && !around.includes(value)) {
+    const inside = [...around, value]
+    for (const [i, one] of value.entries()) if (typeof one === 'object') yield* within(one, kind, name ? `${name}.${i}` : String(i), inside)
+  }
 }
 
 /** What describe() returns: values, then the options where there are any, as in '3, 8, { bias: false }'. @internal */

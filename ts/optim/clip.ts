@@ -1,16 +1,16 @@
 // Gradients kept within bounds, between backward() and step().
 
 import { noGrad } from '../autograd.js'
+import { currentBackend } from '../backends/current.js'
 import { Binary, Unary } from '../kernels.js'
 import { recorder } from '../memory.js'
 import { add, div } from '../ops/arithmetic.js'
-import { zeros } from '../ops/creation.js'
 import { stack } from '../ops/joining.js'
 import { norm } from '../ops/reduce.js'
 import { clamp } from '../ops/unary.js'
 import { scope } from '../scope.js'
 import { requireNotNegative } from '../shape.js'
-import { Tensor } from '../tensor.js'
+import { filled, Tensor } from '../tensor.js'
 
 /** Gradients of parameters that have one, or the tensor itself. */
 function gradientsOf(op: string, params: readonly Tensor[]): Tensor[] {
@@ -33,7 +33,7 @@ export interface ClipNormOptions {
 export function clipGradNorm(params: readonly Tensor[], maxNorm: number, { normType = 2, errorIfNonfinite = false }: ClipNormOptions = {}): Tensor {
   requireNotNegative('clipGradNorm', 'a maxNorm', maxNorm)
   const grads = gradientsOf('clipGradNorm', params)
-  if (grads.length === 0) return zeros([])
+  if (grads.length === 0) return filled([], 0, params[0]?.backend ?? currentBackend())
   return scope(() =>
     noGrad(() => {
       const total = norm(stack(grads.map(g => norm(g, null, { p: normType }))), null, { p: normType })

@@ -45,12 +45,12 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
 
   constructor(readonly name: string, params: Params<O>, defaults: Partial<O>, options: Partial<O> = {}) {
     requireOptions(name, options)
+    for (const option of Object.keys(options)) requireChoice(name, 'option', option, ...Object.keys({ lr: 0, ...defaults }))
     const groups = Array.isArray(params) && params.length > 0 && !isTensor(params[0]) ? (params as ParamGroup<O>[]) : [{ params: params as readonly Tensor[] }]
     this.groups = groups.map(group => {
       const list = (group as Partial<ParamGroup<O>> | null)?.params
       if (!Array.isArray(list)) throw new TypeError(`${name}: a list of parameters or of groups { params } expected, got ${kind(list ?? group)}: pass model.parameters()`)
       if (list.length === 0) throw new Error(`${name}: parameters expected, got none: pass model.parameters()`)
-      for (const option of Object.keys({ ...options, ...group })) requireChoice(name, 'option', option, ...Object.keys({ lr: 0, ...defaults, params: 0 }))
       const merged = { ...defaults, ...options, ...group, params: [...list] } as unknown as Group<O>
       this.validate(merged)
       return merged
