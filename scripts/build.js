@@ -12,6 +12,7 @@ import { packedText } from './pack.js'
 import { UNPACKER, plain } from './plain.js'
 import { importedKernels, inlinedKernels, kernelFiles, kernelModules, namedClasses, smallClasses, withNames } from './plugins.js'
 import { root } from './root.js'
+import { tokensOf } from './scopes.js'
 import { writeTiles } from './tiles.js'
 
 export { root }
@@ -59,32 +60,43 @@ export function compile(...args) {
  * Of an uncaught error Node.js prints the line that throws: it shall begin with the message and not be the whole library. A semicolon before it
  * may go, but for one that is the body of a loop.
  */
-const breakLines = text => text.replace(/(?<=[^)]);throw |(?<=[;){}]|else )throw /g, '\nthrow ')
+function breakLines(text) {
+  const tokens = tokensOf(text)
+  const pieces = []
+  let copied = 0
+  for (const [i, { text: word, start }] of tokens.entries()) {
+    const [before, last] = [tokens[i - 2]?.text, tokens[i - 1]?.text]
+    if (word !== 'throw' || !/^(?:[;){}]|else)$/.test(last)) continue
+    pieces.push(text.slice(copied, last === ';' && before !== ')' ? tokens[i - 1].start : start))
+    copied = start
+  }
+  return [...pieces, text.slice(copied)].join('\n')
+}
 
-/** One minified file of the package */
+/** One minified file of the package: what is to be written, and into which file */
 async function buildFile(file, options) {
   const { outputFiles, metafile } = await build({
     ...shared, platform: 'neutral', sourcemap: false, minify: true, write: false, metafile: true, outfile: file, ...options,
   })
-  mkdirSync(join(root, 'build/dist'), { recursive: true })
-  mkdirSync(join(root, 'build/meta'), { recursive: true })
-  writeFileSync(join(root, 'build/meta', `${file}.json`), JSON.stringify(metafile))
-  writeFileSync(join(root, 'build/dist', file), breakLines(await renamed(withNames(outputFiles[0].text))))
+  return [[`dist/${file}`, breakLines(await renamed(withNames(outputFiles[0].text), file))], [`meta/${file}.json`, JSON.stringify(metafile)]]
 }
 
+/** Writes nothing before all is made, and last of all what scripts/outdated.js looks at: a build that ends early is done anew. */
 export async function buildLibrary() {
   const engine = (file, kernels) => buildFile(file, { entryPoints: ['ts/index.ts'], plugins: [kernels, smallClasses] })
-  await Promise.all([
+  const [marker, ...others] = (await Promise.all([
     engine('hebb.js', inlinedKernels),
     engine('hebb.modules.js', importedKernels),
     buildFile('reference.cjs', { entryPoints: ['ts/backends/reference/index.ts'], format: 'cjs' }),
     ...PARTS.map(part => buildFile(`${part}.js`, { entryPoints: [`ts/${part}/index.ts`], external: ['hebb', 'hebb/*'], plugins: [inlinedKernels, namedClasses] })),
-  ])
-  const written = (file, text) => writeFileSync(join(root, 'build/dist', file), text)
-  written('kernels.workerd.js', kernelModules(''))
-  written('kernels.edge.js', kernelModules('?module'))
-  written('kernels.node.js', kernelFiles())
+  ])).flat()
+  for (const folder of ['dist', 'meta']) mkdirSync(join(root, 'build', folder), { recursive: true })
+  const write = ([file, text]) => writeFileSync(join(root, 'build', file), text)
+  rmSync(join(root, 'build/dist/hebb.js'), { force: true })
+  const kernels = { workerd: kernelModules(''), edge: kernelModules('?module'), node: kernelFiles() }
+  for (const file of [...others, ...Object.entries(kernels).map(([name, text]) => [`dist/kernels.${name}.js`, text])]) write(file)
   for (const name of BINARIES) copyFileSync(binaryFile(name), join(root, 'build/dist', `${name}.wasm`))
+  write(marker)
 }
 
 /** Programs and tests for Node; they import the library as its users do. */

@@ -5,7 +5,7 @@ import { createReadStream, createWriteStream } from 'node:fs'
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import http from 'node:http'
 import https from 'node:https'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, relative, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { pathToFileURL } from 'node:url'
 import { gunzipSync, gzipSync } from 'node:zlib'
@@ -289,7 +289,9 @@ function parseArguments(argv, env) {
   }
   if (more.length > 0) throw new FetchError(`data: expected one set and one folder, got ${JSON.stringify(more[0])} too`)
   if (dir === '') throw new FetchError('data: expected a folder for the files, got ""; data/SET is what is taken where none is named')
-  return { name, folder: dir ?? join(env.HEBB_DATA || 'data', name), mirrors: mirror ? [mirror] : SETS[name].mirrors }
+  // npm runs scripts in the package's folder
+  const from = folder => (env.npm_lifecycle_event === 'data' && env.INIT_CWD ? relative('', resolve(env.INIT_CWD, folder)) || '.' : folder)
+  return { name, folder: dir !== undefined ? from(dir) : env.HEBB_DATA ? join(from(env.HEBB_DATA), name) : join('data', name), mirrors: mirror ? [mirror] : SETS[name].mirrors }
 }
 
 /** A bar that is redrawn in place on a terminal, at most ten times a second. */

@@ -97,8 +97,8 @@ async function main() {
   if (values.help || !command) return void process.stdout.write(HELP)
   const port = Number(values.port)
   if (!(/^\d+$/.test(values.port) && port < 65536)) throw new Error(`--port: a number from 0 to 65535 expected, got ${values.port}`)
-  const known = command in HOSTS || COMMANDS.includes(command)
-  if (!known || (command === 'load' ? hosts.some(name => !(name in HOSTS)) : hosts.length > 0)) {
+  const known = Object.hasOwn(HOSTS, command) || COMMANDS.includes(command)
+  if (!known || (command === 'load' ? hosts.some(name => !Object.hasOwn(HOSTS, name)) : hosts.length > 0)) {
     throw new Error(`${positionals.join(' ')}: one of ${[...Object.keys(HOSTS), ...COMMANDS].join(', ')} expected (--help)`)
   }
   await renewPackage()

@@ -7,6 +7,8 @@ import { isName, scopesOf, tokensOf } from './scopes.js'
 
 /** Letters from the most frequent in such texts */
 const LETTERS = [...'etrnsaiolcuphdmfgvybwkxzjqETRNSAIOLCUPHDMFGVYBWKXZJQ_$']
+/** Names that may be exported but not declared, beside keywords */
+const EXPORTED_ONLY = /^(?:enum|let|static|package|private|protected|public|interface|implements|eval|arguments)$/
 const free = names => names.filter(name => isName(name) && !/^(?:as|of)$/.test(name))
 /** Names of locals in the order in which they are given */
 const LOCALS = free([...LETTERS, ...LETTERS.flatMap(a => LETTERS.map(b => a + b))])
@@ -55,7 +57,7 @@ const exportsAt = text => (text.lastIndexOf('export{') < 0 ? text.length : text.
  * appear: neighbours share a letter.
  */
 function ownNames(own, foreign, exported) {
-  const names = new Map(exported.filter(({ name, as }) => own.get(name)?.length <= OFTEN && !foreign.has(as)).map(({ name, as }) => [name, as]))
+  const names = new Map(exported.filter(({ name, as }) => own.get(name)?.length <= OFTEN && !foreign.has(as) && isName(as) && !EXPORTED_ONLY.test(as)).map(({ name, as }) => [name, as]))
   const taken = new Set([...foreign, ...names.values()])
   const [singles, pairs] = [SINGLES, PAIRS].map(list => [...new Set(list)].filter(name => !taken.has(name)))
   const others = [...own.keys()].filter(name => !names.has(name))
@@ -160,11 +162,16 @@ async function canonical(text, weight) {
   return code.slice(0, end) + code.slice(end).split(/[{},;]/).sort()
 }
 
-/** The text with better names, after esbuild has found that it says the same */
-export async function renamed(text) {
-  const better = withShorthands(withBetterNames(text))
-  const weight = 2000 + (text.length >> 5)
-  const [before, after] = await Promise.all([canonical(text, weight), canonical(better, weight)])
-  if (before !== after) throw new Error('names: the renamed text says something else')
-  return better
+/** The text with better names if esbuild finds that it says the same, else as it was: larger, and right. `file` is for the warning. */
+export async function renamed(text, file = 'a text') {
+  try {
+    const better = withShorthands(withBetterNames(text))
+    const weight = 2000 + (text.length >> 5)
+    const [before, after] = await Promise.all([canonical(text, weight), canonical(better, weight)])
+    if (before === after) return better
+  } catch {
+    // what scopes.js can't read, it can't rename
+  }
+  console.warn(`${file}: expected code whose names scripts/scopes.js understands, got other; it keeps those of esbuild`)
+  return text
 }

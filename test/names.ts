@@ -41,6 +41,17 @@ test('an export has its own name, unless that is taken or it is used often', asy
   for (const [before, after] of cases) assert.is(await renamed(before), after)
 })
 
+test('what is not understood keeps its names', async () => {
+  const said: string[] = []
+  const { warn } = console
+  console.warn = text => said.push(text)
+  const text = 'var g=e=>e;class C extends g(Array){m(t){return t}}export{C};'
+  assert.is(await renamed(text), text)
+  console.warn = warn
+  assert.is(said.length, 1)
+  assert.is(await renamed('var a=1;export{a as static};'), 'var u=1;export{u as static};')
+})
+
 test('what is renamed computes the same', async () => {
   const text = await minified(`
     class Shape { #sizes; constructor(...sizes) { this.#sizes = sizes } *each() { for (const [i, s] of this.#sizes.entries()) yield { i, s } } get rank() { return this.#sizes.length } }

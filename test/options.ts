@@ -132,7 +132,7 @@ test('options at odds', () => {
   )
   refused('--save a --report a', '--save and --report: expected two files, got "a" for both')
   const around = `../${basename(process.cwd())}/a`
-  refused(`--save a --report ${around}`, `--save and --report: expected two files, got "a" and "${around}", which are one`)
+  refused(['--save', 'a', '--report', around], `--save and --report: expected two files, got "a" and "${around}", which are one`)
   refused('--load package.json --report ./package.json', '--load and --report: expected two files, got "package.json" and "./package.json", which are one')
 })
 

@@ -25,9 +25,9 @@ export class Interruption {
     this.#controller.abort()
   }
 
-  /** Has it come meanwhile? Signals are heard between turns of the event loop only. */
+  /** Has it come meanwhile? Signals are heard between turns of the event loop only, the first of which may be one that has looked already. */
   async came(): Promise<boolean> {
-    await new Promise(resolve => setImmediate(resolve))
+    await new Promise(resolve => setImmediate(() => setImmediate(resolve)))
     return this.signal.aborted
   }
 
