@@ -154,6 +154,61 @@ test('loops over one loader are passes of their own, each its epoch', () => {
   assert.equal(order(2), [third, fourth])
 })
 
+test('loops beside batches() have epochs of their own, and the position stays', () => {
+  const loader = load(8, { batchSize: 2, shuffle: true })
+  const orders = range(6).map(() => epoch(loader).flat())
+  loader.state = { seed: 1, epoch: 0, batch: 0 }
+  const inner: number[][] = []
+  scope(() => {
+    for (const _ of loader.batches()) {
+      const { state } = loader
+      inner.push(epoch(loader).flat())
+      assert.equal(loader.state, state)
+    }
+  })
+  assert.equal(inner, orders.slice(1, 5))
+  assert.equal(loader.state, { seed: 1, epoch: 1, batch: 0 })
+  assert.equal(epoch(loader).flat(), orders[1])
+  scope(() => {
+    for (const _ of loader.batches()) break
+  })
+  assert.equal(loader.state, { seed: 1, epoch: 2, batch: 1 })
+  assert.equal(epoch(loader).flat(), orders[2]!.slice(2), 'batches that ended hold nothing')
+  loader.batches().return()
+  assert.equal(epoch(loader).flat(), orders[3])
+})
+
+test('loops over its loader in callbacks leave fit its epochs', async () => {
+  const labelled = new ArrayDataset({ values: range(16), shape: [2] }, { values: Int32Array.from(range(8), i => i % 2), shape: [] })
+  const train = async (loops: number) => {
+    manualSeed(1)
+    const model = new Perceptron(2, 2)
+    const loader = new DataLoader(labelled, { batchSize: 2, shuffle: true, seed: 1 })
+    const seen: number[] = []
+    const reports: number[][] = []
+    const look = () => {
+      for (let i = 0; i < loops; i++) seen.push(epoch(loader).length)
+    }
+    const { history } = await fit(model, loader, {
+      optimizer: new SGD(model.parameters(), { lr: 0.01 }), epochs: 3,
+      onBatch({ epoch, batch }) {
+        look()
+        reports.push([epoch, batch, loader.state.epoch, loader.state.batch])
+      },
+      onEpoch({ epoch }) {
+        look()
+        assert.equal(loader.state, { seed: 1, epoch, batch: 0 })
+      },
+    })
+    assert.ok(seen.length === 15 * loops && seen.every(n => n === 4), `${seen}`)
+    assert.equal(reports, range(12).map(i => [Math.floor(i / 4) + 1, i % 4 + 1, Math.floor(i / 4), i % 4 + 1]))
+    assert.equal(loader.state, { seed: 1, epoch: 3, batch: 0 })
+    const next = epoch(loader)
+    return [history.map(h => [h.epoch, h.loss]), next]
+  }
+  assert.equal(await train(2), await train(0))
+})
+
 test('first() shows a batch and moves nothing', () => scope(() => {
   const loader = load(10, { batchSize: 4, shuffle: true })
   const [x] = loader.first()

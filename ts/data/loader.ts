@@ -33,7 +33,7 @@ export type Batch = [x: Tensor, y: Tensor, ...rest: Tensor[]]
 /**
  * for (const [x, y] of loader) { … }: one epoch. Each turn is a scope. The order of an epoch is a function of seed and number of
  * the epoch, so a saved position can be taken up again. A loop beside one that still runs has an epoch of its own, the next, and the
- * position is from then on that of this loop.
+ * position is from then on that of this loop; beside batches(), which fit() goes by, it stays that of batches().
  */
 export class DataLoader implements Iterable<Batch> {
   readonly batchSize: number
@@ -43,8 +43,10 @@ export class DataLoader implements Iterable<Batch> {
   #seed: number
   #epoch = 0
   #batch = 0
-  /** What moves the position: the pass that began last */
+  /** What moves the position: batches() that run, or else the pass that began last */
   #pass: { loop: boolean } | null = null
+  /** Loops beside batches() so far, each with an epoch counted on from the position's */
+  #beside = 0
 
   constructor(readonly dataset: Dataset, options: LoaderOptions = {}) {
     requireOptions('DataLoader', options)
@@ -91,25 +93,31 @@ export class DataLoader implements Iterable<Batch> {
     this.#pass = null
   }
 
-  #order(): Int32Array {
+  #order(epoch = this.#epoch): Int32Array {
     const n = this.dataset.length
     const order = iota(n)
     if (!this.shuffle && !this.replacement) return order
     const generator = new Random(this.#seed)
     const [low, high] = generator.save()
     // one far apart stretch of counters for each epoch
-    generator.restore([low!, high!, 0, this.#epoch + 1, 0])
+    generator.restore([low!, high!, 0, epoch + 1, 0])
     return this.replacement ? order.map(() => generator.integer(n)) : generator.shuffle(order)
   }
 
   *#batches(loop: boolean): Generator<Batch, void, undefined> {
     recorder?.refuse('a loop over a loader')
-    if (this.dataset instanceof TestSet) this.dataset.look()
-    if (loop && this.#pass?.loop) this.#next()
-    const pass = (this.#pass = { loop })
-    const order = this.#order()
-    let batch = this.#batch
+    const beside = loop && this.#pass?.loop === false
+    const pass = { loop }
     try {
+      if (!loop) {
+        this.#pass = pass
+        // batches() asks for this one: whoever has them holds the position, though the first may come later
+        yield [] as unknown as Batch
+      } else if (this.#pass?.loop) this.#next()
+      if (this.dataset instanceof TestSet) this.dataset.look()
+      if (!beside) this.#pass = pass
+      const order = this.#order(beside ? this.#epoch + ++this.#beside : this.#epoch)
+      let batch = beside ? 0 : this.#batch
       while (batch < this.length) {
         const at = batch++ * this.batchSize
         if (this.#pass === pass) this.#batch = batch
@@ -117,19 +125,26 @@ export class DataLoader implements Iterable<Batch> {
       }
       loop = true
     } finally {
-      if (loop && this.#pass === pass) this.#next()
+      if (this.#pass === pass) {
+        if (loop) this.#next()
+        this.#pass = null
+      }
     }
   }
 
   #next(): void {
     this.#epoch++
-    this.#batch = 0
-    this.#pass = null
+    this.#batch = this.#beside = 0
   }
 
-  /** The batches that are left of this epoch, without scopes of their own: for loops that open them otherwise. */
+  /**
+   * The batches that are left of this epoch, without scopes of their own: for loops that open them otherwise. The position is theirs
+   * until they end, or until their return(), which keeps it.
+   */
   batches(): Generator<Batch, void, undefined> {
-    return this.#batches(false)
+    const batches = this.#batches(false)
+    batches.next()
+    return batches
   }
 
   /** A loop that breaks off leaves the epoch: the next loop starts a new one. */

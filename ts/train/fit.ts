@@ -155,11 +155,11 @@ export async function fit(model: Module, loader: DataLoader, options: FitOptions
   }
 
   model.train()
+  let batches = loader.batches()
   try {
     while (loader.state.epoch < epochs) {
       const { epoch } = loader.state
       const began = now() - progress.seconds * 1000
-      const batches = loader.batches()
       for (let done = false; !done; ) {
         if (signal?.aborted) {
           ended = 'aborted'
@@ -204,6 +204,8 @@ export async function fit(model: Module, loader: DataLoader, options: FitOptions
       }
       progress.history.push(report)
       Object.assign(progress, { loss: 0, right: 0, seen: 0, seconds: 0 })
+      // before the callbacks: loops of theirs over the loader have epochs of their own
+      batches = loader.batches()
       await options.onEpoch?.(report)
       if (checkpoint && (epoch + 1) % (checkpoint.every ?? 1) === 0) await checkpoint.save(epoch + 1)
       if (earlyStopping && stalled(progress.history, earlyStopping)) {
@@ -212,6 +214,7 @@ export async function fit(model: Module, loader: DataLoader, options: FitOptions
       }
     }
   } finally {
+    batches.return()
     run.dispose()
     undebug?.()
   }
