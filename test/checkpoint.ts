@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import { createHash } from 'node:crypto'
 import {
   Adam, ArrayDataset, BatchNorm1d, BatchNorm2d, Conv2d, CosineAnnealingLR, DataLoader, Dropout, engine, Flatten, Generator,
-  Linear, manualSeed, Module, ReLU, Sequential, SGD, ShapeError, StepLR, tensor, type Optimizer, type Schedule, type Tensor,
+  Linear, manualSeed, Module, ReduceLROnPlateau, ReLU, Sequential, SGD, ShapeError, StepLR, tensor, type Optimizer, type Schedule, type Tensor,
 } from 'hebb'
 import { readSafetensors, SafetensorsError, writeSafetensors } from 'hebb/io'
 import {
@@ -154,6 +154,18 @@ test('a child called optimizer is one like others', () => {
   assert.equal(saveCheckpoint(second), file)
 })
 
+test('states of schedules of old are taken', () => {
+  for (const [schedule, old] of [[stepped, [4]], [(o: Optimizer<any>) => new ReduceLROnPlateau(o), [4, 0.5, 1, 0]]] as [MakeSchedule, number[]][]) {
+    const recipe: Recipe = { optimizer: adam, schedule, scheduleEvery: 'epoch' }
+    const { tensors, metadata } = readSafetensors(saveCheckpoint(prepare(recipe, 1)))
+    const training = JSON.stringify({ ...JSON.parse(metadata.training!) as object, schedule: old })
+    const taken = prepare(recipe, 2)
+    loadCheckpoint(writeSafetensors(tensors, { ...metadata, training }), taken)
+    assert.equal(taken.schedule.save().slice(0, old.length), old)
+    assert.is(taken.optimizer.lr, schedule === stepped ? 0.01 : 0.02)
+  }
+})
+
 test('a file that does not fit is refused in words and changes nothing', async () => {
   const [, recipe] = recipes[1]!
   const trained = prepare(recipe, 1)
@@ -220,8 +232,12 @@ test('a file that does not fit is refused in words and changes nothing', async (
   await damaged(t => (t.optimizer.groups[0].betas = [0.9]), 'optimizer.groups[0].betas: expected a list of 2, got [0.9]')
   await damaged(t => (t.optimizer.groups[0].amsgrad = 1), 'optimizer.groups[0].amsgrad: expected true or false, got 1')
   await damaged(t => (t.recipe = '\x9bA'), 'recipe: expected an object, got "\ufffdA"')
-  for (const [schedule, wrong] of [[[], 'schedule: expected a list of 2, got []'], [[null, 1], 'schedule[0]: expected a whole number ≥ 0, got null']] as const) {
-    await refuse(text(t => (t.schedule = schedule)), prepare(recipe, 5), SafetensorsError, `net.safetensors: training.${wrong}: the file is damaged`)
+  const plateau: MakeSchedule = o => new ReduceLROnPlateau(o)
+  for (const [schedule, wrong] of [
+    [stepped, []], [stepped, [null, 1]], [stepped, [1, null]], [stepped, [1, -1]], [plateau, [3, 0.5, null, 0, 0]], [plateau, [2, 0.02]],
+  ] as const) {
+    await refuse(text(t => (t.schedule = wrong)), prepare({ ...recipe, schedule }, 5), RangeError,
+      `net.safetensors: restore: what save() of this schedule gave expected, got [${wrong}]`)
   }
   const integers = readSafetensors(file)
   integers.tensors.set('0.bias', { shape: [4], dtype: 'I32', data: new Int32Array(4) })

@@ -189,7 +189,7 @@ test('a saved schedule keeps the rates that it started from, wherever the optimi
     const old = make(two())
     old.restore(saved.slice(0, 1))
     close(old.optimizer.groups.map(g => g.lr as number), one.groups.map((_, i) => first.rate(first.initial[i]!, 3)))
-    for (const wrong of [[], [-1], [1, 1], [null, 1, 0.5]]) assert.throws(() => next.restore(wrong), /^restore: what save\(\) of this schedule gave expected, got \[/)
+    for (const wrong of [[], [-1], [1, 1], [null, 1, 0.5], [1, 1, null], [1, 1, -1], [1, Infinity, 1], [1, 1, 'x']] as number[][]) assert.throws(() => next.restore(wrong), /^restore: what save\(\) of this schedule gave expected, got \[/)
   }
 })
 
@@ -237,7 +237,7 @@ test('ReduceLROnPlateau: needs its metric, keeps its memory in a saved state', (
     }
   }
   fresh.restore([3, 0.5, 1, 0])
-  for (const wrong of [[], [3], [3, 0.5, null, 0]]) assert.throws(() => fresh.restore(wrong), /^restore: what save\(\) of this schedule gave expected, got \[/)
+  for (const wrong of [[], [3], [3, 0.5, null, 0], [3, NaN, 1, 0, 0], [3, 'x', 1, 0], [3, 0.5, 1, 0, 2], [3, 0.5, 1, 0, 0, 0]] as number[][]) assert.throws(() => fresh.restore(wrong), /^restore: what save\(\) of this schedule gave expected, got \[/)
   assert.throws(() => new ReduceLROnPlateau(optimizerOf(1), { minLr: [0.1] as never }), /^ReduceLROnPlateau: one minLr for all groups expected, got \[0\.1\]$/)
   assert.throws(() => fresh.step(), /ReduceLROnPlateau: step\(metric\) expected, such as the validation loss/)
   const { optimizer } = fresh

@@ -87,9 +87,14 @@ export class ReduceLROnPlateau extends Schedule {
     const best = Number.isFinite(this.#best) ? this.#best : null
     return [this.steps, best, this.#bad, this.#cooling, +(this.#best === -this.#worst)]
   }
+  override check(saved: readonly (number | null)[]): void {
+    // states of old have no mark at the end
+    const [steps, best, bad, cooling, unbeatable = 0, ...rest] = saved as number[]
+    demandSaved([steps, bad, cooling].every(n => isWhole(n!, 0)) && (best === null || Number.isFinite(best)) && isWhole(unbeatable, 0, 1) && rest.length === 0, saved)
+  }
   override restore(saved: readonly (number | null)[]): void {
+    this.check(saved)
     const [steps, best, bad, cooling, unbeatable] = saved as number[]
-    demandSaved([steps, bad, cooling].every(n => isWhole(n!, 0)), saved)
     this.advance(steps!)
     this.#best = best ?? (unbeatable ? -this.#worst : this.#worst)
     this.#bad = bad!

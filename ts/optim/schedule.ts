@@ -7,7 +7,7 @@ import { type GroupOptions, type Optimizer } from './optimizer.js'
 
 type Cycled = GroupOptions & { momentum?: number; betas?: readonly [number, number] }
 
-/** @throws RangeError unless what restore() got can be of its schedule */
+/** @throws RangeError unless a state can be of its schedule */
 export const demandSaved = (holds: boolean, saved: readonly unknown[]): void => demand(holds, `restore: what save() of this schedule gave expected, got [${saved}]`)
 
 /** Sets the learning rate of each group to a function of the number of step() calls and the group's initial rate. */
@@ -36,14 +36,16 @@ export abstract class Schedule {
   save(): (number | null)[] {
     return [this.#steps, ...this.initial]
   }
-  /**
-   * Go on from a saved state.
-   * @throws RangeError if it is another schedule's
-   */
-  restore(saved: readonly (number | null)[]): void {
+  /** Can restore() take this state? A subclass that saves something else has a check() of its own. @throws RangeError if it is another schedule's */
+  check(saved: readonly (number | null)[]): void {
     const [steps, ...initial] = saved as number[]
     // states of old have no rates
-    demandSaved(isWhole(steps!, 0) && [0, this.initial.length].includes(initial.length), saved)
+    demandSaved(isWhole(steps!, 0) && [0, this.initial.length].includes(initial.length) && initial.every(lr => Number.isFinite(lr) && lr >= 0), saved)
+  }
+  /** Go on from a saved state. @throws as check() */
+  restore(saved: readonly (number | null)[]): void {
+    this.check(saved)
+    const [steps, ...initial] = saved as number[]
     if (initial.length > 0) this.initial = initial
     this.goTo(steps!)
   }

@@ -120,7 +120,7 @@ export function readRecipe(bytes: Uint8Array, file = 'checkpoint'): Record<strin
 /**
  * Take up a training where saveCheckpoint() left it. Returns the recipe that was saved.
  * @throws SafetensorsError if the file is no checkpoint, damaged or of another optimizer, ShapeError if it is another model's, RangeError
- * if the loader has fewer batches. Nothing is changed then.
+ * if the loader has fewer batches or the schedule is another. Nothing is changed then.
  */
 export function loadCheckpoint(bytes: Uint8Array, training: Training, file = 'checkpoint'): Record<string, unknown> | null {
   const { tensors, saved, prefix } = readCheckpoint(bytes, file)
@@ -128,10 +128,6 @@ export function loadCheckpoint(bytes: Uint8Array, training: Training, file = 'ch
   if (saved.optimizer.name !== optimizer.name) throw new SafetensorsError(`${file}: expected a state of ${optimizer.name}, got one of ${quote(saved.optimizer.name)}`)
   const { groups, steps } = saved.optimizer
   for (const [i, { params: _, ...options }] of optimizer.groups.entries()) if (groups[i]) ensure(file, like(options), groups[i], `optimizer.groups[${i}]`)
-  if (schedule && saved.schedule !== null) {
-    ensure(file, list(orNull(number), schedule.save().length), saved.schedule, 'schedule')
-    ensure(file, count, saved.schedule[0], 'schedule[0]')
-  }
   const state: Record<string, Tensor> = {}
   const buffers: OptimizerState['buffers'] = {}
   const own = model.stateDict()
@@ -145,6 +141,7 @@ export function loadCheckpoint(bytes: Uint8Array, training: Training, file = 'ch
   try {
     loader.state = saved.loader
     optimizer.check({ groups, steps, buffers })
+    if (saved.schedule !== null) schedule?.check(saved.schedule)
     model.loadStateDict(state)
     optimizer.loadStateDict({ groups, steps, buffers })
   } catch (error) {
@@ -154,7 +151,7 @@ export function loadCheckpoint(bytes: Uint8Array, training: Training, file = 'ch
   } finally {
     for (const t of [...Object.values(state), ...Object.values(buffers)]) t.dispose()
   }
-  if (schedule && saved.schedule !== null) schedule.restore(saved.schedule)
+  if (saved.schedule !== null) schedule?.restore(saved.schedule)
   engine.restoreRandomState(saved.random)
   Object.assign(progress, saved.progress)
   return saved.recipe
