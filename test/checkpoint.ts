@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import { createHash } from 'node:crypto'
 import {
   Adam, ArrayDataset, BatchNorm1d, BatchNorm2d, Conv2d, CosineAnnealingLR, DataLoader, Dropout, engine, Flatten, Generator,
-  Linear, manualSeed, Module, ReduceLROnPlateau, ReLU, Sequential, SGD, ShapeError, StepLR, tensor, type Optimizer, type Schedule, type Tensor,
+  Linear, manualSeed, Module, ReduceLROnPlateau, ReLU, Rprop, Sequential, SGD, ShapeError, StepLR, tensor, type Optimizer, type Schedule, type Tensor,
 } from 'hebb'
 import { readSafetensors, SafetensorsError, writeSafetensors } from 'hebb/io'
 import {
@@ -152,6 +152,20 @@ test('a child called optimizer is one like others', () => {
   const second = start()
   loadCheckpoint(file, second)
   assert.equal(saveCheckpoint(second), file)
+})
+
+test('options that are infinite here stay so', () => {
+  const start = (stepSizes: [number, number]): Training => {
+    const model = new Linear(2, 2)
+    return { model, optimizer: new Rprop(model.parameters(), { stepSizes }), loader: new DataLoader(data), progress: newProgress() }
+  }
+  const file = saveCheckpoint(start([1e-5, Infinity]))
+  const same = start([1e-6, Infinity])
+  loadCheckpoint(file, same)
+  assert.equal(same.optimizer.groups[0]!.stepSizes, [1e-5, Infinity])
+  assert.throws(() => loadCheckpoint(file, start([1e-6, 50])), /groups\[0\]\.stepSizes\[1\]: expected a number, got null: /)
+  loadCheckpoint(saveCheckpoint(start([1e-6, 50])), same)
+  assert.equal(same.optimizer.groups[0]!.stepSizes, [1e-6, 50])
 })
 
 test('states of schedules of old are taken', () => {

@@ -3,7 +3,7 @@
 import { engine, ShapeError, tensor, type DataLoader, type Module, type Optimizer, type OptimizerState, type Schedule, type Tensor } from 'hebb'
 import { readSafetensors, SafetensorsError, writeSafetensors, type SafeTensor, type WriteOptions } from 'hebb/io'
 import type { Progress } from './fit.js'
-import { count, like, list, number, object, optional, orNull, quote, text, whole, words, type Kind } from './kinds.js'
+import { count, like, list, number, object, optional, orNull, orOwn, quote, text, whole, words, type Kind } from './kinds.js'
 
 const FORMAT = 'hebb checkpoint 1'
 const OPTIMIZER = 'optimizer.'
@@ -127,7 +127,11 @@ export function loadCheckpoint(bytes: Uint8Array, training: Training, file = 'ch
   const { model, optimizer, schedule, loader, progress } = training
   if (saved.optimizer.name !== optimizer.name) throw new SafetensorsError(`${file}: expected a state of ${optimizer.name}, got one of ${quote(saved.optimizer.name)}`)
   const { groups, steps } = saved.optimizer
-  for (const [i, { params: _, ...options }] of optimizer.groups.entries()) if (groups[i]) ensure(file, like(options), groups[i], `optimizer.groups[${i}]`)
+  for (const [i, { params: _, ...options }] of optimizer.groups.entries()) {
+    if (!groups[i]) continue
+    ensure(file, like(options), groups[i], `optimizer.groups[${i}]`)
+    groups[i] = Object.fromEntries(Object.entries(groups[i]).map(([name, value]) => [name, orOwn(value, options[name])]))
+  }
   const state: Record<string, Tensor> = {}
   const buffers: OptimizerState['buffers'] = {}
   const own = model.stateDict()

@@ -29,10 +29,8 @@ function first(found: Iterable<string | undefined>): string | undefined {
   return undefined
 }
 
-export const list = (entry: Kind, length?: number): Kind => (value, at) => {
-  if (!Array.isArray(value) || (length !== undefined && value.length !== length)) return misfit(at, length === undefined ? 'a list' : `a list of ${length}`, value)
-  return first(value.map((x, i) => entry(x, `${at}[${i}]`)))
-}
+export const list = (entry: Kind): Kind => (value, at) =>
+  Array.isArray(value) ? first(value.map((x, i) => entry(x, `${at}[${i}]`))) : misfit(at, 'a list', value)
 
 export const object = (fields: Record<string, Kind> = {}): Kind => (value, at) => {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return misfit(at, 'an object', value)
@@ -41,8 +39,17 @@ export const object = (fields: Record<string, Kind> = {}): Kind => (value, at) =
 
 /** As options are here: numbers for numbers, lists for lists. What is null or infinite here may be anything, what is left out is as here. */
 export function like(own: unknown): Kind {
-  if (Array.isArray(own)) return list(like(own[0]), own.length)
+  if (Array.isArray(own)) {
+    return (value, at) =>
+      Array.isArray(value) && value.length === own.length ? first(own.map((x, i) => like(x)(value[i], `${at}[${i}]`))) : misfit(at, `a list of ${own.length}`, value)
+  }
   if (typeof own === 'boolean') return kind('true or false', x => typeof x === 'boolean')
   if (typeof own === 'object' && own !== null) return object(Object.fromEntries(Object.entries(own).map(([name, x]) => [name, optional(like(x))])))
   return Number.isFinite(own) ? number : () => undefined
+}
+
+/** What like() found to be as options are here, with the value here for each null that JSON made of an infinite one. */
+export function orOwn(value: unknown, own: unknown): unknown {
+  if (Array.isArray(value) && Array.isArray(own)) return value.map((x, i) => orOwn(x, own[i]))
+  return value === null ? own : value
 }
