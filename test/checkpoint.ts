@@ -4,7 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createHash } from 'node:crypto'
 import {
-  Adam, ArrayDataset, BatchNorm1d, BatchNorm2d, Conv2d, CosineAnnealingLR, DataLoader, Dropout, engine, Flatten, Generator,
+  Adam, ArrayDataset, BatchNorm1d, BatchNorm2d, Conv2d, CosineAnnealingLR, DataLoader, Dropout, engine, Flatten, Generator, info,
   Linear, manualSeed, Module, ReduceLROnPlateau, ReLU, Rprop, Sequential, SGD, ShapeError, StepLR, tensor, type Optimizer, type Schedule, type Tensor,
 } from 'hebb'
 import { readSafetensors, SafetensorsError, writeSafetensors } from 'hebb/io'
@@ -253,10 +253,18 @@ test('a file that does not fit is refused in words and changes nothing', async (
     await refuse(text(t => (t.schedule = wrong)), prepare({ ...recipe, schedule }, 5), RangeError,
       `net.safetensors: restore: what save() of this schedule gave expected, got [${wrong}]`)
   }
-  const integers = readSafetensors(file)
-  integers.tensors.set('0.bias', { shape: [4], dtype: 'I32', data: new Int32Array(4) })
-  await refuse(writeSafetensors(integers.tensors, integers.metadata), fresh(), SafetensorsError,
-    'net.safetensors: tensor "0.bias": expected F32, got I32: the file is damaged')
+  const retyped = (name: string, dtype: 'F32' | 'I32') => {
+    const { tensors, metadata } = readSafetensors(file)
+    const { shape, data } = tensors.get(name)!
+    return writeSafetensors(tensors.set(name, { shape, dtype, data: dtype === 'I32' ? Int32Array.from(data) : Float32Array.from(data) }), metadata)
+  }
+  const refused = fresh()
+  const { buffers } = info().memory
+  await refuse(retyped('6.running_mean', 'I32'), refused, ShapeError, 'net.safetensors: tensor "6.running_mean": expected F32, got I32: is it another model\'s?')
+  await refuse(retyped('1.num_batches_tracked', 'F32'), refused, ShapeError,
+    'net.safetensors: tensor "1.num_batches_tracked": expected I32, got F32: is it another model\'s?')
+  await refuse(retyped('optimizer.3.v', 'I32'), refused, SafetensorsError, 'net.safetensors: tensor "optimizer.3.v": expected F32, got I32: the file is damaged')
+  assert.is(info().memory.buffers, buffers, 'nothing is left of a refused file')
   await refuse(text(t => (t.optimizer.groups[0].lr = -1)), fresh(), RangeError, 'net.safetensors: Adam: a learning rate lr ≥ 0 expected, got -1')
   await refuse(text(t => t.optimizer.groups.push({})), fresh(), ShapeError,
     /^net\.safetensors: Adam: a state of 10 parameters in 1 groups expected, got 10 in 2$/)

@@ -1,6 +1,6 @@
 // Saving and loading: state dicts as safetensors with PyTorch's keys, and checkpoints from which a training goes on bit for bit.
 
-import { engine, ShapeError, tensor, type DataLoader, type Module, type Optimizer, type OptimizerState, type Schedule, type Tensor } from 'hebb'
+import { engine, MemoryError, ShapeError, tensor, type DataLoader, type Module, type Optimizer, type OptimizerState, type Schedule, type Tensor } from 'hebb'
 import { readSafetensors, SafetensorsError, writeSafetensors, type SafeTensor, type WriteOptions } from 'hebb/io'
 import type { Progress } from './fit.js'
 import { count, like, list, number, object, optional, orNull, orOwn, quote, text, whole, words, type Kind } from './kinds.js'
@@ -135,14 +135,19 @@ export function loadCheckpoint(bytes: Uint8Array, training: Training, file = 'ch
   const state: Record<string, Tensor> = {}
   const buffers: OptimizerState['buffers'] = {}
   const own = model.stateDict()
-  for (const [name, t] of tensors) {
-    const dtype = own[name]?.dtype === 'int32' ? 'I32' : 'F32'
-    if (t.dtype !== dtype && (own[name] || name.startsWith(prefix))) throw new SafetensorsError(`${file}: tensor ${quote(name)}: expected ${dtype}, got ${t.dtype}: the file is damaged`)
-    if (name.startsWith(prefix)) buffers[name.slice(prefix.length)] = toTensor(t)
-    else state[name] = toTensor(t)
+  for (const [name, { dtype }] of tensors) {
+    const buffer = name.startsWith(prefix)
+    const expected = !buffer && own[name]?.dtype === 'int32' ? 'I32' : 'F32'
+    if (dtype === expected || !(buffer || own[name])) continue
+    const told = `${file}: tensor ${quote(name)}: expected ${expected}, got ${dtype}`
+    throw buffer ? new SafetensorsError(`${told}: the file is damaged`) : new ShapeError(`${told}: is it another model's?`)
   }
   const position = loader.state
   try {
+    for (const [name, t] of tensors) {
+      if (name.startsWith(prefix)) buffers[name.slice(prefix.length)] = toTensor(t)
+      else state[name] = toTensor(t)
+    }
     loader.state = saved.loader
     optimizer.check({ groups, steps, buffers })
     if (saved.schedule !== null) schedule?.check(saved.schedule)
@@ -150,6 +155,8 @@ export function loadCheckpoint(bytes: Uint8Array, training: Training, file = 'ch
     optimizer.loadStateDict({ groups, steps, buffers })
   } catch (error) {
     loader.state = position
+    // it says what to do, and the file is not to blame
+    if (error instanceof MemoryError) throw error
     const told = `${file}: ${(error as Error).message}`
     throw error instanceof ShapeError ? new ShapeError(told, { cause: error }) : new RangeError(told, { cause: error })
   } finally {
