@@ -298,6 +298,56 @@ test('inputs get their gradients at every call', () => {
   assert.ok(captured.calls > 0, 'gradients() that are returned are replayed')
 })
 
+test('an input that begins to want a gradient gets it', () => {
+  const run = (captured: boolean) => scope(() => {
+    const w = parameter([2])
+    const once = (x: Tensor) => {
+      w.zeroGrad()
+      const loss = w.mul(x).square().sum()
+      loss.backward()
+      return loss
+    }
+    const step = captured ? capture(once) : once
+    return [false, false, false, true, true, true, false].map((requiresGrad, i) => {
+      const x = tensor([i], { requiresGrad })
+      return [step(x).item(), w.grad!.item(), x.grad?.item()]
+    })
+  })
+  assert.equal(run(true), run(false))
+})
+
+test('an older gradient of an input is in the way of nothing but a step that reads it, adds to it or empties it', () => {
+  scope(() => {
+    const w = parameter([2])
+    const steps: [boolean, (x: Tensor) => Tensor][] = [
+      [true, x => w.mul(x.detach()).sum()],
+      [true, x => gradients(w.mul(x).sum(), [x])[0]!],
+      [false, x => x.grad!.mul(2)],
+      [false, x => {
+        const loss = w.mul(x).mul(0).sum()
+        loss.backward()
+        return loss
+      }],
+      [false, x => {
+        const y = x.detach().mul(w)
+        x.zeroGrad()
+        return y
+      }],
+    ]
+    for (const [replayed, once] of steps) {
+      const step = capture((x: Tensor, _again: Tensor) => once(x))
+      for (let i = 0; i < 4; i++) {
+        const x = tensor([1], { requiresGrad: true })
+        x.square().sum().backward()
+        step(x, x)
+        assert.equal(Object.getOwnPropertyDescriptor(x, 'gradient'), { value: x.gradient, writable: true, enumerable: true, configurable: true })
+      }
+      assert.is(step.calls > 0, replayed, String(once))
+      step.dispose()
+    }
+  })
+})
+
 // ---- refusals, errors, memory ------------------------------------------------------------------------------------------------
 
 const advice = 'inside a captured step would take values out of the program: return the tensor and read it after the step'

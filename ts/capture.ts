@@ -176,6 +176,29 @@ function tensorsIn(outputs: Outputs): Tensor[] {
   return list as Tensor[]
 }
 
+/** Watch the gradients of `inputs`. Returns a function that ends it and says whether they were left alone. */
+function watchGradients(inputs: readonly Tensor[]): () => boolean {
+  let alone = true
+  const before = inputs.map(x => {
+    const { stale, gradient: value } = x
+    // adding to a gradient leaves no trace in it: the first to ask for it is noted, and puts the property back
+    const get = () => {
+      Object.defineProperty(x, 'gradient', { value, writable: true })
+      alone = false
+      return value
+    }
+    if (!stale) Object.defineProperty(x, 'gradient', { get })
+    return stale
+  })
+  // an input that comes twice has asked by itself
+  alone = true
+  return () => {
+    const was = alone && inputs.every((x, i) => x.stale === before[i])
+    for (const x of inputs) void x.gradient
+    return was
+  }
+}
+
 const MOST_PROGRAMS = 8
 
 /**
@@ -190,7 +213,7 @@ export function capture<A extends readonly Tensor[], R extends Outputs>(step: (.
   let last: Program | null = null
   const run = (...inputs: A): R => {
     if (active) return step(...inputs)
-    const key = inputs.map(x => x.backend.name + x.dtype + show(x.shape)).join()
+    const key = inputs.map(x => x.backend.name + x.dtype + x.requiresGrad + show(x.shape)).join()
     const program = programs.get(key)
     if (program && program.fits) {
       last = program
@@ -199,9 +222,10 @@ export function capture<A extends readonly Tensor[], R extends Outputs>(step: (.
     }
     // the first call makes what is made once (gradients, an optimizer's state); a program that doesn't fit has to wait
     if (program === undefined || program) {
+      const untouched = watchGradients(inputs)
       const outputs = step(...inputs)
       // gradients left in inputs would stay in the program's copies
-      if (programs.size < MOST_PROGRAMS && inputs.every(x => x.stale)) programs.set(key, program ?? null)
+      if (untouched() && programs.size < MOST_PROGRAMS) programs.set(key, program ?? null)
       return outputs
     }
     const recorded = new Program(inputs[0]?.backend ?? currentBackend())
