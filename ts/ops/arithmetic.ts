@@ -173,5 +173,6 @@ export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
 
 /** x with `value` where the mask is not 0 */
 export function maskedFill(x: Tensor, mask: Tensor, value: number): Tensor {
+  requireFloat('maskedFill', x, mask)
   return where(mask, value, x)
 }

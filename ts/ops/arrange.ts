@@ -12,6 +12,7 @@ const listed = (v: number | readonly number[]): readonly number[] => (typeof v =
 
 /** Elements moved by `shifts` along dims, those that fall off coming back in front; without dims the flattened tensor's. */
 export function roll(x: Tensor, shifts: number | readonly number[], dims?: number | readonly number[] | null): Tensor {
+  requireTensors('roll', x)
   if (dims === undefined || dims === null) {
     if (typeof shifts !== 'number') throw new ShapeError(`roll: one shift for the flattened tensor expected, got ${show(shifts)}: name dims`)
     return reshape(roll(reshape(x, [x.size]), shifts, 0), x.shape)
@@ -41,6 +42,7 @@ export function repeat(x: Tensor, sizes: Shape): Tensor {
 
 /** Each entry along dim repeated: all `repeats` times (a number, or a list of one), or entry i repeats[i] times; without dim the flattened tensor's. */
 export function repeatInterleave(x: Tensor, repeats: number | Indices, dim?: number | null): Tensor {
+  requireTensors('repeatInterleave', x)
   if (dim === undefined || dim === null) return repeatInterleave(reshape(x, [x.size]), repeats, 0)
   const d = dimension('repeatInterleave', dim, x.rank)
   const n = x.shape[d] ?? 1

@@ -5,7 +5,7 @@ import { isReal } from '../arena.js'
 import { broadcastShapes, requireChoice, requireNotNegative, requirePositive, sameShape, show, ShapeError } from '../shape.js'
 import type { Tensor } from '../tensor.js'
 import { add, div, eq, maximum, mul, ne, requireFloat, sub, where } from './arithmetic.js'
-import { requireClassWeight } from './checks.js'
+import { requireClassWeight, requireTensors } from './checks.js'
 import { checkIndices, gathered, hot, selected } from './indexing.js'
 import { reshape, unsqueeze } from './layout.js'
 import { sum } from './reduce.js'
@@ -129,6 +129,7 @@ export interface NllOptions extends LossOptions {
 export function nllLoss(input: Tensor, target: Tensor, options: NllOptions = {}): Tensor {
   const { weight, ignoreIndex = -100, reduction = 'mean' } = options
   requireFloat('nllLoss', input)
+  requireTensors('nllLoss', target)
   if (input.rank === 1) return ofOne(nllLoss, input, target, options)
   const [n, c] = input.shape as [number, number]
   const shape = [n, ...input.shape.slice(2)]

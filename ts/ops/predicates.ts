@@ -8,19 +8,27 @@ import { onHost } from './host.js'
 import { sum, type Dims, type ReduceOptions } from './reduce.js'
 import { abs, float, int } from './unary.js'
 
+function floatOf(op: string, x: Tensor): Tensor {
+  requireTensors(op, x)
+  return float(x)
+}
+
 /** 1 where x is NaN, else 0 */
-export const isnan = (x: Tensor): Tensor => ne(float(x), float(x))
+export function isnan(x: Tensor): Tensor {
+  const y = floatOf('isnan', x)
+  return ne(y, y)
+}
 /** 1 where x is ∞ or −∞, else 0 */
-export const isinf = (x: Tensor): Tensor => eq(abs(float(x)), Infinity)
+export const isinf = (x: Tensor): Tensor => eq(abs(floatOf('isinf', x)), Infinity)
 /** 1 where x is neither NaN nor infinite, else 0 */
-export const isfinite = (x: Tensor): Tensor => lt(abs(float(x)), Infinity)
+export const isfinite = (x: Tensor): Tensor => lt(abs(floatOf('isfinite', x)), Infinity)
 
 /** 1 if an element over dim is not 0 (NaN is not), else 0; 0 for no elements */
-export const any = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => gt(sum(ne(float(x), 0), dim, options), 0)
+export const any = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => gt(sum(ne(floatOf('any', x), 0), dim, options), 0)
 /** 1 if no element over dim is 0, else 0; 1 for no elements */
-export const all = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => eq(sum(eq(float(x), 0), dim, options), 0)
+export const all = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => eq(sum(eq(floatOf('all', x), 0), dim, options), 0)
 /** How many elements over dim are not 0, as int32 */
-export const countNonzero = (x: Tensor, dim?: Dims): Tensor => int(sum(ne(float(x), 0), dim))
+export const countNonzero = (x: Tensor, dim?: Dims): Tensor => int(sum(ne(floatOf('countNonzero', x), 0), dim))
 
 export interface CloseOptions {
   /** Relative to |b| (default 1e-5) */

@@ -33,6 +33,7 @@ export const round = stepwise('round', x => {
 
 /** start + weight (end − start), broadcast */
 export function lerp(start: Tensor, end: Operand, weight: Operand): Tensor {
+  for (const v of [start, end, weight]) if (typeof v !== 'number') requireFloat('lerp', v)
   return add(start, mul(sub(end, start), weight))
 }
 
