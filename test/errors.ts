@@ -4,9 +4,9 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   Adam, add, all, any, arange, ArrayDataset, BatchNorm1d, BatchNorm2d, capture, cat, configure, Conv2d, CosineAnnealingLR, countNonzero, DataLoader,
-  diag, Dropout, ELU, embedding, engine, expand, eye, flatten, flip, full, gather, GELU, grad, GRU, gt, indexSelect, info, init, isfinite, isinf,
+  diag, Dropout, ELU, embedding, engine, expand, eye, flatten, flip, full, gather, GELU, grad, GRU, GRUCell, gt, indexSelect, info, init, isfinite, isinf,
   isnan, LayerNorm, LeakyReLU, lerp, Linear, Lion, LSTM, LSTMCell, manualSeed, maskedFill, MaxPool2d, median, MultiheadAttention, neg, nllLoss,
-  noGrad, nonzero, onBackend, oneHot, ones, pad, parameter, permute, pow, rand, ReLU, relu, repeat, repeatInterleave, reshape, RNN, roll, scope,
+  noGrad, nonzero, onBackend, oneHot, ones, pad, parameter, permute, pow, rand, ReLU, relu, repeat, repeatInterleave, reshape, RNN, RNNCell, roll, scope,
   Sequential, SGD, slice, Softplus, sort, split, squeeze, stack, std, StepLR, steps, sub, Subset, Tensor, tensor, topk, trace, transpose, tril,
   unique, unsqueeze, VERSION, zeros,
 } from 'hebb'
@@ -241,8 +241,16 @@ test('options in the order of PyTorch are refused: they would do nothing, in sil
     LSTMCell: v => new LSTMCell(2, 3).forward(t(1, 2), v), MultiheadAttention: v => new MultiheadAttention(2, 1).forward(sequence, v),
   }
   for (const [name, call] of Object.entries(states)) for (const v of [t(1, 1, 3), [t(1, 1, 3), t(1, 1, 3)]]) {
-    assert.throws(() => call(v), (e: Error) => e.message === `${name}: options in braces expected, { name: value }, got ${v}`, name)
+    const what = name[0] === 'M' ? 'options in braces expected, { name: value }' : `a state ${/lstm/i.test(name) ? '{ h, c }' : '{ h }'} expected`
+    assert.throws(() => call(v), (e: Error) => e.message === `${name}: ${what}, got ${v}`, name)
   }
+  refuse([
+    ['TypeError', 'lstm: a state { h, c } expected, got true', () => new LSTM(2, 3).forward(sequence, loose(true))],
+    ['TypeError', 'gru: a tensor expected, got number', () => new GRU(2, 3).forward(sequence, loose({ h: 1 }))],
+    ['TypeError', 'LSTMCell: a tensor expected, got an array: wrap it in tensor()', () => new LSTMCell(2, 3).forward(t(1, 2), loose({ h: [0] }))],
+    ['TypeError', 'GRUCell: a tensor expected, got object', () => new GRUCell(2, 3).forward(t(1, 2), loose({ h: t(1, 3) }))],
+    ['TypeError', 'RNNCell: a tensor expected, got object', () => new RNNCell(2, 3).forward(t(1, 2), loose({ h: t(1, 3) }))],
+  ])
 })
 
 test('a tensor of another copy of the engine is named', () => {

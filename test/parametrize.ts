@@ -3,8 +3,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  BatchNorm2d, capture, Conv2d, ConvTranspose1d, ConvTranspose2d, info, Linear, LSTM, manualSeed, Module, ones, randn, ReLU,
-  removeSpectralNorm, removeWeightNorm, scope, Sequential, SGD, spectralNorm, steps, weightNorm, Tensor,
+  BatchNorm2d, capture, Conv2d, ConvTranspose1d, ConvTranspose2d, GRUCell, info, Linear, LSTM, LSTMCell, manualSeed, Module, ones, randn, ReLU,
+  removeSpectralNorm, removeWeightNorm, RNNCell, scope, Sequential, SGD, spectralNorm, steps, weightNorm, Tensor,
 } from 'hebb'
 
 /** A test that frees what it made, so that none depends on the garbage of another. */
@@ -85,15 +85,18 @@ check('spectralNorm: the largest singular value is 1', () => {
 })
 
 check('a forward pass in training is one step of the power iteration, taking the norm off none', () => {
-  const uses = (layer: Module, x: Tensor, ...more: unknown[]) => {
-    const getter = Object.getOwnPropertyDescriptor(layer, 'weight')!.get!
+  const uses = (layer: Module, x: Tensor, more: readonly unknown[] = [], name = 'weight') => {
+    const getter = Object.getOwnPropertyDescriptor(layer, name)!.get!
     let count = 0
-    Object.defineProperty(layer, 'weight', { get: () => (count++, getter()), enumerable: false, configurable: true })
+    Object.defineProperty(layer, name, { get: () => (count++, getter()), enumerable: false, configurable: true })
     layer.forward(x, ...more)
     return count
   }
   assert.is(uses(spectralNorm(new ConvTranspose1d(1, 2, 3)), ones([1, 1, 4])), 1)
-  assert.is(uses(spectralNorm(new ConvTranspose2d(1, 2, 3)), ones([1, 1, 4, 4]), 6), 1)
+  assert.is(uses(spectralNorm(new ConvTranspose2d(1, 2, 3)), ones([1, 1, 4, 4]), [6]), 1)
+  for (const make of [() => new RNNCell(2, 3), () => new GRUCell(2, 3), () => new LSTMCell(2, 3)]) {
+    for (const name of ['weightIh', 'weightHh']) assert.is(uses(spectralNorm(make() as Module, { name }), ones([1, 2]), [], name), 1)
+  }
   const layer = spectralNorm(new Linear(4, 3))
   const before = layer.eval().weight.values()
   removeSpectralNorm(layer.train())

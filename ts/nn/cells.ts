@@ -3,9 +3,9 @@
 import { add } from '../ops/arithmetic.js'
 import { select, unsqueeze } from '../ops/layout.js'
 import { linear } from '../ops/matmul.js'
-import { gru, lstm } from '../ops/recurrent.js'
+import { gru, lstm, statesOf, type RecurrentState } from '../ops/recurrent.js'
 import { relu, tanh } from '../ops/unary.js'
-import { requireChoice, requireCount, requireOptions, sameShape, show, ShapeError } from '../shape.js'
+import { requireChoice, requireCount, show, ShapeError } from '../shape.js'
 import { filled, Tensor } from '../tensor.js'
 import { defaultParameter } from './init.js'
 import { described, Module } from './module.js'
@@ -34,7 +34,7 @@ abstract class RecurrentCell extends Module {
   }
   /** Run `step` on rows [n, ...], of which a single example is one. */
   protected onRows<T extends Tensor | LstmState>(
-    x: Tensor, states: readonly (Tensor | null | undefined)[], step: (x: Tensor, states: Tensor[]) => T,
+    x: Tensor, state: RecurrentState | null, kinds: readonly ('h' | 'c')[], step: (x: Tensor, states: Tensor[]) => T,
   ): T {
     const name = this.constructor.name
     if ((x.rank !== 2 && x.rank !== 1) || x.shape.at(-1) !== this.inputSize) {
@@ -42,10 +42,7 @@ abstract class RecurrentCell extends Module {
     }
     const single = x.rank === 1
     const shape = single ? [this.hiddenSize] : [x.shape[0]!, this.hiddenSize]
-    const full = states.map((t, i) => {
-      if (t && !sameShape(t.shape, shape)) throw new ShapeError(`${name}: a state ${'hc'[i]} ${show(shape)} expected, got ${show(t.shape)}`)
-      return t ?? filled(shape, 0, x.backend)
-    })
+    const full = statesOf(name, state, kinds, shape).map(t => t ?? filled(shape, 0, x.backend))
     if (!single) return step(x, full)
     const result = step(unsqueeze(x, 0), full.map(t => unsqueeze(t, 0)))
     return (result instanceof Tensor ? first(result) : { h: first(result.h), c: first(result.c) }) as T
@@ -67,7 +64,7 @@ export class RNNCell extends RecurrentCell {
   }
   forward(x: Tensor, h: Tensor | null = null): Tensor {
     const activate = this.nonlinearity === 'tanh' ? tanh : relu
-    return this.onRows(x, [h], (rows, [state]) =>
+    return this.onRows(x, { h }, ['h'], (rows, [state]) =>
       activate(add(linear(rows, this.weightIh, this.biasIh), linear(state!, this.weightHh, this.biasHh))))
   }
 }
@@ -81,7 +78,7 @@ export class GRUCell extends RecurrentCell {
     super(3, inputSize, hiddenSize, bias)
   }
   forward(x: Tensor, h: Tensor | null = null): Tensor {
-    return this.onRows(x, [h], (rows, [state]) => first(gru(unsqueeze(rows, 0), { h: unsqueeze(state!, 0) }, [this]).h))
+    return this.onRows(x, { h }, ['h'], (rows, [state]) => first(gru(unsqueeze(rows, 0), { h: unsqueeze(state!, 0) }, [this]).h))
   }
 }
 
@@ -94,8 +91,7 @@ export class LSTMCell extends RecurrentCell {
     super(4, inputSize, hiddenSize, bias)
   }
   forward(x: Tensor, state: LstmState | null = null): LstmState {
-    if (state) requireOptions('LSTMCell', state)
-    return this.onRows(x, [state?.h, state?.c], (rows, [h, c]) => {
+    return this.onRows(x, state, ['h', 'c'], (rows, [h, c]) => {
       const next = lstm(unsqueeze(rows, 0), { h: unsqueeze(h!, 0), c: unsqueeze(c!, 0) }, [this])
       return { h: first(next.h), c: first(next.c) }
     })

@@ -2,9 +2,10 @@
 
 import { apply, type Op } from '../autograd.js'
 import { Activation } from '../kernels.js'
-import { requireOptions, sameShape, show, ShapeError } from '../shape.js'
+import { sameShape, show, ShapeError, type Shape } from '../shape.js'
 import { filled, Tensor } from '../tensor.js'
 import { add, mul, requireFloat, sub } from './arithmetic.js'
+import { requireTensors } from './checks.js'
 import { cat, stack } from './joining.js'
 import { chunk, select, transpose } from './layout.js'
 import { linear, multiplyInto, product } from './matmul.js'
@@ -154,13 +155,29 @@ function run(cell: Cell, x: Tensor, state: Tensor[], weights: CellWeights, rever
   return { outputs, state }
 }
 
+/** The tensors of a state, which come by name, not in a row as in Python; null for those that it lacks. */
+export function statesOf(op: string, state: RecurrentState | null, kinds: readonly ('h' | 'c')[], shape: Shape): (Tensor | null)[] {
+  if (state && (typeof state !== 'object' || Array.isArray(state) || state instanceof Tensor)) {
+    throw new TypeError(`${op}: a state { ${kinds.join(', ')} } expected, got ${state}`)
+  }
+  return kinds.map(kind => {
+    const t = state?.[kind]
+    if (!t) return null
+    requireTensors(op, t)
+    if (!sameShape(t.shape, shape)) throw new ShapeError(`${op}: a state ${kind} ${show(shape)} expected, got ${show(t.shape)}`)
+    return t
+  })
+}
+
 /** All layers. `state`: of each kind, those of all layers and directions or none; `states` are the last ones. */
 function recur(
-  cell: Cell, x: Tensor, state: RecurrentState | null, kinds: readonly ('h' | 'c')[], layers: readonly CellWeights[], options: RecurrentOptions,
+  cell: Cell, x: Tensor, state: RecurrentState | null, kinds: readonly ('h' | 'c')[], weights: readonly CellWeights[], options: RecurrentOptions,
 ): { output: Tensor; states: Tensor[] } {
   const { bidirectional = false, batchFirst = false, dropout = 0 } = options
   const directions = bidirectional ? 2 : 1
   requireFloat(cell.name, x)
+  // of a cell with a parametrization every reading computes a weight anew
+  const layers = weights.map(({ weightIh, weightHh, biasIh, biasHh }) => ({ weightIh, weightHh, biasIh, biasHh }))
   if (x.rank !== 3 || x.size === 0) {
     throw new ShapeError(`${cell.name}: x ${batchFirst ? '[n, t, inputs]' : '[t, n, inputs]'} with at least one step expected, got ${show(x.shape)}`)
   }
@@ -170,13 +187,7 @@ function recur(
   let sequence = batchFirst ? transpose(x, 0, 1) : x
   const n = sequence.shape[1]!
   const hidden = layers[0]!.weightHh.shape[1]!
-  const shape = [layers.length, n, hidden]
-  if (state) requireOptions(cell.name, state)
-  const starts = kinds.map(kind => {
-    const t = state?.[kind]
-    if (t && !sameShape(t.shape, shape)) throw new ShapeError(`${cell.name}: an initial ${kind} ${show(shape)} expected, got ${show(t.shape)}`)
-    return t ?? null
-  })
+  const starts = statesOf(cell.name, state, kinds, [layers.length, n, hidden])
   const last: Tensor[][] = kinds.map(() => [])
   const zero = starts.includes(null) ? filled([n, hidden], 0, x.backend) : null
   for (let first = 0; first < layers.length; first += directions) {
