@@ -211,6 +211,24 @@ test('a model that exists stays as it was', () => {
   model.dispose()
 })
 
+test('lists of numbers: one that cannot be replaced stays, one that forward() writes to is as it was', () => {
+  class Listed extends Module {
+    declare readonly sizes: readonly number[]
+    readonly seen: number[] = []
+    constructor() {
+      super()
+      Object.defineProperty(this, 'sizes', { value: Object.freeze([2, 3]), enumerable: true })
+    }
+    forward(x: Tensor): Tensor {
+      this.seen.push(x.size)
+      return x.reshape(this.sizes)
+    }
+  }
+  const model = new Listed()
+  assert.equal(summary(model, [6]).at('').outputShape, [2, 3])
+  assert.equal([model.seen, model.sizes], [[], [2, 3]])
+})
+
 test('summary draws no random numbers and leaves no tensors', () => {
   const draw = (f: () => unknown) => {
     manualSeed(5)

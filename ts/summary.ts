@@ -150,12 +150,13 @@ function restoring<T>(model: Module, f: () => T): T {
     return other
   }
   try {
-    for (const module of modules) {
+    modules.forEach((module, i) => {
       for (const [name, value] of Object.entries(module)) {
         const other = double(value)
-        if (other !== value) Object.defineProperty(module, name, { value: other, writable: true, enumerable: true, configurable: true })
+        // what can't be replaced, such as a frozen list of sizes, stays
+        if (other !== value && before[i]![name]!.configurable) Object.defineProperty(module, name, { value: other, writable: true, enumerable: true, configurable: true })
       }
-    }
+    })
     return f()
   } finally {
     modules.forEach((module, i) => {
