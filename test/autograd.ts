@@ -23,6 +23,11 @@ test('grad and valueAndGrad', () => {
   assert.not(x.requiresGrad, 'the input itself is left as it was')
   assert.is(x.grad, null)
   assert.equal(grad(() => tensor(3))(x).array(), [0, 0], 'of a constant')
+  assert.not(valueAndGrad(() => tensor(3))(x).value.requiresGrad, 'which stays one')
+  assert.not(vjp(() => tensor([3, 4]), [x], tensor([1, 1])).value.requiresGrad)
+  const w = parameter([3])
+  assert.is(valueAndGrad(() => w)(x).value, w)
+  assert.ok(w.requiresGrad)
   // derivatives of x⁴: 4x³, 12x², 24x
   let g = (t: Tensor) => t.mul(t).mul(t).mul(t)
   for (const expected of [32, 48, 48, 24]) {

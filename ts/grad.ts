@@ -32,8 +32,12 @@ function through<R>(f: TensorFunction, inputs: readonly Tensor[], then: (value: 
   return recordingIf(true, () => {
     // one that comes twice has a gradient at each place
     const xs = inputs.map(x => (x.requiresGrad && inputs.indexOf(x) < inputs.lastIndexOf(x) ? reshape(x, x.shape) : leaf(x)))
-    // a constant is a leaf as well: its gradients are zeros, no error
-    return then(leaf(f(...xs)), xs)
+    const value = f(...xs)
+    // a constant is a leaf as well, until then: its gradients are zeros, no error
+    const root = leaf(value)
+    const result = then(root, xs)
+    root.requiresGrad = value.requiresGrad
+    return result
   })
 }
 
