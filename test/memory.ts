@@ -47,6 +47,10 @@ const leaves = (extra: number, f: () => void) => () => {
   assert.is(live(), before, 'live buffers after the scope')
 }
 
+const whole = () => tensor([3, 1, 2], { dtype: 'int32' })
+test('int32 pad leaves its result alone', leaves(2, () => assert.equal(whole().pad([1, 0], { value: 7 }).array(), [7, 3, 1, 2])))
+test('int32 median leaves its result and the order', leaves(3, () => assert.is(whole().median().item(), 2)))
+
 // ---- turns -------------------------------------------------------------------------------------------------------------
 
 test('training over a loader leaves parameters, gradients and the optimizer\'s state', leaves(4 * 4, () => {

@@ -1,6 +1,6 @@
 // Ops that move elements without computing: reshape, permute, slices, repeats, padding, triangles, splitting.
 
-import { apply, type Op } from '../autograd.js'
+import { apply, freeWith, type Op } from '../autograd.js'
 import { dimension, dimensions, iota, isWhole, nested, requireChoice, requireCount, requireInts, requireList, requireOptions, ShapeError, show, sizeOf, stridesOf, type Shape } from '../shape.js'
 import { filled, Tensor } from '../tensor.js'
 import { requireInteger, requireTensors } from './checks.js'
@@ -206,7 +206,8 @@ const padOp: Op<{ before: readonly number[]; shape: Shape; value: number }> = {
   forward([x], { before, shape, value }) {
     const { dtype, backend } = x!
     // kernels fill with float32
-    const y = dtype === 'int32' ? readStrided(new Tensor([], dtype, backend).set([value]), shape, shape.map(() => 0), 0) : filled(shape, value, backend)
+    const whole = dtype === 'int32' && new Tensor([], dtype, backend).set([value])
+    const y = whole ? freeWith(readStrided(whole, shape, shape.map(() => 0), 0), whole) : filled(shape, value, backend)
     const strides = stridesOf(shape)
     writeStrided(x!, y, strides, before.reduce((n, b, i) => n + b * strides[i]!, 0), false)
     return y

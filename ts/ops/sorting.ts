@@ -5,7 +5,7 @@ import { Tensor } from '../tensor.js'
 import { requireTensors } from './checks.js'
 import { onHost } from './host.js'
 import { gathered, indexSelect } from './indexing.js'
-import { reshape } from './layout.js'
+import { reshape, select } from './layout.js'
 import { amax, mean, type Extremes } from './reduce.js'
 
 /** −1, 0 or 1: NaN stands behind all numbers, as in PyTorch. */
@@ -83,7 +83,7 @@ export function median(x: Tensor): Tensor {
   const order = [...orderOf('median', flat, 0, x.size, false).values()]
   const last = order.at(-1)!
   const middle = values[last] !== values[last] ? last : order[(x.size - 1) >> 1]!
-  if (x.dtype === 'int32') return reshape(indexSelect(flat, 0, [middle]), [])
+  if (x.dtype === 'int32') return select(flat, 0, middle)
   // exact, which the mean is not; among NaN amax shares nothing
   const ties = indexSelect(flat, 0, order.filter(i => compare(values[i]!, values[middle]!) === 0))
   return middle === last ? mean(ties) : amax(ties)
