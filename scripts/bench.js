@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { buildPrograms, root } from './build.js'
-import { outdated, renewLibrary } from './outdated.js'
+import { endWith, outdated, renewLibrary } from './outdated.js'
 
 /** The peak loop, which is no part of the package */
 function buildPeak() {
@@ -21,13 +21,7 @@ async function buildBench() {
   if (outdated('build/bench/index.js', 'bench', 'examples/cli/save.ts', 'scripts/output.js')) await buildPrograms(['bench/index.ts', 'bench/first.ts', 'bench/together.ts', 'bench/company.ts'], 'build/bench')
 }
 
-try {
-  await buildBench()
-  const program = ['--enable-source-maps', join(root, 'build/bench/index.js')]
-  const { status } = spawnSync(process.execPath, [...program, ...process.argv.slice(2)], { stdio: 'inherit' })
-  process.exitCode = status ?? 1
-} catch (error) {
-  // the compiler has said what is wrong
-  console.error(`npm run bench: the build failed: ${error.message.split('\n')[0]}`)
-  process.exitCode = 1
-}
+await buildBench().catch(endWith('run bench'))
+const program = ['--enable-source-maps', join(root, 'build/bench/index.js')]
+const { status } = spawnSync(process.execPath, [...program, ...process.argv.slice(2)], { stdio: 'inherit' })
+process.exitCode = status ?? 1

@@ -41,6 +41,15 @@ export async function renewMainJob() {
   if (outdated('build/examples/train.js', 'examples', 'scripts/output.js')) await (await builders()).buildPrograms(['examples/train.ts'], 'build/examples')
 }
 
+/** For programs that renew first: ends this one in a line, after what the compiler has said. */
+export function endWith(command) {
+  return error => {
+    const missing = error.code === 'ERR_MODULE_NOT_FOUND'
+    console.error(`npm ${command}: ${missing ? 'expected the compilers of package.json, got none: npm ci installs them' : `the build failed: ${error.message.split('\n')[0]}`}`)
+    process.exit(1)
+  }
+}
+
 /** All that is packed: the declarations too */
 export async function renewPackage() {
   await renewLibrary()

@@ -7,7 +7,7 @@ import { build } from 'esbuild'
 import { mayRun } from './arguments.js'
 import { arranged } from './arrange.js'
 import { compile } from './build.js'
-import { renewPackage } from './outdated.js'
+import { endWith, renewPackage } from './outdated.js'
 import { guardOutput } from './output.js'
 import { plain } from './plain.js'
 import { root } from './root.js'
@@ -77,7 +77,7 @@ const table = rows => {
 }
 
 async function main() {
-  await renewPackage()
+  await renewPackage().catch(endWith('run size'))
   const results = await measured()
   console.log(table([
     ['', 'size', 'budget', 'aim'],

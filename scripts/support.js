@@ -4,7 +4,7 @@ import { dirname, join, posix } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { mayRun } from './arguments.js'
 import { root } from './build.js'
-import { renewLibrary } from './outdated.js'
+import { endWith, renewLibrary } from './outdated.js'
 import { guardOutput } from './output.js'
 
 const BACKENDS = ['wasm', 'reference', 'reference64']
@@ -164,7 +164,7 @@ async function main() {
     return
   }
   if (!mayRun('docs:support', `writes ${FILE}, what runs where`)) return
-  await renewLibrary()
+  await renewLibrary().catch(endWith('run docs:support'))
   const page = await supportPage()
   writeFileSync(join(root, FILE), page)
   console.log(`${FILE}: ${page.split('\n').length} lines`)

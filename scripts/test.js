@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { buildPrograms, buildTypes, root, sources, typeChecker } from './build.js'
-import { renewMainJob, typesOutdated } from './outdated.js'
+import { endWith, renewMainJob, typesOutdated } from './outdated.js'
 import { guardOutput } from './output.js'
 
 const MINUTES = 10
@@ -79,17 +79,13 @@ async function main() {
     process.exitCode = 1
     return
   }
-  try {
+  const renew = async () => {
     await renewMainJob()
     // what has no tests of its own may be the program of a thread that a test starts
     await buildPrograms(sources('test').filter(file => files.includes(file) || !text(file).includes('test.run()')), 'build/test')
     if (!matches('types') && typesOutdated()) buildTypes()
-  } catch (error) {
-    // the compiler has said what is wrong
-    console.error(`npm test: the build failed: ${error.message.split('\n')[0]}`)
-    process.exitCode = 1
-    return
   }
+  await renew().catch(endWith('test'))
   if (matches('types')) report(await runTypeCheck())
   const isFirst = file => /\btiny\.ts$/.test(file)
   // what measures time must not share the processor

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { mayRun } from '../../scripts/arguments.js'
-import { renewLibrary } from '../../scripts/outdated.js'
+import { endWith, renewLibrary } from '../../scripts/outdated.js'
 import { guardOutput } from '../../scripts/output.js'
 
 const here = dirname(fileURLToPath(import.meta.url))
@@ -27,7 +27,7 @@ const inside = script => script.replaceAll('</script', '<\\/script').replaceAll(
 const hash = content => `'sha256-${createHash('sha256').update(content).digest('base64')}'`
 
 async function main() {
-  await renewLibrary()
+  await renewLibrary().catch(endWith('run page'))
   const [program, worker] = (await Promise.all([bundle('main.ts', 'esm'), bundle('worker.ts', 'iife')])).map(inside)
   const style = text('page.css').replace(/\/\*.*?\*\/\s*/gs, '').replace(/\n\s*/g, '')
   const parts = {
