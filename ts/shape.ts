@@ -1,4 +1,4 @@
-// Shapes: sizes, dimensions, broadcasting, the arithmetic of windows, and the error that says which shapes don't fit.
+// Shapes: sizes, dimensions, broadcasting, the arithmetic of windows; checks of arguments that all floors share; the error that says which shapes don't fit.
 
 export type Shape = readonly number[]
 
