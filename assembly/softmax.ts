@@ -8,32 +8,39 @@ import { FREE, scratchAt } from './microkernel'
 
 const BLOCK: i32 = 1024
 
-/** y = e^(x - shift) for four neighbouring columns, of which `count` exist, and shifts that no x exceeds; returns the sums */
+/** y = e^(x - shift) for four neighbouring columns, of which `count` exist, and shifts that no x exceeds; returns the sums. y may be 0. */
 function expColumns(n: i32, step: usize, shift: v128, count: i32, x: usize, y: usize): v128 {
-  let low = f64x2.splat(0), high = low
+  let low = f64x2.splat(0), high = low, move = step
+  if (!y) {
+    y = scratchAt(FREE)
+    move = 0
+  }
   if (n > 0) do {
     const v = expDown(sub(v128.load(x), shift))
     low = f64x2.add(low, lowerHalf(v))
     high = f64x2.add(high, upperHalf(v))
     storeUpToHere(y, v, count)
     x += step
-    y += step
+    y += move
   } while (--n > 0)
   return joined(low, high)
 }
 
-function scaleRow(n: i32, factor: f32, y: usize): void {
+/** y = factor x */
+function scaleRow(n: i32, factor: f32, x: usize, y: usize): void {
   const f = splat(factor)
   for (; n >= 16; n -= 16) {
-    const v0 = mul(v128.load(y), f), v1 = mul(v128.load(y, 16), f), v2 = mul(v128.load(y, 32), f), v3 = mul(v128.load(y, 48), f)
+    const v0 = mul(v128.load(x), f), v1 = mul(v128.load(x, 16), f), v2 = mul(v128.load(x, 32), f), v3 = mul(v128.load(x, 48), f)
     v128.store(y, v0)
     v128.store(y, v1, 16)
     v128.store(y, v2, 32)
     v128.store(y, v3, 48)
+    x += 64
     y += 64
   }
   if (n > 0) do {
-    storeUpToHere(y, mul(v128.load(y), f), n)
+    storeUpToHere(y, mul(v128.load(x), f), n)
+    x += 16
     y += 16
     n -= 4
   } while (n > 0)
@@ -42,7 +49,7 @@ function scaleRow(n: i32, factor: f32, y: usize): void {
 export function softmax(outer: i32, n: i32, inner: i32, x: usize, y: usize): void {
   const step = <usize>inner << 2, size = <usize>n * step
   for (let o = 0; o < outer; o++) {
-    if (inner == 1) scaleRow(n, <f32>(1 / expRow(n, maxOf(n, x), x, y)), y)
+    if (inner == 1) scaleRow(n, <f32>(1 / expRow(n, maxOf(n, x), x, y)), y, y)
     else for (let i = 0; i < inner; i += 4) {
       const from = x + (<usize>i << 2), to = y + (<usize>i << 2), count = inner - i
       const factor = div(splat(1), expColumns(n, step, maxOfColumns(n, step, from), count, from, to))
@@ -198,26 +205,26 @@ function totalWeight(c: i32, weight: usize): f64 {
 
 export function crossEntropy(
   n: i32, c: i32, inner: i32, ignore: i32, smoothing: f32, x: usize, target: usize, weight: usize,
-  loss: usize, lse: usize, used: usize,
+  loss: usize, sums: usize, used: usize, exps: usize,
 ): i32 {
   const step = <usize>inner << 2, size = <usize>c * step
   const total = <f32>totalWeight(c, weight), even = smoothing / <f32>c
   let wrong = -1
   for (let o = 0; o < n; o++) {
-    // first the largest logit to `loss`, the logarithm of the sum to `lse`, the smoothed sum to `used`
+    // first the largest logit to `loss`, the smoothed sum to `used`
     if (inner == 1) {
       const largest = maxOf(c, x)
       store<f32>(loss, largest)
-      store<f32>(lse, log(expRow(c, largest, x, 0)))
+      store<f32>(sums, <f32>expRow(c, largest, x, exps))
       if (smoothing) store<f32>(used, weightedRow(c, largest, x, weight))
     } else for (let i = 0; i < inner; i += 4) {
       const at = <usize>i << 2, largest = maxOfColumns(c, step, x + at)
       storeUpToHere(loss + at, largest, inner - i)
-      storeUpToHere(lse + at, logOf(sumOfExpColumns(c, step, largest, x + at)), inner - i)
+      storeUpToHere(sums + at, expColumns(c, step, largest, inner - i, x + at, exps ? exps + at : 0), inner - i)
       if (smoothing) storeUpToHere(used + at, weightedSum(c, step, largest, x + at, weight), inner - i)
     }
     for (let i = 0; i < inner; i++) {
-      const t = load<i32>(target), largest = load<f32>(loss), logSum = load<f32>(lse)
+      const t = load<i32>(target), largest = load<f32>(loss), logSum = log(load<f32>(sums))
       let value: f32 = 0, w: f32 = 0
       if (t != ignore) {
         if (<u32>t < <u32>c) {
@@ -230,20 +237,20 @@ export function crossEntropy(
         }
       }
       store<f32>(loss, value)
-      store<f32>(lse, isFinite(largest) ? largest + logSum : largest)
       store<f32>(used, w)
       target += 4
       loss += 4
-      lse += 4
+      sums += 4
       used += 4
     }
     x += size
+    if (exps) exps += size
   }
   return wrong
 }
 
 // With p = softmax(x), W the sum of w and e = smoothing: dloss/dx_j = p_j ((1-e) w_t + e/c W) - e/c w_j - [j = t] (1-e) w_t.
-// The sum of exponentials is taken anew: the rounded lse would put a relative error of 3e-5 on p at logits of 1000.
+// p is made of the forward pass's exponentials and their sum: e^(x - lse) would have a relative error of 3e-5 at logits of 1000.
 
 /** (1-e) w_t: 0 for ignored targets, NaN for targets out of range */
 @inline function hold(t: i32, c: i32, ignore: i32, smoothing: f32, weight: usize): f32 {
@@ -252,11 +259,11 @@ export function crossEntropy(
 
 /** `even` is e/c, `total` W */
 function crossEntropyGradRow(
-  c: i32, ignore: i32, smoothing: f32, even: f32, total: f32, x: usize, t: i32, weight: usize, g: f32, out: usize,
+  c: i32, ignore: i32, smoothing: f32, even: f32, total: f32, exps: usize, t: i32, weight: usize, sum: f32, g: f32, out: usize,
 ): void {
   if (t == ignore) return memory.fill(out, 0, <usize>c << 2)
-  const sum = expRow(c, maxOf(c, x), x, out), held = g * hold(t, c, ignore, smoothing, weight)
-  scaleRow(c, <f32>(<f64>(held + g * even * total) / sum), out)
+  const held = g * hold(t, c, ignore, smoothing, weight)
+  scaleRow(c, (held + g * even * total) / sum, exps, out)
   if (even) {
     const away = splat(g * even)
     for (let j = 0; j < c; j += 4) {
@@ -279,36 +286,38 @@ function crossEntropyGradRow(
 /** Four neighbouring positions, of which `count` exist */
 function crossEntropyGradColumns(
   c: i32, step: usize, count: i32, ignore: i32, smoothing: f32, even: f32, total: f32,
-  x: usize, target: usize, weight: usize, g: usize, out: usize,
+  exps: usize, target: usize, weight: usize, sums: usize, g: usize, out: usize,
 ): void {
   const room = scratchAt(FREE)
   for (let i = 0; i < 4; i++) store<f32>(room + (<usize>i << 2), heldAt(i, count, c, ignore, smoothing, target, weight, g))
   const held = v128.load(room), away = mul(v128.load(g), splat(even))
-  const factor = div(add(held, mul(away, splat(total))), expColumns(c, step, maxOfColumns(c, step, x), count, x, out))
+  const factor = div(add(held, mul(away, splat(total))), v128.load(sums))
   const targets = v128.load(target), counted = i32x4.ne(targets, i32x4.splat(ignore))
   for (let j = 0; j < c; j++) {
-    let v = mul(v128.load(out), factor)
+    let v = mul(v128.load(exps), factor)
     if (even) v = sub(v, mul(away, splat(weightOf(weight, j))))
     v = sub(v, v128.and(held, i32x4.eq(targets, i32x4.splat(j))))
     storeUpToHere(out, v128.and(v, counted), count)
+    exps += step
     out += step
   }
 }
 
 export function crossEntropyGrad(
-  n: i32, c: i32, inner: i32, ignore: i32, smoothing: f32, x: usize, target: usize, weight: usize, lse: usize,
+  n: i32, c: i32, inner: i32, ignore: i32, smoothing: f32, exps: usize, target: usize, weight: usize, sums: usize,
   g: usize, out: usize,
 ): void {
   const step = <usize>inner << 2, size = <usize>c * step, total = <f32>totalWeight(c, weight), even = smoothing / <f32>c
   for (let o = 0; o < n; o++) {
-    if (inner == 1) crossEntropyGradRow(c, ignore, smoothing, even, total, x, load<i32>(target), weight, load<f32>(g), out)
+    if (inner == 1) crossEntropyGradRow(c, ignore, smoothing, even, total, exps, load<i32>(target), weight, load<f32>(sums), load<f32>(g), out)
     else for (let i = 0; i < inner; i += 4) {
       const at = <usize>i << 2
-      crossEntropyGradColumns(c, step, inner - i, ignore, smoothing, even, total, x + at, target + at, weight, g + at, out + at)
+      crossEntropyGradColumns(c, step, inner - i, ignore, smoothing, even, total, exps + at, target + at, weight, sums + at, g + at, out + at)
     }
-    x += size
+    exps += size
     out += size
     target += step
+    sums += step
     g += step
   }
 }

@@ -3,8 +3,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  cat, checkGradients, Conv2d, conv2d, engine, Flatten, grad, gradients, hessian, hvp, info, jacobian, jvp, Linear, linear, matmul, noGrad,
-  onBackend, parameter, ReLU, scope, Sequential, ShapeError, stack, sum, tensor, valueAndGrad, vjp, zeros, type Tensor,
+  cat, checkGradients, Conv2d, conv2d, crossEntropy, engine, Flatten, grad, gradients, hessian, hvp, info, jacobian, jvp, Linear, linear, matmul, noGrad,
+  onBackend, parameter, randn, ReLU, scope, Sequential, ShapeError, stack, sum, tensor, valueAndGrad, vjp, zeros, type Tensor,
 } from 'hebb'
 
 /** Largest |a − b| / (1 + |b|) */
@@ -142,6 +142,15 @@ test('gradients accumulate until they are cleared', () => {
   loss.backward()
   assert.equal(w.grad!.array(), [6, 12])
   assert.throws(() => loss.backward(), /was back-propagated before/)
+})
+
+test('crossEntropy has the same bits with a graph, for which it saves its exponentials, and without', () => {
+  for (const shape of [[7, 33], [3, 5, 6, 3], [1, 1000]]) {
+    const x = randn(shape, { requiresGrad: true })
+    const t = tensor(Int32Array.from({ length: x.size / shape[1]! }, (_, i) => (3 * i) % shape[1]!), [shape[0]!, ...shape.slice(2)], { dtype: 'int32' })
+    const losses = () => [...crossEntropy(x, t, { reduction: 'none', labelSmoothing: 0.1 }).values()]
+    assert.equal(noGrad(losses), losses(), `${shape}`)
+  }
 })
 
 test('noGrad and detach cut the graph', () => {

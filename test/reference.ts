@@ -77,13 +77,13 @@ test('softmax and cross-entropy gradients are the derivatives', () => {
   const g6 = normal(6)
   for (const smoothing of [0, 0.3]) {
     for (const weight of [0, put([1, 2, 0.5, 3, 0])]) {
-      const [loss, lse, used, out] = [reserve(6), reserve(6), reserve(6), reserve(size)]
+      const [loss, sums, used, exps, out] = [reserve(6), reserve(6), reserve(6), reserve(size), reserve(size)]
       const f = (v: Float64Array) => {
-        k.crossEntropy(n, c, inner, -100, smoothing, put(v), targets, weight, loss, lse, used)
+        k.crossEntropy(n, c, inner, -100, smoothing, put(v), targets, weight, loss, sums, used, exps)
         return get(loss, 6)
       }
       f(x)
-      k.crossEntropyGrad(n, c, inner, -100, smoothing, put(x), targets, weight, lse, put(g6), out)
+      k.crossEntropyGrad(n, c, inner, -100, smoothing, exps, targets, weight, sums, put(g6), out)
       differences(`crossEntropy ${smoothing}`, x, g6, f, get(out, size))
     }
   }

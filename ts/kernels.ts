@@ -95,18 +95,19 @@ export interface Kernels<B> {
   /**
    * Cross-entropy of logits x [n, c, inner] with int32 targets [n, inner]. With lp = logSoftmax(x) over c, t the target,
    * e = smoothing, w = weight [c] or 1 (0): loss = (1-e)(-w[t] lp[t]) + (e/c) Σ_j (-w[j] lp[j]).
-   * Outputs [n, inner]: loss, lse = logSumExp(x), used = w[t]; for t = ignore: loss 0 and used 0.
+   * Outputs: exps [n, c, inner] = exp(x − max x), unless it is 0; [n, inner]: loss, sums = Σ exp(x − max x), used = w[t]; for t = ignore
+   * loss 0 and used 0.
    * Returns the position of the first target outside 0..c-1 (its loss is NaN), else -1 (a backend that can't tell returns -1).
    */
   crossEntropy(
-    n: number, c: number, inner: number, ignore: number, smoothing: number, x: B, target: B, weight: B, loss: B, lse: B, used: B,
+    n: number, c: number, inner: number, ignore: number, smoothing: number, x: B, target: B, weight: B, loss: B, sums: B, used: B, exps: B,
   ): number
   /**
-   * out [n, c, inner] = g · dloss/dx, g [n, inner]; 0 where ignored. A rounded lse of large logits is too coarse (ulp 6e-5 at 1000): the
-   * probabilities are p = exp(x − lse) / Σ exp(x − lse).
+   * out [n, c, inner] = g · dloss/dx, g [n, inner]; 0 where ignored. The probabilities are exps / sums, of the forward kernel. (Made of x and
+   * its logSumExp they would be too coarse: ulp 6e-5 at 1000.)
    */
   crossEntropyGrad(
-    n: number, c: number, inner: number, ignore: number, smoothing: number, x: B, target: B, weight: B, lse: B, g: B, out: B,
+    n: number, c: number, inner: number, ignore: number, smoothing: number, exps: B, target: B, weight: B, sums: B, g: B, out: B,
   ): void
 
   // ---- matrix products -----------------------------------------------------------------------------------------------

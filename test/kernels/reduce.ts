@@ -139,32 +139,35 @@ export function* entropies(d: Draw, gradient: boolean): Cases {
     for (const smoothing of [0, 0.25]) {
       for (const weighted of [false, true]) {
         for (const ignore of [-100, Math.min(1, c - 1)]) {
-          // far from zero the rounding of lse is coarse
           const x = d.normal(n * c * inner, 3, weighted ? 1000 : 0)
           const targets = d.whole(count, 0, c)
           if (ignore < 0) for (let i = 1; i < count; i += 5) targets[i] = ignore
           const weight = weighted ? input(d.normal(c).map(Math.abs)) : 0
           const what = `${[n, c, inner]} smoothing ${smoothing} ignore ${ignore}${weighted ? ' weights' : ''}`
-          const head = [n, c, inner, ignore, smoothing, input(x), ints(targets), weight]
-          if (!gradient) yield one(what, [...head, output(count), output(count), output(count)], tolerance)
-          else {
-            const lse = Float32Array.from({ length: count }, (_, p) => {
-              const start = Math.floor(p / inner) * c * inner + (p % inner)
+          const rest = [ints(targets), weight]
+          const head = [n, c, inner, ignore, smoothing]
+          const outputs = [output(count), output(count), output(count)]
+          if (!gradient) {
+            yield one(what, [...head, input(x), ...rest, ...outputs, output(x.length)], tolerance)
+            yield one(`${what}, exponentials not wanted`, [...head, input(x), ...rest, ...outputs, 0], tolerance)
+          } else {
+            const exps = x.map(v => Math.exp((v - (weighted ? 1000 : 0)) / 3))
+            const sums = Float32Array.from({ length: count }, (_, p) => {
               let sum = 0
-              for (let j = 0; j < c; j++) sum += Math.exp(x[start + j * inner]! - x[start]!)
-              return x[start]! + Math.log(sum)
+              for (let j = 0; j < c; j++) sum += exps[Math.floor(p / inner) * c * inner + (p % inner) + j * inner]!
+              return sum
             })
-            yield one(what, [...head, input(lse), input(d.normal(count)), output(n * c * inner)], tolerance)
+            yield one(what, [...head, input(exps), ...rest, input(sums), input(d.normal(count)), output(x.length)], tolerance)
           }
         }
       }
     }
   }
   if (gradient) return
-  const [loss, lse, used]: Operand[] = [output(6), output(6), { ...output(6), role: 'ignored' }]
-  yield one('strays', [3, 4, 2, -100, 0, input(d.normal(24)), ints([0, -100, 3, 4, -1, 1]), 0, loss!, lse!, used!], tolerance)
+  const [loss, sums, used]: Operand[] = [output(6), output(6), { ...output(6), role: 'ignored' }]
+  yield one('strays', [3, 4, 2, -100, 0, input(d.normal(24)), ints([0, -100, 3, 4, -1, 1]), 0, loss!, sums!, used!, output(24)], tolerance)
   const ruledOut = input([1, -Infinity, 2, 3])
-  yield one('a class ruled out', [1, 4, 1, -100, 0, ruledOut, ints([2]), 0, output(1), output(1), output(1)], tolerance)
+  yield one('a class ruled out', [1, 4, 1, -100, 0, ruledOut, ints([2]), 0, output(1), output(1), output(1), output(4)], tolerance)
   const apart = input([1e4, 0, -1e4, -500, -501, -502])
-  yield one('logits far apart', [2, 3, 1, -100, 0, apart, ints([1, 0]), 0, output(2), output(2), output(2)], tolerance)
+  yield one('logits far apart', [2, 3, 1, -100, 0, apart, ints([1, 0]), 0, output(2), output(2), output(2), output(6)], tolerance)
 }

@@ -1,6 +1,6 @@
 // Softmax, log-softmax and cross-entropy.
 
-import { apply, freeWith, type Op } from '../autograd.js'
+import { apply, freeWith, isRecording, type Op } from '../autograd.js'
 import { recorder } from '../memory.js'
 import { around, dimension, requireOptions, requireShare, sameShape, show, ShapeError, sizeOf, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
@@ -55,6 +55,8 @@ interface CrossEntropy {
   /** [n, inner]: w[t], or 0 where ignored; written by the forward pass */
   used: Tensor
   shape: Shape
+  /** Will there be a gradient? It needs the exponentials. */
+  differentiable: boolean
 }
 const ofLogits = (x: Tensor): string => ` for logits ${show(x.shape)}`
 const crossEntropyOp: Op<CrossEntropy> = {
@@ -62,11 +64,13 @@ const crossEntropyOp: Op<CrossEntropy> = {
   forward([x], q, saved) {
     const { backend } = x!
     const loss = new Tensor(q.shape, 'float32', backend)
-    const lse = new Tensor(q.shape, 'float32', backend)
-    saved.push(lse)
+    const sums = new Tensor(q.shape, 'float32', backend)
+    saved.push(sums)
+    const exps = q.differentiable ? new Tensor(x!.shape, 'float32', backend) : null
+    if (exps) saved.push(exps)
     const bad = backend.kernels.crossEntropy(
       q.n, q.c, q.inner, q.ignoreIndex, q.labelSmoothing, x!.address, q.target.address, q.weight ? q.weight.address : 0,
-      loss.address, lse.address, q.used.address,
+      loss.address, sums.address, q.used.address, exps ? exps.address : 0,
     )
     if (bad >= 0) throw outside('crossEntropy', 'labels', q.c, backend.readOne(q.target.address + bad * backend.width, 'int32'), bad, ofLogits(x!))
     return loss
@@ -84,11 +88,11 @@ const crossEntropyOp: Op<CrossEntropy> = {
     return [reshape(mul(sub(mul(p, kept(k, 1)), k), reshape(g, [n, 1, inner])), x!.shape)]
   },
   fused(g, node) {
-    const { inputs: [x], attrs: q, saved: [lse] } = node
+    const { inputs: [x], attrs: q, saved: [sums, exps] } = node
     const out = node.into(0)
     x!.backend.kernels.crossEntropyGrad(
-      q.n, q.c, q.inner, q.ignoreIndex, q.labelSmoothing, x!.address, q.target.address, q.weight ? q.weight.address : 0,
-      lse!.address, g.address, out.address,
+      q.n, q.c, q.inner, q.ignoreIndex, q.labelSmoothing, exps!.address, q.target.address, q.weight ? q.weight.address : 0,
+      sums!.address, g.address, out.address,
     )
     return [out]
   },
@@ -133,7 +137,8 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
   const used = new Tensor(shape, 'float32', logits.backend)
   const inner = logits.size / Math.max(1, n * c)
   const labels = int(target)
-  const loss = apply(crossEntropyOp, [logits], { n, c, inner, ignoreIndex, labelSmoothing, target: labels, weight, used, shape })
+  const differentiable = isRecording() && logits.requiresGrad
+  const loss = apply(crossEntropyOp, [logits], { n, c, inner, ignoreIndex, labelSmoothing, target: labels, weight, used, shape, differentiable })
   const total = reduction === 'mean' ? sum(used) : null
   freeWith(loss, used, ...(labels === target ? [] : [labels]))
   return total ? freeWith(div(sum(loss), total), total) : reduced('crossEntropy', loss, options)

@@ -197,8 +197,8 @@ export const RULES: { readonly [K in KernelName]?: Rule } = {
   softmaxGrad: rows(0, [3, 4, 5], [], 0.5),
   logSoftmax: rows(0, [3, 4], [], 1.5),
   logSoftmaxGrad: rows(0, [3, 4, 5], [], 1.5),
-  crossEntropy: items(0, [[5, entropy], [6, entropyInner], [8, entropyInner], [9, entropyInner], [10, entropyInner]], a => 1.5 * entropy(a), 1, firstFound(0, entropyInner, 1)),
-  crossEntropyGrad: items(0, [[5, entropy], [6, entropyInner], [8, entropyInner], [9, entropyInner], [10, entropy]], a => 2 * entropy(a)),
+  crossEntropy: items(0, [[5, entropy], [6, entropyInner], [8, entropyInner], [9, entropyInner], [10, entropyInner], [11, entropy]], a => 1.5 * entropy(a), 1, firstFound(0, entropyInner, 1)),
+  crossEntropyGrad: items(0, [[5, entropy], [6, entropyInner], [8, entropyInner], [9, entropyInner], [10, entropy]], a => 0.5 * entropy(a)),
 
   gemm: shared(a => (a[0]! * a[3]! * a[4]! * a[5]! * PRODUCT) / 1000, tilesOf, 1000),
   conv: shared(convTime, a => (a[0]! > 1 || a[3]! > 1 ? imagesOf(a) : Math.floor(a[2]! / 16))),

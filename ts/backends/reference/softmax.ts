@@ -47,15 +47,22 @@ export const softmax = (memory: Memory): Softmax => ({
     })
   },
 
-  crossEntropy(n, c, inner, ignore, smoothing, x, target, weight, loss, lse, used) {
+  crossEntropy(n, c, inner, ignore, smoothing, x, target, weight, loss, sums, used, exps) {
     const xs = memory.floats(x)
     const targets = memory.ints(target)
-    const [weights, losses, lses, useds] = memory.views(weight, loss, lse, used)
+    const [weights, losses, sumsTo, useds, expsTo] = memory.views(weight, loss, sums, used, exps)
     let stray = -1
     lines(n, c, inner, (start, p) => {
       const t = targets[p]!
       const total = logSumExp(xs, c, inner, start)
-      lses[p] = total
+      const most = maximumOf(xs, c, inner, start)
+      let sum = 0
+      for (let k = start; k < start + c * inner; k += inner) {
+        const e = exp(xs[k]! - most)
+        sum += e
+        if (exps) expsTo[k] = e
+      }
+      sumsTo[p] = sum
       if (t === ignore) {
         losses[p] = 0
         useds[p] = 0
@@ -76,10 +83,9 @@ export const softmax = (memory: Memory): Softmax => ({
     return stray
   },
 
-  crossEntropyGrad(n, c, inner, ignore, smoothing, x, target, weight, lse, g, out) {
-    const xs = memory.floats(x)
+  crossEntropyGrad(n, c, inner, ignore, smoothing, exps, target, weight, sums, g, out) {
     const targets = memory.ints(target)
-    const [weights, lses, gs, to] = memory.views(weight, lse, g, out)
+    const [from, weights, totals, gs, to] = memory.views(exps, weight, sums, g, out)
     let sum = c
     if (weight) {
       sum = 0
@@ -88,12 +94,9 @@ export const softmax = (memory: Memory): Softmax => ({
     lines(n, c, inner, (start, p) => {
       const t = targets[p]!
       const own = (1 - smoothing) * (t >= 0 && t < c ? (weight ? weights[t]! : 1) : NaN)
-      // rounded to float32, the log-sum of large logits is too coarse: what it shifts is normalised again
-      let total = 0
-      for (let j = 0; j < c; j++) total += exp(xs[start + j * inner]! - lses[p]!)
       for (let j = 0; j < c; j++) {
         const k = start + j * inner
-        const probability = exp(xs[k]! - lses[p]!) / total
+        const probability = from[k]! / totals[p]!
         const smooth = (smoothing / c) * (sum * probability - (weight ? weights[j]! : 1))
         to[k] = t === ignore ? 0 : gs[p]! * (own * (probability - (j === t ? 1 : 0)) + smooth)
       }
