@@ -340,7 +340,6 @@ test('an older gradient of an input is in the way of nothing but a step that rea
         const x = tensor([1], { requiresGrad: true })
         x.square().sum().backward()
         step(x, x)
-        assert.equal(Object.getOwnPropertyDescriptor(x, 'gradient'), { value: x.gradient, writable: true, enumerable: true, configurable: true })
       }
       assert.is(step.calls > 0, replayed, String(once))
       step.dispose()

@@ -3,7 +3,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  Adam, add, all, any, arange, ArrayDataset, BatchNorm1d, BatchNorm2d, capture, cat, configure, Conv2d, CosineAnnealingLR, countNonzero, DataLoader,
+  Adam, add, addcdiv, addcmul, all, any, arange, ArrayDataset, BatchNorm1d, BatchNorm2d, capture, cat, configure, Conv2d, CosineAnnealingLR, countNonzero, DataLoader,
   diag, Dropout, ELU, embedding, engine, expand, eye, flatten, flip, full, gather, GELU, grad, GRU, GRUCell, gt, indexSelect, info, init, isfinite, isinf,
   isnan, LayerNorm, LeakyReLU, lerp, Linear, Lion, LSTM, LSTMCell, manualSeed, maskedFill, MaxPool2d, median, MultiheadAttention, neg, nllLoss,
   noGrad, nonzero, onBackend, oneHot, ones, pad, parameter, permute, pow, rand, ReLU, relu, repeat, repeatInterleave, reshape, RNN, RNNCell, roll, scope,
@@ -210,6 +210,7 @@ test('a plain array is no tensor for functions either', () => {
     indexSelect: () => indexSelect(vector, 0, [0]), embedding: () => embedding(vector, x), oneHot: () => oneHot(vector, 3), std: () => std(vector),
     repeatInterleave: () => repeatInterleave(vector, 2), isnan: () => isnan(vector), isinf: () => isinf(vector), isfinite: () => isfinite(vector),
     any: () => any(vector), all: () => all(vector), countNonzero: () => countNonzero(vector), lerp: () => lerp(x, vector, 0.5),
+    addcmul: () => addcmul(x, vector, 2), addcdiv: () => addcdiv(x, x, vector),
     nllLoss: () => nllLoss(x, vector),
   }
   for (const [name, call] of Object.entries(calls)) {

@@ -3,7 +3,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  Adagrad, Adam, Conv2d, CosineAnnealingLR, Generator, info, Linear, onBackend, parameter, Rprop, scope, Sequential, SGD, StepLR, steps, sum,
+  Adagrad, Adam, Conv2d, CosineAnnealingLR, Generator, info, LBFGS, Linear, onBackend, parameter, Rprop, scope, Sequential, SGD, StepLR, steps, sum,
   tensor, type AdamOptions, type BackendName, type SGDOptions, type Tensor,
 } from 'hebb'
 
@@ -179,6 +179,16 @@ test('a saved state goes on bit for bit', () => {
     drive(half, w, 9, STEPS)
     assert.equal([...w.values()], whole[STEPS - 1], 'the saved one was not disturbed')
     assert.equal(other.stateDict().buffers, {})
+  }
+})
+
+test('a state has no say in which tensors are the parameters', () => {
+  for (const make of [(p: Tensor) => new SGD([p], { lr: 0.5 }), (p: Tensor) => new LBFGS([p])]) {
+    const p = parameter([1])
+    const optimizer = make(p)
+    const state = optimizer.stateDict()
+    optimizer.loadStateDict({ ...state, groups: [{ ...state.groups[0], params: ['another'] }] })
+    assert.ok(optimizer.groups[0]!.params[0] === p && optimizer.groups[0]!.params.length === 1)
   }
 })
 

@@ -1,7 +1,7 @@
 // Reverse-mode automatic differentiation: how an op is declared, applied and recorded. Read it first: everything in ts/ops is made of
 // `apply`. backward.ts walks the graph.
 
-import { connect, recorder, synchronous, usedIn } from './memory.js'
+import { connect, gradientWatch, recorder, synchronous, usedIn } from './memory.js'
 import { clock, reader, Tensor, VERSION } from './tensor.js'
 
 export type Gradients = (Tensor | null)[]
@@ -69,7 +69,7 @@ export class Node<A = any> {
   into(i: number): Tensor {
     const input = this.inputs[i]!
     if (input.node === null && input.stale && !leading && !input.hooks) {
-      recorder?.gradient(input)
+      gradientWatch?.(input)
       const gradient = gradientOf(input)
       // to be overwritten, so it doesn't matter what set() did to it
       gradient.buffer.changed = 0

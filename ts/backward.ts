@@ -2,7 +2,7 @@
 
 import { foreign, gradientOf, isRecording, leadingTo, noGrad, recordingIf, relate, SPENT, watcher, type Gradients, type Node } from './autograd.js'
 import { Binary } from './kernels.js'
-import { closeScope, currentScope, FRAME, openScope, recorder, type Scope } from './memory.js'
+import { closeScope, currentScope, FRAME, gradientWatch, openScope, type Scope } from './memory.js'
 import { requireOptions, sameShape, ShapeError, show } from './shape.js'
 import { combined, filled, setReader, Tensor } from './tensor.js'
 
@@ -61,7 +61,7 @@ function sumUp(t: Tensor, g: Tensor, leaves: Map<Tensor, Tensor | null> | null, 
 /** Add g to leaf.grad, or make it leaf.grad if that is empty. */
 function deliver(leaf: Tensor, g: Tensor): void {
   const k = leaf.backend.kernels
-  recorder?.gradient(leaf)
+  gradientWatch?.(leaf)
   if (leaf.gradient && g.buffer === leaf.gradient.buffer) leaf.stale = false
   else if (leaf.stale) {
     const target = gradientOf(leaf)
@@ -190,7 +190,7 @@ function withdraw(node: Node, frame: Scope): void {
 function sumSoFar(input: Tensor, onlyWanted: boolean): Tensor | null {
   if (input.node) return input.node.grad?.buffer.owners === 1 ? input.node.grad : null
   if (onlyWanted || input.stale || input.hooks) return null
-  recorder?.gradient(input)
+  gradientWatch?.(input)
   return input.gradient
 }
 

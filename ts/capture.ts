@@ -4,7 +4,7 @@
 import { Arena, type Buffer } from './arena.js'
 import { currentBackend } from './backends/current.js'
 import type { Backend, DType, Kernels } from './kernels.js'
-import { closeScope, collects, FRAME, heapOf, openScope, recorder as active, setRecorder, type Owned, type Recorder } from './memory.js'
+import { closeScope, collects, FRAME, heapOf, openScope, recorder as active, setRecorder, watchingGradients, type Owned, type Recorder } from './memory.js'
 import { show } from './shape.js'
 import { Tensor } from './tensor.js'
 
@@ -86,12 +86,6 @@ class Program implements Recorder {
     this.#functions.push(work)
     this.#arguments.push([])
   }
-  gradient(leaf: { stale: boolean }): void {
-    const { stale } = leaf
-    if (this.#leaves.has(leaf)) return
-    this.#leaves.set(leaf, stale)
-    this.expect(() => leaf.stale === stale)
-  }
   expect(condition: () => boolean): void {
     this.#conditions.push(condition)
   }
@@ -126,7 +120,12 @@ class Program implements Recorder {
         copy.requiresGrad = x.requiresGrad
       }
       backend.kernels = table as unknown as Kernels<number>
-      const outputs = step(...(this.inputs as unknown as A))
+      const outputs = watchingGradients(leaf => {
+        const { stale } = leaf
+        if (this.#leaves.has(leaf)) return
+        this.#leaves.set(leaf, stale)
+        this.expect(() => leaf.stale === stale)
+      }, () => step(...(this.inputs as unknown as A)))
       // what the step returns but didn't make stays its maker's
       this.#own.push(...tensorsIn(outputs).filter(t => t.owner === frame && !this.#own.includes(t)))
       this.outputs = outputs
@@ -176,29 +175,6 @@ function tensorsIn(outputs: Outputs): Tensor[] {
   return list as Tensor[]
 }
 
-/** Watch the gradients of `inputs`. Returns a function that ends it and says whether they were left alone. */
-function watchGradients(inputs: readonly Tensor[]): () => boolean {
-  let alone = true
-  const before = inputs.map(x => {
-    const { stale, gradient: value } = x
-    // adding to a gradient leaves no trace in it: the first to ask for it is noted, and puts the property back
-    const get = () => {
-      Object.defineProperty(x, 'gradient', { value, writable: true })
-      alone = false
-      return value
-    }
-    if (!stale) Object.defineProperty(x, 'gradient', { get })
-    return stale
-  })
-  // an input that comes twice has asked by itself
-  alone = true
-  return () => {
-    const was = alone && inputs.every((x, i) => x.stale === before[i])
-    for (const x of inputs) void x.gradient
-    return was
-  }
-}
-
 const MOST_PROGRAMS = 8
 
 /**
@@ -222,10 +198,13 @@ export function capture<A extends readonly Tensor[], R extends Outputs>(step: (.
     }
     // the first call makes what is made once (gradients, an optimizer's state); a program that doesn't fit has to wait
     if (program === undefined || program) {
-      const untouched = watchGradients(inputs)
-      const outputs = step(...inputs)
+      const before = inputs.map(x => x.stale)
       // gradients left in inputs would stay in the program's copies
-      if (untouched() && programs.size < MOST_PROGRAMS) programs.set(key, program ?? null)
+      let untouched = true
+      const outputs = watchingGradients(leaf => {
+        if (!leaf.stale && inputs.includes(leaf as Tensor)) untouched = false
+      }, () => step(...inputs))
+      if (untouched && inputs.every((x, i) => x.stale === before[i]) && programs.size < MOST_PROGRAMS) programs.set(key, program ?? null)
       return outputs
     }
     const recorded = new Program(inputs[0]?.backend ?? currentBackend())

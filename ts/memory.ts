@@ -348,8 +348,6 @@ export interface Recorder {
   own(thing: Owned): void
   /** Values of a buffer were checked on the host. If it is an input of the step, they are to be checked before each replay. */
   verify(buffer: Buffer, check: () => void): void
-  /** The state of this leaf's gradient (empty or not) is about to be used or changed. */
-  gradient(leaf: { stale: boolean }): void
   /** A call that finds this otherwise runs eagerly. */
   expect(condition: () => boolean): void
   /** Host work to repeat before each replay, such as the scalars of an optimizer. */
@@ -364,6 +362,24 @@ export interface Recorder {
 export let recorder: Recorder | null = null
 export function setRecorder(next: Recorder | null): void {
   recorder = next
+}
+
+type GradientWatch = (leaf: { stale: boolean }) => void
+/** Is told when the state of a leaf's gradient (empty or not) is about to be used or changed. */
+export let gradientWatch: GradientWatch | null = null
+
+/** Run `f` while `watch` is told, too. */
+export function watchingGradients<T>(watch: GradientWatch, f: () => T): T {
+  const was = gradientWatch
+  gradientWatch = leaf => {
+    was?.(leaf)
+    watch(leaf)
+  }
+  try {
+    return f()
+  } finally {
+    gradientWatch = was
+  }
 }
 
 /** Do host work now, and again before each replay if a step is being captured. */

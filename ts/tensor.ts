@@ -3,7 +3,7 @@
 
 import type { Backend, Binary, DType } from './kernels.js'
 import { Buffer, isReal } from './arena.js'
-import { arenaFor, collects, currentHome, currentScope, heapOf, hostMark, recorder, type Kin, type Owned, type Scope } from './memory.js'
+import { arenaFor, collects, currentHome, currentScope, gradientWatch, heapOf, hostMark, recorder, type Kin, type Owned, type Scope } from './memory.js'
 import type { Node } from './autograd.js'
 import { format, INSPECT } from './format.js'
 import { ShapeError, show, sizeOf, type Shape } from './shape.js'
@@ -204,13 +204,13 @@ export class Tensor implements Owned {
 
   /** The gradient that backward() accumulated, or null. */
   get grad(): Tensor | null {
-    recorder?.gradient(this)
+    gradientWatch?.(this)
     return this.stale ? null : this.gradient
   }
 
   /** Forget the gradient: the next backward() starts from zero. The memory is kept for it. */
   zeroGrad(): void {
-    recorder?.gradient(this)
+    gradientWatch?.(this)
     this.stale = true
   }
 

@@ -31,20 +31,26 @@ export const round = stepwise('round', x => {
   return add(below, where(gt(distance, 0.5), 1, where(eq(distance, 0.5), odd, 0)))
 })
 
+function requireOperands(op: string, ...operands: readonly Operand[]): void {
+  for (const v of operands) if (typeof v !== 'number') requireFloat(op, v)
+}
+
 /** start + weight (end − start), broadcast */
 export function lerp(start: Tensor, end: Operand, weight: Operand): Tensor {
-  for (const v of [start, end, weight]) if (typeof v !== 'number') requireFloat('lerp', v)
+  requireOperands('lerp', start, end, weight)
   return add(start, mul(sub(end, start), weight))
 }
 
 /** x + value a b, broadcast */
 export function addcmul(x: Tensor, a: Tensor, b: Operand, { value = 1 }: { value?: number } = {}): Tensor {
+  requireOperands('addcmul', x, a, b)
   const y = mul(a, b)
   return add(x, value === 1 ? y : mul(y, value))
 }
 
 /** x + value a / b, broadcast */
 export function addcdiv(x: Tensor, a: Tensor, b: Operand, { value = 1 }: { value?: number } = {}): Tensor {
+  requireOperands('addcdiv', x, a, b)
   const y = div(a, b)
   return add(x, value === 1 ? y : mul(y, value))
 }

@@ -202,7 +202,7 @@ export class LBFGS extends Optimizer<Full> {
   }
   override loadStateDict(saved: OptimizerState): void {
     this.check(saved)
-    Object.assign(this.groups[0]!, saved.groups[0])
+    this.loadOptions(saved)
     if (saved.steps.length === 0) {
       this.#memory = null
       return

@@ -188,10 +188,14 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
     })
   }
 
+  /** A state is of options and buffers: it says nothing of which tensors are the parameters. */
+  protected loadOptions(saved: OptimizerState): void {
+    this.groups.forEach((group, i) => Object.assign(group, saved.groups[i], { params: group.params }))
+  }
   /** Go on from a saved state. Nothing is changed unless everything fits. @throws as check() */
   loadStateDict(saved: OptimizerState): void {
     this.check(saved)
-    this.groups.forEach((group, i) => Object.assign(group, saved.groups[i]))
+    this.loadOptions(saved)
     parametersOf(this.groups).forEach(([p, group], i) => {
       const steps = saved.steps[i]!
       if (steps === 0 && !this.#state.has(p)) return
