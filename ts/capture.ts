@@ -5,7 +5,7 @@ import { Arena, type Buffer } from './arena.js'
 import { currentBackend } from './backends/current.js'
 import type { Backend, DType, Kernels } from './kernels.js'
 import { closeScope, collects, FRAME, heapOf, openScope, recorder as active, setRecorder, watchingGradients, type Owned, type Recorder } from './memory.js'
-import { show } from './shape.js'
+import { sameShape } from './shape.js'
 import { Tensor } from './tensor.js'
 
 type Call = (...args: number[]) => unknown
@@ -177,6 +177,21 @@ function tensorsIn(outputs: Outputs): Tensor[] {
 
 const MOST_PROGRAMS = 8
 
+/** Inputs of one form, and their program once it is recorded. Every call compares them, so nothing is made for it. */
+class Case {
+  program: Program | null = null
+  readonly #forms: Pick<Tensor, 'backend' | 'dtype' | 'requiresGrad' | 'shape'>[]
+  constructor(inputs: readonly Tensor[]) {
+    this.#forms = inputs.map(({ backend, dtype, requiresGrad, shape }) => ({ backend, dtype, requiresGrad, shape }))
+  }
+  isOf(inputs: readonly Tensor[]): boolean {
+    return inputs.length === this.#forms.length && this.#forms.every((form, i) => {
+      const x = inputs[i]!
+      return x.backend === form.backend && x.dtype === form.dtype && x.requiresGrad === form.requiresGrad && sameShape(x.shape, form.shape)
+    })
+  }
+}
+
 /**
  * A step (forward, backward, optimizer) that is replayed as a plain list of kernel calls, bit for bit what it would compute
  * eagerly. The first call with a shape runs eagerly, the second records, later ones replay; shapes that differ get programs of
@@ -185,26 +200,26 @@ const MOST_PROGRAMS = 8
  * indices out of range, where they are an input of the step
  */
 export function capture<A extends readonly Tensor[], R extends Outputs>(step: (...inputs: A) => R): Captured<A, R> {
-  const programs = new Map<string, Program | null>()
+  let cases: Case[] = []
   let last: Program | null = null
   const run = (...inputs: A): R => {
     if (active) return step(...inputs)
-    const key = inputs.map(x => x.backend.name + x.dtype + x.requiresGrad + show(x.shape)).join()
-    const program = programs.get(key)
-    if (program && program.fits) {
+    const known = cases.find(c => c.isOf(inputs))
+    const program = known?.program
+    if (program?.fits) {
       last = program
       program.replay(inputs)
       return program.outputs as R
     }
     // the first call makes what is made once (gradients, an optimizer's state); a program that doesn't fit has to wait
-    if (program === undefined || program) {
+    if (!known || program) {
       const before = inputs.map(x => x.stale)
       // gradients left in inputs would stay in the program's copies
       let untouched = true
       const outputs = watchingGradients(leaf => {
         if (!leaf.stale && inputs.includes(leaf as Tensor)) untouched = false
       }, () => step(...inputs))
-      if (untouched && inputs.every((x, i) => x.stale === before[i]) && programs.size < MOST_PROGRAMS) programs.set(key, program ?? null)
+      if (!known && untouched && inputs.every((x, i) => x.stale === before[i]) && cases.length < MOST_PROGRAMS) cases.push(new Case(inputs))
       return outputs
     }
     const recorded = new Program(inputs[0]?.backend ?? currentBackend())
@@ -214,17 +229,16 @@ export function capture<A extends readonly Tensor[], R extends Outputs>(step: (.
       recorded.dispose()
       throw error
     }
-    programs.set(key, recorded)
-    last = recorded
+    last = known.program = recorded
     return recorded.outputs as R
   }
   return Object.defineProperties(run, {
     calls: { get: () => last?.calls ?? 0 },
-    bytes: { get: () => [...programs.values()].reduce((n, p) => n + (p?.arena.reserved ?? 0), 0) },
+    bytes: { get: () => cases.reduce((n, { program }) => n + (program?.arena.reserved ?? 0), 0) },
     dispose: {
       value: () => {
-        for (const program of programs.values()) program?.dispose()
-        programs.clear()
+        for (const { program } of cases) program?.dispose()
+        cases = []
         last = null
       },
     },

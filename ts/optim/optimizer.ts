@@ -122,7 +122,10 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
     const moved: Tensor['buffer'][] = []
     for (const group of this.groups) {
       const names = this.buffersOf(group)
-      recorder?.expect(() => `${this.buffersOf(group)}` === `${names}`)
+      recorder?.expect(() => {
+        const wanted = this.buffersOf(group)
+        return wanted.length === names.length && wanted.every((name, i) => name === names[i])
+      })
       for (const p of group.params) {
         const g = p.grad
         if (!g) continue
