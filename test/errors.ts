@@ -187,6 +187,7 @@ test('what is no tensor, or not of this kind', () => refuse([
   ['TypeError', 'crossEntropy: a tensor expected, got an array: wrap it in tensor()', () => t(2, 2).crossEntropy(loose([0, 1]))],
   ['TypeError', 'mseLoss: a tensor expected, got number', () => t(2).mseLoss(loose(1))],
   ['TypeError', 'cat: a tensor expected, got number', () => cat([t(1), loose(2)])],
+  ['TypeError', 'capture: a tensor expected, got number', () => capture(x => x)(loose(3))],
   ['TypeError', 'clamp: options in braces expected, { name: value }, got 0', () => loose(t(2)).clamp(0, 1)],
   ['TypeError', 'dropout: options in braces expected, { name: value }, got 0.5', () => t(2).dropout(loose(0.5))],
   ['RangeError', 'dropout: a probability p in 0..1 expected, got 2', () => t(2).dropout({ p: 2 })],

@@ -5,6 +5,7 @@ import { Arena, type Buffer } from './arena.js'
 import { currentBackend } from './backends/current.js'
 import type { Backend, DType, Kernels } from './kernels.js'
 import { closeScope, collects, FRAME, heapOf, openScope, recorder as active, setRecorder, watchingGradients, type Owned, type Recorder } from './memory.js'
+import { requireTensors } from './ops/checks.js'
 import { sameShape } from './shape.js'
 import { Tensor } from './tensor.js'
 
@@ -203,6 +204,7 @@ export function capture<A extends readonly Tensor[], R extends Outputs>(step: (.
   let cases: Case[] = []
   let last: Program | null = null
   const run = (...inputs: A): R => {
+    requireTensors('capture', ...inputs)
     if (active) return step(...inputs)
     const known = cases.find(c => c.isOf(inputs))
     const program = known?.program
