@@ -101,6 +101,8 @@ function adam(n: i32, scalars: usize, w: usize, g: usize, s1: usize, s2: usize, 
   else adamLoop(false, n, stepSize, beta1, beta2, rest1, rest2, eps, weightDecay, shrink, gradStep, correction, w, g, s1, s2, 0)
 }
 
+// Stores that call nothing take half of the time here and 0.85 in lion, but 1.3 to 1.8 times as long in the loops in between, where V8 11.3
+// then makes its constants anew.
 function rms(n: i32, scalars: usize, w: usize, g: usize, s1: usize, s2: usize, s3: usize): void {
   const lr = scalar(scalars, 0), decay = scalar(scalars, 1), gain = scalar(scalars, 2), eps = scalar(scalars, 3)
   const weightDecay = scalar(scalars, 4), momentum = scalar(scalars, 5)
