@@ -96,6 +96,17 @@ test('printing', () => {
   assert.is(String(gone), 'tensor(freed by dispose(), shape [1])')
 })
 
+test('a number as exponent gives what a tensor of it gives', () => {
+  const bases = [0, -0, 1, -1, 2, -3, 0.3, -0.7, 1e-30, 1e30, Infinity, -Infinity, NaN]
+  for (const exponent of [0, 1, 2, 3, 4, -1, -2, 0.5, -0.5, 1.5, Infinity, -Infinity, NaN]) {
+    const [given, expected] = [exponent, full([], exponent)].map(e => [...tensor(bases).pow(e).values()]) as [number[], number[]]
+    given.forEach((v, i) => {
+      const close = Object.is(v, expected[i]) || Math.abs(v - expected[i]!) <= 1.2e-7 * Math.abs(v)
+      assert.ok(close, `${bases[i]}^${exponent} is ${v}, with a tensor ${expected[i]}`)
+    })
+  }
+})
+
 test('arithmetic with tensors, numbers and both orders', () => {
   const [a, b] = [tensor([1, 2, 3]), tensor([4, 5, 6])]
   is(a.add(b), [5, 7, 9])

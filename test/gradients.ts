@@ -220,6 +220,7 @@ const table: [op: string, inputs: Input[], f: F][] = [
   ['reciprocal', [[8]], x => x.reciprocal()],
   ['clamp', [['apart', 20]], x => x.clamp({ min: -0.24, max: 0.3 })],
   ['powScalar', [['positive', 5]], x => x.powScalar(2.5)],
+  ['powScalar', [[5]], x => x.pow(2)],
   ['powScalar', [[5]], x => x.powScalar(3)],
   ['powScalar', [[5]], x => x.powScalar(-1)],
   ['roll', [[3, 4]], x => x.roll([1, -2], [0, 1])],

@@ -5,7 +5,7 @@ import { useAddition } from '../backward.js'
 import { Binary } from '../kernels.js'
 import { broadcastShapes, broadcastStrides, nested, sameShape, type Shape } from '../shape.js'
 import { combined, filled, Tensor } from '../tensor.js'
-import { affineAs, log, neg } from './unary.js'
+import { affineAs, log, neg, powScalar } from './unary.js'
 import { requireTensors } from './checks.js'
 import { reshape } from './layout.js'
 import { sum } from './reduce.js'
@@ -112,13 +112,20 @@ export const div: Pairwise = binary('div', Binary.div, (g, _a, b, y, needs) => [
   needs(1) ? neg(mul(g, div(y, b))) : null,
 ])
 
-/** a^b elementwise, broadcast; 0^0 = 1 */
-export const pow: Pairwise = binary('pow', Binary.pow, (g, a, b, y, needs) => [
+const powPair = binary('pow', Binary.pow, (g, a, b, y, needs) => [
   // d/da a^0 is 0 even where a^-1 is not finite
   needs(0) ? mul(g, where(eq(b, 0), 0, mul(b, pow(a, sub(b, 1))))) : null,
   // and where a is 0, a^b log a is 0 for b ≥ 0
   needs(1) ? mul(g, where(mul(eq(a, 0), ge(b, 0)), 0, mul(y, log(a)))) : null,
 ])
+/** a^b elementwise, broadcast; 0^0 = 1 */
+export function pow(a: Operand, b: Operand): Tensor {
+  if (typeof b !== 'number' || !(a instanceof Tensor)) return powPair(a, b)
+  requireFloat('pow', a)
+  const y = powScalar(a, b)
+  y.label = 'pow'
+  return y
+}
 
 /** 1 where a = b, else 0. No gradient, like all comparisons. */
 export const eq = binary('eq', Binary.eq)
