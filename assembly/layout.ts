@@ -202,13 +202,12 @@ export function toFloat(n: i32, x: usize, y: usize): void {
 
 export function gather(outer: i32, n: i32, m: i32, inner: i32, x: usize, index: usize, y: usize): void {
   for (let o = 0; o < outer; o++) {
-    for (let j = 0; j < m; j++) {
-      for (let i = 0; i < inner; i++) {
-        const k = load<i32>(index)
-        store<f32>(y, <u32>k < <u32>n ? load<f32>(at(x, k * inner + i)) : NaN)
-        index += 4
-        y += 4
-      }
+    for (let j = m * inner, i = 0; j > 0; j--) {
+      const k = load<i32>(index)
+      store<f32>(y, <u32>k < <u32>n ? load<f32>(at(x, k * inner + i)) : NaN)
+      if (++i == inner) i = 0
+      index += 4
+      y += 4
     }
     x = at(x, n * inner)
   }
@@ -217,16 +216,15 @@ export function gather(outer: i32, n: i32, m: i32, inner: i32, x: usize, index: 
 export function scatterAdd(outer: i32, n: i32, m: i32, inner: i32, g: usize, index: usize, y: usize): void {
   memory.fill(y, 0, <usize>(outer * n * inner) << 2)
   for (let o = 0; o < outer; o++) {
-    for (let j = 0; j < m; j++) {
-      for (let i = 0; i < inner; i++) {
-        const k = load<i32>(index)
-        if (<u32>k < <u32>n) {
-          const to = at(y, k * inner + i)
-          store<f32>(to, load<f32>(to) + load<f32>(g))
-        }
-        index += 4
-        g += 4
+    for (let j = m * inner, i = 0; j > 0; j--) {
+      const k = load<i32>(index)
+      if (<u32>k < <u32>n) {
+        const to = at(y, k * inner + i)
+        store<f32>(to, load<f32>(to) + load<f32>(g))
       }
+      if (++i == inner) i = 0
+      index += 4
+      g += 4
     }
     y = at(y, n * inner)
   }
@@ -236,7 +234,8 @@ export function indexSelect(outer: i32, n: i32, m: i32, inner: i32, x: usize, in
   for (let o = 0; o < outer; o++) {
     for (let j = 0; j < m; j++) {
       const k = load<i32>(at(index, j))
-      if (<u32>k < <u32>n) copyRow(inner, at(x, k * inner), y)
+      if (inner == 1) store<f32>(y, <u32>k < <u32>n ? load<f32>(at(x, k)) : NaN)
+      else if (<u32>k < <u32>n) copyRow(inner, at(x, k * inner), y)
       else fill(inner, NaN, y)
       y = at(y, inner)
     }
@@ -249,7 +248,11 @@ export function indexAdd(outer: i32, n: i32, m: i32, inner: i32, g: usize, index
   for (let o = 0; o < outer; o++) {
     for (let j = 0; j < m; j++) {
       const k = load<i32>(at(index, j))
-      if (<u32>k < <u32>n) addRow(inner, 1, g, at(y, k * inner))
+      if (<u32>k < <u32>n) {
+        const to = at(y, k * inner)
+        if (inner == 1) store<f32>(to, load<f32>(to) + load<f32>(g))
+        else addRow(inner, 1, g, to)
+      }
       g = at(g, inner)
     }
     y = at(y, n * inner)

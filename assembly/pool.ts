@@ -2,6 +2,7 @@
 // where their windows are inside the image.
 
 import { FREE, scratchAt } from './microkernel'
+import { exactSum } from './reduce'
 import { storePart } from './simd'
 
 /** Most cells of a window whose sum may run in float32. */
@@ -93,10 +94,13 @@ function avgSpan(
     const x1 = min(left + kw, iw)
     let sum: f64 = 0
     if (z0 < z1 && y0 < y1 && x0 < x1) {
+      // windows as wide as the image are one run: of all their rows
+      const whole = x1 - x0 == iw, last = whole ? y0 + 1 : y1, run = whole ? (y1 - y0) * iw : x1 - x0
       for (let i = z0; i < z1; i++) {
-        for (let j = y0; j < y1; j++) {
-          const at = x + (<usize>((i * ih + j) * iw) << 2)
-          for (let k = x0; k < x1; k++) sum += <f64>load<f32>(at + (<usize>k << 2))
+        for (let j = y0; j < last; j++) {
+          const at = x + (<usize>((i * ih + j) * iw + x0) << 2)
+          if (run >= 8) sum += exactSum(run, at)
+          else for (let k = 0; k < run; k++) sum += <f64>load<f32>(at + (<usize>k << 2))
         }
       }
       sum /= <f64>(divisor ? divisor : cells * counted(left, kw, iw, aw, countPad))

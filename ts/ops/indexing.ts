@@ -40,6 +40,8 @@ export function indexCheck(op: string, what: string, index: Tensor, n: number, e
     }
     for (let i = 0; i < values.length; i++) {
       const v = values[i]!
+      // nearly all of them; isInteger() alone takes a few ns
+      if (v >= 0 && v < n && (v | 0) === v) continue
       if (!Number.isInteger(v)) throw new RangeError(`${op}: whole numbers as ${what} expected, got ${v} at position ${i}`)
       if (!(v >= 0 && v < n) && v !== except) throw outside(op, what, n, v, i, of)
     }
