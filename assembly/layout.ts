@@ -86,16 +86,17 @@ function addRow(n: i32, stride: i32, x: usize, y: usize): void {
   }
 }
 
-const STRIP: i32 = 64
+/** Bytes of a first-level cache: its ways times the distance of addresses that share them */
+const CACHE: i32 = 32768
 
 /**
  * y[i down + j] = x[i + j across] for i < rows, j < columns: a transpose, in blocks of 4 x 4 inside strips of columns whose lines
- * of x stay in the cache from one block of rows to the next.
+ * of x stay in the cache from one block of rows to the next: fewer where a power of two in `across` makes them share its ways.
  */
 function transpose(rows: i32, columns: i32, across: i32, down: i32, x: usize, y: usize): void {
-  const a = <usize>across << 2, d = <usize>down << 2
-  for (let strip = 0; strip < columns; strip += STRIP) {
-    const end = min(columns, strip + STRIP)
+  const a = <usize>across << 2, d = <usize>down << 2, most = max(8, min(64, CACHE / <i32>(a & -a)))
+  for (let strip = 0; strip < columns; strip += most) {
+    const end = min(columns, strip + most)
     let i = 0
     for (; i + 4 <= rows; i += 4) {
       let from = at(x, strip * across + i), to = at(y, i * down + strip), j = strip
