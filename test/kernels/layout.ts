@@ -16,7 +16,7 @@ function view(what: string, size: number, sizes: number[], strides: number[], of
 }
 const VIEWS: View[] = [
   ...SIZES.map(n => view(`all of ${n}`, n, [n], [1])),
-  ...[[1, 1], [1, 17], [17, 1], [4, 4], [3, 5], [16, 8], [33, 67], [64, 64]].map(([m, n]) =>
+  ...[[1, 1], [1, 17], [17, 1], [4, 4], [3, 5], [16, 8], [33, 67], [64, 64], [9, 1024], [19, 512]].map(([m, n]) =>
     view(`${n} × ${m} transposed`, m! * n!, [n!, m!], [1, n!])),
   view('permute 0 2 3 1', 120, [2, 4, 5, 3], [60, 5, 1, 20]),
   view('permute 1 0 2', 3 * 5 * 9, [5, 3, 9], [9, 45, 1]),
