@@ -1,4 +1,5 @@
 // What of build/ is older than its sources, and making that anew.
+import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from './root.js'
@@ -39,6 +40,12 @@ export async function renewLibrary() {
 export async function renewMainJob() {
   await renewLibrary()
   if (outdated('build/examples/train.js', 'examples', 'scripts/output.js')) await (await builders()).buildPrograms(['examples/train.ts'], 'build/examples')
+}
+
+/** The page and, where that is outdated, the library in it */
+export function renewPage() {
+  const sources = ['examples/page', 'examples/data/digits', ...LIBRARY, 'assembly', 'asconfig.json']
+  if (outdated('build/page.html', ...sources)) execFileSync(process.execPath, [join(root, 'examples/page/build.js')], { stdio: 'inherit' })
 }
 
 /** For programs that renew first: ends this one in a line, after what the compiler has said. */

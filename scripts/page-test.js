@@ -1,8 +1,8 @@
 // npm run page:test: examples/page in a real Chromium, end to end: opened from a file, trained, drawn on with mouse, finger and keyboard.
-// Needs build/page.html (npm run page). Pictures of it go to build/page-*.png.
-import { existsSync } from 'node:fs'
+// npm run page:test -- WORD … runs the checks whose names contain a WORD. Makes build/page.html if it is outdated; pictures of it go to build/page-*.png.
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { renewPage } from './outdated.js'
 import { guardOutput } from './output.js'
 import { root } from './root.js'
 import { launchChromium } from './chromium.js'
@@ -212,12 +212,15 @@ const CHECKS = {
 }
 
 async function main() {
-  if (!existsSync(PAGE)) throw new Error(`${PAGE} expected, got nothing there: npm run page`)
+  const all = { ...CHECKS, ...workerChecks }
   const wanted = process.argv.slice(2)
+  const unknown = wanted.find(word => !Object.keys(all).some(name => name.includes(word)))
+  if (unknown !== undefined) throw new Error(`parts of names of checks expected, got ${unknown}: ${Object.keys(all).join('; ')}`)
+  renewPage()
   const browser = await launchChromium()
   let [passed, failed] = [0, 0]
   try {
-    for (const [name, check] of Object.entries({ ...CHECKS, ...workerChecks })) {
+    for (const [name, check] of Object.entries(all)) {
       if (wanted.length > 0 && !wanted.some(word => name.includes(word))) continue
       const start = performance.now()
       let problem = null

@@ -11,15 +11,24 @@ import { guardOutput } from './output.js'
 const MINUTES = 10
 const AT_ONCE = 2
 
+/** Programs that run, which end with this one: only a terminal's Ctrl-C reaches all of them. */
+const running = new Set()
+process.once('SIGTERM', () => {
+  for (const child of running) child.kill()
+  process.exit(143)
+})
+
 /** Runs a program of Node to its end, or kills it after MINUTES. */
 function execute(...args) {
   return new Promise(resolve => {
     const start = performance.now()
     const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+    running.add(child)
     let output = ''
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', text => (output += text))
     const end = reason => {
       clearTimeout(timer)
+      running.delete(child)
       resolve({ output, reason, seconds: (performance.now() - start) / 1000 })
     }
     const timer = setTimeout(() => {
