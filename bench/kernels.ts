@@ -1,8 +1,9 @@
 // Single operations, called as a user calls them: products, convolutions, pooling, elementwise work, losses, optimizers.
 
 import {
-  Adam, avgPool2d, batchNorm, conv2d, crossEntropy, engine, gradients, linear, matmul, maxPool2d, parameter, SGD, softmax, tensor, turn, type Tensor,
+  Adam, avgPool2d, batchNorm, conv2d, crossEntropy, gradients, linear, matmul, maxPool2d, parameter, SGD, softmax, tensor, turn, type Tensor,
 } from 'hebb'
+import { directly } from './direct.js'
 import { gbytes, gflops, measure, share, type Measured, type Work } from './measure.js'
 import { checkReference, checkSamples, convAt, convSizes, labels, productAt, uniform, type ConvShape } from './numbers.js'
 import type { Case, Session, Subject } from './session.js'
@@ -89,19 +90,6 @@ const SHAPES = {
   '7×7 stride 2, 1×3×224×224, 64': square(1, 3, 224, 64, 7, { padding: 3, stride: 2 }),
   'depthwise 3×3, 1×128×28×28': square(1, 128, 28, 128, 3, { padding: 1, groups: 128 }),
 } as const
-
-/** `f` without Winograd's algorithm, as under configure({ precise: true }), which can't be changed in the middle of a run. */
-function directly<T>(f: () => T): T {
-  const backend = engine.currentBackend()
-  if (!('setPrecise' in backend)) return f()
-  const { setPrecise } = backend as { setPrecise(on: boolean): void }
-  setPrecise(true)
-  try {
-    return f()
-  } finally {
-    setPrecise(false)
-  }
-}
 
 function convolution(name: keyof typeof SHAPES, which: 'y' | 'dx' | 'dw', direct = false): Kernel {
   const q: ConvShape = SHAPES[name]

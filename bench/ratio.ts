@@ -1,5 +1,7 @@
-// How much longer a backward pass takes than a forward pass, beside the ratio of their operations.
+// How much longer a backward pass takes than a forward pass, beside the ratio of their operations. Convolutions are computed directly: Winograd's
+// algorithm spares each pass another share of them.
 
+import { directly } from './direct.js'
 import { measure, median, summary } from './measure.js'
 import { NETWORKS, verify } from './nets.js'
 import { forget, timedStep } from './networks.js'
@@ -14,9 +16,9 @@ export const ratio: Subject = {
   about: 'backward over forward time, beside the ratio of their operations',
   cases: () => NETWORKS,
   run(session) {
-    session.table('ratio', 'backward over forward', COLUMNS, NETWORKS, (network, add) => {
+    session.table('ratio', 'backward over forward, without Winograd', COLUMNS, NETWORKS, (network, add) => {
       const { parts, step, flops } = timedStep(network, false)
-      const whole = measure({ check: () => verify(network), run: step, warm: () => forget(parts) }, session.effort)
+      const whole = measure({ check: () => directly(() => verify(network)), run: () => directly(step), warm: () => forget(parts) }, session.effort)
       const forward = summary(parts.forward, whole)
       const backward = summary(parts.backward, whole)
       add(`${network.name}: forward`, { ...forward, flops: flops.forward })
