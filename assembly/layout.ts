@@ -94,7 +94,7 @@ const CACHE: i32 = 32768
  * of x stay in the cache from one block of rows to the next: fewer where a power of two in `across` makes them share its ways.
  */
 function transpose(rows: i32, columns: i32, across: i32, down: i32, x: usize, y: usize): void {
-  const a = <usize>across << 2, d = <usize>down << 2, most = max(8, CACHE / max(512, <i32>(a & -a)))
+  const a = <usize>across << 2, d = <usize>down << 2, most = a ? max(8, min(64, CACHE / <i32>(a & -a))) : 64
   for (let strip = 0; strip < columns; strip += most) {
     const end = min(columns, strip + most)
     let i = 0

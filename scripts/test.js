@@ -5,18 +5,16 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { buildPrograms, buildTypes, root, sources, typeChecker } from './build.js'
+import { onSignals } from './everywhere/processes.js'
 import { endWith, renewMainJob, typesOutdated } from './outdated.js'
 import { guardOutput } from './output.js'
 
 const MINUTES = 10
 const AT_ONCE = 2
 
-/** Programs that run, which end with this one: only a terminal's Ctrl-C reaches all of them. */
+/** Programs that run, which end with this one */
 const running = new Set()
-process.once('SIGTERM', () => {
-  for (const child of running) child.kill()
-  process.exit(143)
-})
+onSignals(() => running.forEach(child => child.kill()))
 
 /** Runs a program of Node to its end, or kills it after MINUTES. */
 function execute(...args) {

@@ -1,4 +1,4 @@
-// When linear memory is freed: the turns and scopes that own tensors, and the recorder that a captured step puts in between.
+// When linear memory is freed: the turns and scopes that own tensors, and what a captured step puts in between: its recorder and a watch over gradients.
 // docs/memory.md explains the rules.
 
 import { Arena, isReal, memoryLimit, type Buffer } from './arena.js'

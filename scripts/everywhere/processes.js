@@ -16,7 +16,7 @@ export function endAll() {
   for (const child of running) end(child)
 }
 
-/** Calls `clean` before Ctrl-C or SIGTERM ends this process: the children have process groups of their own, which no signal to this one reaches. */
+/** Calls `clean` before Ctrl-C or SIGTERM ends this process: children may have process groups of their own, which no signal to this one reaches. */
 export function onSignals(clean) {
   for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]]) {
     // not once: npm passes on a second Ctrl-C, which would cut `clean` short

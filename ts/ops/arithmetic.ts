@@ -120,11 +120,7 @@ const powPair = binary('pow', Binary.pow, (g, a, b, y, needs) => [
 ])
 /** a^b elementwise, broadcast; 0^0 = 1 */
 export function pow(a: Operand, b: Operand): Tensor {
-  if (typeof b !== 'number' || !(a instanceof Tensor)) return powPair(a, b)
-  requireFloat('pow', a)
-  const y = powScalar(a, b)
-  y.label = 'pow'
-  return y
+  return typeof b === 'number' && a instanceof Tensor ? powScalar(a, b) : powPair(a, b)
 }
 
 /** 1 where a = b, else 0. No gradient, like all comparisons. */

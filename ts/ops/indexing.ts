@@ -41,9 +41,9 @@ export function indexCheck(op: string, what: string, index: Tensor, n: number, e
     for (let i = 0; i < values.length; i++) {
       const v = values[i]!
       // nearly all of them; isInteger() alone takes a few ns
-      if (v >= 0 && v < n && (v | 0) === v) continue
+      if (v >>> 0 === v && v < n) continue
       if (!Number.isInteger(v)) throw new RangeError(`${op}: whole numbers as ${what} expected, got ${v} at position ${i}`)
-      if (!(v >= 0 && v < n) && v !== except) throw outside(op, what, n, v, i, of)
+      if (v !== except) throw outside(op, what, n, v, i, of)
     }
   }
 }

@@ -41,16 +41,13 @@ export function lerp(start: Tensor, end: Operand, weight: Operand): Tensor {
   return add(start, mul(sub(end, start), weight))
 }
 
+type Addition = (x: Tensor, a: Tensor, b: Operand, options?: { value?: number }) => Tensor
+const addition = (name: string, pair: (a: Tensor, b: Operand) => Tensor): Addition => (x, a, b, { value = 1 } = {}) => {
+  requireOperands(name, x, a, b)
+  const y = pair(a, b)
+  return add(x, value === 1 ? y : mul(y, value))
+}
 /** x + value a b, broadcast */
-export function addcmul(x: Tensor, a: Tensor, b: Operand, { value = 1 }: { value?: number } = {}): Tensor {
-  requireOperands('addcmul', x, a, b)
-  const y = mul(a, b)
-  return add(x, value === 1 ? y : mul(y, value))
-}
-
+export const addcmul = addition('addcmul', mul)
 /** x + value a / b, broadcast */
-export function addcdiv(x: Tensor, a: Tensor, b: Operand, { value = 1 }: { value?: number } = {}): Tensor {
-  requireOperands('addcdiv', x, a, b)
-  const y = div(a, b)
-  return add(x, value === 1 ? y : mul(y, value))
-}
+export const addcdiv = addition('addcdiv', div)

@@ -54,9 +54,9 @@ interface CrossEntropy {
   weight: Tensor | null
   /** [n, inner]: w[t], or 0 where ignored; written by the forward pass */
   used: Tensor
+  /** e^(x − max x), written by the forward pass, if there will be a gradient */
+  exps: Tensor | null
   shape: Shape
-  /** Will there be a gradient? It needs the exponentials. */
-  differentiable: boolean
 }
 const ofLogits = (x: Tensor): string => ` for logits ${show(x.shape)}`
 const crossEntropyOp: Op<CrossEntropy> = {
@@ -66,11 +66,9 @@ const crossEntropyOp: Op<CrossEntropy> = {
     const loss = new Tensor(q.shape, 'float32', backend)
     const sums = new Tensor(q.shape, 'float32', backend)
     saved.push(sums)
-    const exps = q.differentiable ? new Tensor(x!.shape, 'float32', backend) : null
-    if (exps) saved.push(exps)
     const bad = backend.kernels.crossEntropy(
-      q.n, q.c, q.inner, q.ignoreIndex, q.labelSmoothing, x!.address, q.target.address, q.weight ? q.weight.address : 0,
-      loss.address, sums.address, q.used.address, exps ? exps.address : 0,
+      q.n, q.c, q.inner, q.ignoreIndex, q.labelSmoothing, x!.address, q.target.address, q.weight?.address ?? 0,
+      loss.address, sums.address, q.used.address, q.exps?.address ?? 0,
     )
     if (bad >= 0) throw outside('crossEntropy', 'labels', q.c, backend.readOne(q.target.address + bad * backend.width, 'int32'), bad, ofLogits(x!))
     return loss
@@ -88,10 +86,10 @@ const crossEntropyOp: Op<CrossEntropy> = {
     return [reshape(mul(sub(mul(p, kept(k, 1)), k), reshape(g, [n, 1, inner])), x!.shape)]
   },
   fused(g, node) {
-    const { inputs: [x], attrs: q, saved: [sums, exps] } = node
+    const { inputs: [x], attrs: q, saved: [sums] } = node
     const out = node.into(0)
     x!.backend.kernels.crossEntropyGrad(
-      q.n, q.c, q.inner, q.ignoreIndex, q.labelSmoothing, exps!.address, q.target.address, q.weight ? q.weight.address : 0,
+      q.n, q.c, q.inner, q.ignoreIndex, q.labelSmoothing, q.exps!.address, q.target.address, q.weight?.address ?? 0,
       sums!.address, g.address, out.address,
     )
     return [out]
@@ -137,9 +135,10 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
   const used = new Tensor(shape, 'float32', logits.backend)
   const inner = logits.size / Math.max(1, n * c)
   const labels = int(target)
-  const differentiable = isRecording() && logits.requiresGrad
-  const loss = apply(crossEntropyOp, [logits], { n, c, inner, ignoreIndex, labelSmoothing, target: labels, weight, used, shape, differentiable })
+  const exps = isRecording() && logits.requiresGrad ? new Tensor(logits.shape, 'float32', logits.backend) : null
+  const loss = apply(crossEntropyOp, [logits], { n, c, inner, ignoreIndex, labelSmoothing, target: labels, weight, used, exps, shape })
   const total = reduction === 'mean' ? sum(used) : null
+  if (exps) freeWith(loss, exps)
   freeWith(loss, used, ...(labels === target ? [] : [labels]))
   return total ? freeWith(div(sum(loss), total), total) : reduced('crossEntropy', loss, options)
 }

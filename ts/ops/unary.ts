@@ -170,7 +170,7 @@ export function clamp(x: Tensor, bounds: { min?: number; max?: number } = {}): T
   return clampOp(x, min, max)
 }
 
-const powerOp = parametric('powScalar', Unary.power, (g, x, _y, a) => (a === 0 ? like(g, 0) : mul(g, mul(a === 2 ? x : powScalar(x, a - 1), a))))
+const powerOp = parametric('pow', Unary.power, (g, x, _y, a) => (a === 0 ? like(g, 0) : mul(g, mul(a === 2 ? x : powScalar(x, a - 1), a))))
 /** x^exponent with a number as exponent; x^0 = 1 */
 export const powScalar = (x: Tensor, exponent: number): Tensor => powerOp(x, exponent)
 

@@ -111,7 +111,7 @@ export class AdamW extends AdamFamily<Full> {
  */
 export class RAdam extends AdamFamily<FullPlain> {
   constructor(params: Params<PlainAdamOptions>, options: Partial<PlainAdamOptions> = {}) {
-    super('RAdam', params as Params<FullPlain>, { ...DEFAULTS }, options)
+    super('RAdam', params as Params<FullPlain>, DEFAULTS, options)
   }
   protected scalarsOf({ lr, betas: [b1, b2], eps, weightDecay }: Group<FullPlain>, t: number): readonly number[] {
     const decayed = pow(b2, t)

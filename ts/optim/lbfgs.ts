@@ -72,7 +72,7 @@ export class LBFGS extends Optimizer<Full> {
     const defaults: Full = {
       lr: 1, maxIter, maxEval: Math.floor((maxIter * 5) / 4), toleranceGrad: 1e-7, toleranceChange: 1e-9, historySize: 100, lineSearchFn: null,
     }
-    super('LBFGS', params, { ...defaults }, options)
+    super('LBFGS', params, defaults, options)
     if (params.some(p => !(p instanceof Tensor))) {
       throw new TypeError('LBFGS: one list of parameters expected, got groups: it moves all by one direction')
     }

@@ -1,7 +1,7 @@
 // Reference kernels: softmax and cross-entropy.
 
 import type { Kernels } from '../../kernels.js'
-import { exp } from '../../numerics.js'
+import { exp, log } from '../../numerics.js'
 import type { Memory } from './memory.js'
 import { lines, logSumExp, maximumOf } from './reduce.js'
 
@@ -54,7 +54,6 @@ export const softmax = (memory: Memory): Softmax => ({
     let stray = -1
     lines(n, c, inner, (start, p) => {
       const t = targets[p]!
-      const total = logSumExp(xs, c, inner, start)
       const most = maximumOf(xs, c, inner, start)
       let sum = 0
       for (let k = start; k < start + c * inner; k += inner) {
@@ -63,6 +62,8 @@ export const softmax = (memory: Memory): Softmax => ({
         if (exps) expsTo[k] = e
       }
       sumsTo[p] = sum
+      // as logSumExp has it
+      const total = most - most === 0 ? most + log(sum) : most
       if (t === ignore) {
         losses[p] = 0
         useds[p] = 0
