@@ -453,7 +453,7 @@ test('data', () => {
     ['RangeError', 'Subset: indices 0..3 expected, got 7 at position 1', () => new Subset(data, Int32Array.of(0, 7))],
     ['RangeError', 'confusionMatrix: classes 0..1 expected, got truth 2 and prediction 0 at position 0',
      () => confusionMatrix([2], [0], 2)],
-    ['TypeError', 'crossEntropy: a tensor expected, got undefined', () => evaluate(new Linear(1, 2), data)],
+    ['ShapeError', 'evaluate: logits [n, classes] of the model and int32 labels [n] of the set expected, got float32 [4, 2] and no tensor', () => evaluate(new Linear(1, 2), data)],
   ])
 })
 

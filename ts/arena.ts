@@ -180,9 +180,12 @@ export class Arena {
       return address
     } catch (error) {
       if (!(error instanceof RangeError)) throw error
-      const found = this.#cut(bytes) ?? this.#borrow(bytes, true) ?? this.#cutOfRest(bytes)
-      if (found !== undefined) return found
-      if ((this.lender ?? this).#relieve()) return this.#reserve(bytes)
+      // what would not fit into an empty memory must not make it grow
+      if (bytes <= Math.min(limit, this.backend.most)) {
+        const found = this.#cut(bytes) ?? this.#borrow(bytes, true) ?? this.#cutOfRest(bytes)
+        if (found !== undefined) return found
+        if ((this.lender ?? this).#relieve()) return this.#reserve(bytes)
+      }
       throw new MemoryError(
         `memory: ${megabytes(bytes)} more wanted, ${megabytes(this.backend.bytes)} reserved of which ${megabytes(this.liveBytes)} are in use, ` +
           `and ${error.message} is reached: use smaller batches, run loops over a loader or steps(n), or raise configure({ memory: { limit } })`,
@@ -199,6 +202,8 @@ export class Buffer {
   /** What Arena.keep() keeps beside these values */
   made: Buffer | null = null
   constructor(readonly arena: Arena, bytes: number) {
+    // from here on nobody looks: NaN would put every later buffer at one place
+    if (!Number.isSafeInteger(bytes)) throw new MemoryError(`memory: at most 2^53 bytes expected, got ${bytes}`)
     this.bytes = sizeClass(bytes)
     this.address = arena.take(this.bytes)
   }

@@ -141,6 +141,7 @@ export function apply(op: Op<any>, inputs: readonly Tensor[], attrs?: unknown): 
     if (input.requiresGrad) differentiable = true
     if (input.owner !== null) owned = true
   }
+  recorder?.reads(inputs)
   const saved: Tensor[] = []
   const was = recording
   recording = false

@@ -3,7 +3,7 @@
 import { foreign, gradientOf, isRecording, leadingTo, noGrad, recordingIf, relate, SPENT, watcher, type Gradients, type Node } from './autograd.js'
 import { Binary } from './kernels.js'
 import { closeScope, currentScope, FRAME, gradientWatch, openScope, type Scope } from './memory.js'
-import { requireOptions, sameShape, ShapeError, show } from './shape.js'
+import { requireList, requireOptions, sameShape, ShapeError, show } from './shape.js'
 import { combined, filled, setReader, Tensor } from './tensor.js'
 
 /**
@@ -272,7 +272,7 @@ export interface BackwardOptions {
  * @throws ShapeError unless loss has one element; Error if it depends on nothing that requires a gradient, or was back-propagated before
  */
 export function backward(loss: Tensor, options: BackwardOptions = {}): void {
-  requireOptions('backward', options)
+  requireOptions('backward', options, 'retainGraph')
   if (loss.size !== 1) throw new ShapeError(`backward: a scalar expected, got shape ${show(loss.shape)}: reduce it with mean() or sum()`)
   // says so if the loss was freed
   void loss.buffer
@@ -309,8 +309,9 @@ export function useAddition(add: (a: Tensor, b: Tensor) => Tensor): void {
  * @throws Error if an output depends on nothing that requires a gradient
  */
 export function gradients(outputs: Tensor | readonly Tensor[], inputs: readonly Tensor[], options: GradientOptions = {}): Tensor[] {
+  requireList('gradients', 'inputs', inputs, 'loss, [x]')
   const roots = outputs instanceof Tensor ? [outputs] : outputs
-  const { createGraph = false, retainGraph = createGraph, gradOutputs } = options
+  const { createGraph = false, retainGraph = createGraph, gradOutputs } = requireOptions('gradients', options, 'createGraph retainGraph gradOutputs')
   const wanted = new Map<Tensor, Tensor | null>(inputs.map(t => [t, null]))
   const all = collect(roots)
   const on = new Set<Tensor>(inputs)

@@ -55,6 +55,8 @@ class Program implements Recorder {
   readonly #conditions: (() => boolean)[] = []
   /** Whose gradients the program touches, and whether they are empty at its end */
   readonly #leaves = new Map<{ stale: boolean }, boolean>()
+  /** Tensors from outside that ops have read */
+  readonly #read = new Set<object>()
   /** The tensors of inputs, and of outputs that the step made */
   readonly #own: Tensor[] = []
   inputs: Tensor[] = []
@@ -69,6 +71,14 @@ class Program implements Recorder {
   hold(buffer: Buffer): void {
     const { held } = this.#holdings
     if (buffer.arena !== this.arena && !held.has(buffer)) held.add(buffer.retain())
+  }
+  reads(inputs: readonly { requiresGrad: boolean; buffer: Buffer }[]): void {
+    for (const x of inputs) {
+      if (this.#read.has(x) || x.buffer.arena === this.arena) continue
+      this.#read.add(x)
+      const { requiresGrad } = x
+      this.expect(() => x.requiresGrad === requiresGrad)
+    }
   }
   own(thing: Owned): void {
     thing.kept = true
@@ -196,7 +206,8 @@ class Case {
 /**
  * A step (forward, backward, optimizer) that is replayed as a plain list of kernel calls, bit for bit what it would compute
  * eagerly. The first call with a shape runs eagerly, the second records, later ones replay; shapes that differ get programs of
- * their own. What JavaScript decides inside (branches, train or eval) is frozen by the recording. Outputs are overwritten by the next call.
+ * their own. What JavaScript decides inside (branches, train or eval) is frozen by the recording; while a tensor from outside requires a gradient
+ * that didn't then, or no more, calls run eagerly. Outputs are overwritten by the next call.
  * @throws Error inside the step for item(), values(), array(), keep() and loops over a loader; RangeError as the eager step for labels and
  * indices out of range, where they are an input of the step
  */

@@ -9,7 +9,7 @@ import { reshape, select } from './ops/layout.js'
 import { stack } from './ops/joining.js'
 import { sum } from './ops/reduce.js'
 import { scope } from './scope.js'
-import { sameShape, ShapeError, show } from './shape.js'
+import { requireList, requireOptions, sameShape, ShapeError, show } from './shape.js'
 import { Tensor } from './tensor.js'
 import { dot } from './vectors.js'
 
@@ -27,9 +27,23 @@ function leaf(x: Tensor): Tensor {
   return t
 }
 
+/** How many functions are being differentiated, each in the one before */
+let depth = 0
+/** Run f, of which derivatives are wanted. */
+function differentiated<R>(f: () => R): R {
+  depth++
+  try {
+    return recordingIf(true, f)
+  } finally {
+    depth--
+  }
+}
+/** The derivative of a function inside another one's is differentiated itself. */
+const nested = (options: GradientOptions): GradientOptions => ({ createGraph: depth > 1, ...options })
+
 /** Go on with what f makes of leaves, recorded inside noGrad() too. */
 function through<R>(f: TensorFunction, inputs: readonly Tensor[], then: (value: Tensor, xs: Tensor[]) => R): R {
-  return recordingIf(true, () => {
+  return differentiated(() => {
     // one that comes twice has a gradient at each place
     const xs = inputs.map(x => (x.requiresGrad && inputs.indexOf(x) < inputs.lastIndexOf(x) ? reshape(x, x.shape) : leaf(x)))
     const value = f(...xs)
@@ -48,7 +62,7 @@ function through<R>(f: TensorFunction, inputs: readonly Tensor[], then: (value: 
 export function valueAndGrad(f: ScalarFunction, options: GradientOptions = {}): (...inputs: Tensor[]) => { value: Tensor; grads: Tensor[] } {
   return (...inputs) => through(f, inputs, (value, xs) => {
     if (value.size !== 1) throw new ShapeError(`grad: a function with a scalar result expected, got shape ${show(value.shape)}`)
-    return { value, grads: gradients(value, xs, options) }
+    return { value, grads: gradients(value, xs, nested(options)) }
   })
 }
 
@@ -63,7 +77,8 @@ export function grad(f: ScalarFunction, options: GradientOptions = {}): (...inpu
 
 /** Vector-Jacobian product: f(x) and vᵀ J for each input. */
 export function vjp(f: TensorFunction, inputs: readonly Tensor[], v: Tensor, options: GradientOptions = {}): { value: Tensor; grads: Tensor[] } {
-  return through(f, inputs, (value, xs) => ({ value, grads: gradients(value, xs, { ...options, gradOutputs: [v] }) }))
+  requireList('vjp', 'inputs', inputs, 'f, [x], v')
+  return through(f, inputs, (value, xs) => ({ value, grads: gradients(value, xs, nested({ ...options, gradOutputs: [v] })) }))
 }
 
 /**
@@ -71,6 +86,7 @@ export function vjp(f: TensorFunction, inputs: readonly Tensor[], v: Tensor, opt
  * @throws ShapeError unless there is a vector of each input's shape
  */
 export function jvp(f: TensorFunction, inputs: readonly Tensor[], vectors: readonly Tensor[]): { value: Tensor; tangent: Tensor } {
+  for (const list of [inputs, vectors]) requireList('jvp', 'inputs and vectors', list, 'f, [x], [v]')
   requireTensors('jvp', ...inputs, ...vectors)
   inputs.forEach(({ shape }, i) => {
     const got = vectors[i]?.shape
@@ -80,7 +96,7 @@ export function jvp(f: TensorFunction, inputs: readonly Tensor[], vectors: reado
     const u = leaf(like(value, 0))
     const products = gradients(value, xs, { gradOutputs: [u], createGraph: true })
     const total = products.map((p, i) => sum(mul(p, vectors[i]!))).reduce((a, b) => add(a, b))
-    return { value, tangent: gradients(leaf(total), [u])[0]! }
+    return { value, tangent: gradients(leaf(total), [u], nested({}))[0]! }
   })
 }
 
@@ -88,7 +104,7 @@ export function jvp(f: TensorFunction, inputs: readonly Tensor[], vectors: reado
 export function jacobian(f: TensorFunction, x: Tensor, options: GradientOptions = {}): Tensor {
   return through(f, [x], (y, xs) => {
     const flat = reshape(y, [y.size])
-    const rows = Array.from({ length: y.size }, (_, i) => gradients(select(flat, 0, i), xs, { ...options, retainGraph: true })[0]!)
+    const rows = Array.from({ length: y.size }, (_, i) => gradients(select(flat, 0, i), xs, nested({ ...options, retainGraph: true }))[0]!)
     return reshape(stack(rows), [...y.shape, ...x.shape])
   })
 }
@@ -100,7 +116,7 @@ export function hessian(f: ScalarFunction, x: Tensor): Tensor {
 
 /** Hessian-vector product of a scalar f at x, without the Hessian. */
 export function hvp(f: ScalarFunction, x: Tensor, v: Tensor): Tensor {
-  return through(f, [x], (value, xs) => gradients(leaf(gradients(value, xs, { createGraph: true })[0]!), xs, { gradOutputs: [v] })[0]!)
+  return through(f, [x], (value, xs) => gradients(leaf(gradients(value, xs, { createGraph: true })[0]!), xs, nested({ gradOutputs: [v] }))[0]!)
 }
 
 export interface CheckOptions {
@@ -114,9 +130,10 @@ export interface CheckOptions {
  * Largest relative error of the gradients of f against central differences, each along one random direction: f is made scalar with a
  * random covector, so no Jacobian is needed. About 1e-4 in float32, 1e-8 in float64; kinks within a step of an input spoil it.
  */
-export function checkGradients(f: TensorFunction, inputs: readonly Tensor[], { step, second = false }: CheckOptions = {}): number {
+export function checkGradients(f: TensorFunction, inputs: readonly Tensor[], options: CheckOptions = {}): number {
+  const { step, second = false } = requireOptions('checkGradients', options, 'step second')
   if (!inputs.some(x => x.dtype === 'float32')) throw new TypeError('checkGradients: a float32 input expected, got none')
-  return scope(() => recordingIf(true, () => {
+  return scope(() => differentiated(() => {
     const first = worst(f, inputs, step)
     if (!second) return first
     // the gradient itself as a function of the inputs and the covector

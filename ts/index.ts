@@ -70,11 +70,12 @@ import { heapOf, hostMark, hostWork, memoryInUse } from './memory.js'
 import { inOrder } from './nn/module.js'
 import { randomState, restoreRandomState } from './ops/random.js'
 import { pow } from './numerics.js'
+import { requireOptions } from './shape.js'
 import { install } from './ops/methods.js'
 install()
 
 /** What hebb's other entry points need of the engine. Not part of the public interface: it may change in any release. @internal */
 export const engine = {
   adoptWasm, apply, backendNamed, compiledBinary, createWasm, currentBackend, heapOf, hostMark, hostWork, inOrder, isRecording, memoryInUse, pow, randomState,
-  restoreRandomState, WASM_PAGES,
+  requireOptions, restoreRandomState, WASM_PAGES,
 }

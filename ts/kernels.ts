@@ -255,6 +255,8 @@ export interface Backend {
   readonly bytes: number
   /** Bytes of linear memory, which holds what is reserved, the kernels' own data and scratch, and what was grown ahead */
   readonly total: number
+  /** The most bytes that it could have, whatever the limit */
+  readonly most: number
   /**
    * For arenas: reserve bytes (a multiple of 64) at the end of the memory and return their address, a multiple of 64 and never 0.
    * The memory never grows beyond the limit (memoryLimit() of arena.ts). Throws RangeError when there is no more.

@@ -344,6 +344,8 @@ export interface Recorder {
   readonly arena: Arena
   /** A buffer from outside is used: it must live as long as the program. */
   hold(buffer: Buffer): void
+  /** An op reads these: a program depends on which of those from outside require a gradient. */
+  reads(inputs: readonly { requiresGrad: boolean; buffer: Buffer }[]): void
   /** This must live as long as the program, which then frees it. */
   own(thing: Owned): void
   /** Values of a buffer were checked on the host. If it is an input of the step, they are to be checked before each replay. */

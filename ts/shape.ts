@@ -56,15 +56,18 @@ export function requireNumber(op: string, role: string, value: unknown): void {
 }
 
 export function requirePositive(op: string, role: string, value: number): void {
+  requireNumber(op, role, value)
   if (!(value > 0)) throw new RangeError(`${op}: ${role} > 0 expected, got ${value}`)
 }
 
 export function requireNotNegative(op: string, role: string, value: number): void {
+  requireNumber(op, role, value)
   if (!(value >= 0)) throw new RangeError(`${op}: ${role} ≥ 0 expected, got ${value}`)
 }
 
 /** A share or a probability */
 export function requireShare(op: string, role: string, value: number): void {
+  requireNumber(op, role, value)
   if (!(value >= 0 && value <= 1)) throw new RangeError(`${op}: ${role} in 0..1 expected, got ${value}`)
 }
 
@@ -77,12 +80,13 @@ export function requireInts(op: string, values: ArrayLike<number>): void {
 
 /** One of several settings */
 export function requireChoice(op: string, role: string, value: unknown, ...choices: readonly unknown[]): void {
-  if (!choices.includes(value)) throw new RangeError(`${op}: ${role} ${choices.slice(0, -1).join(', ')} or ${choices.at(-1)} expected, got ${value}`)
+  if (!choices.includes(value)) throw new RangeError(`${op}: ${role} ${oneOf(choices)} expected, got ${value}`)
 }
+const oneOf = (choices: readonly unknown[]): string => (choices.length > 1 ? `${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}` : String(choices[0]))
 
 /** Shapes and lists of dimensions stand in brackets: zeros([2, 3]), not zeros(2, 3). */
 export function requireList(op: string, what: string, list: unknown, example: string): void {
-  if (!Array.isArray(list)) throw new ShapeError(`${op}: ${what} in brackets expected, ${op}(${example}) for instance, got ${list}`)
+  if (!Array.isArray(list)) throw new ShapeError(`${op}: ${what} in brackets expected, ${op}(${example}) for instance, got ${typeof list === 'object' ? 'an object' : list}`)
 }
 
 /** What has no rank is no tensor. */
@@ -90,9 +94,15 @@ function requireRank(op: string, rank: number): void {
   if (!(rank >= 0)) throw new TypeError(`${op}: a tensor expected, got something without dimensions: wrap it in tensor()`)
 }
 
-/** Options are one object: a number or true in its place, as in Python, would do nothing, in silence. */
-export function requireOptions(op: string, options: unknown): void {
+type Words<S extends string> = S extends `${infer First} ${infer Rest}` ? First | Words<Rest> : S
+/** The names of all options, as words or as an object that has them */
+export type Known<O, S> = S extends string ? ([keyof O, Words<S>] extends [Words<S>, keyof O] ? S : never) : { [K in keyof O]-?: unknown }
+/** Options are one object of known names: a number or true in its place, as in Python, or another name would do nothing, in silence. Returns them. @throws TypeError, RangeError for a name that isn't `known` */
+export function requireOptions<O extends object, S>(op: string, options: O, known?: S & Known<O, S>): O {
   if (options === null || typeof options !== 'object' || 'length' in options || 'shape' in options) throw new TypeError(`${op}: options in braces expected, { name: value }, got ${String(options)}`)
+  const names = (): string[] => (typeof known === 'string' ? known.split(' ') : Object.keys(known ?? options))
+  for (const name in options) if (options[name] !== undefined && !names().includes(name)) requireChoice(op, 'option', name, ...names())
+  return options
 }
 
 /** Dimension `dim` of a tensor of rank `rank`; negative ones count from the end. A scalar takes 0 and -1. */
@@ -110,6 +120,7 @@ export function dimension(op: string, dim: number, rank: number): number {
 export function dimensions(op: string, dim: number | readonly number[] | null | undefined, rank: number): number[] {
   requireRank(op, rank)
   if (dim === null || dim === undefined) return [...iota(rank)]
+  if (typeof dim !== 'number') requireList(op, 'dims', dim, '[0, 1]')
   const list = (typeof dim === 'number' ? [dim] : dim).map(d => dimension(op, d, rank)).sort((a, b) => a - b)
   const twice = list.find((d, i) => d === list[i - 1])
   if (twice !== undefined) throw new ShapeError(`${op}: dim ${twice} is named twice`)

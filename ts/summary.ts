@@ -5,9 +5,9 @@ import { isRecording, type Node } from './autograd.js'
 import { currentBackend, onMeta } from './backends/current.js'
 import type { Backend, DType, Kernels } from './kernels.js'
 import { closeScope, HOME, openScope, type Scope } from './memory.js'
-import { Module } from './nn/module.js'
+import { isParameter, Module } from './nn/module.js'
 import { empty } from './ops/creation.js'
-import { checkShape, show, sizeOf, stridesOf, type Shape } from './shape.js'
+import { checkShape, requireOptions, show, sizeOf, stridesOf, type Shape } from './shape.js'
 import { Tensor } from './tensor.js'
 import { INSPECT } from './format.js'
 
@@ -113,12 +113,14 @@ const same = (list: readonly number[]): string => (list.every(v => v === list[0]
  * `console.log(String(summary(() => new ResNet18(), [1, 3, 224, 224])))`
  * @throws TypeError for what is no module; ShapeError where the model doesn't take the input; Error if forward() reads values
  */
-export function summary(model: Module | (() => Module), inputShape: Shape, { training = false, dtype = 'float32' }: SummaryOptions = {}): Summary {
+export function summary(model: Module | (() => Module), inputShape: Shape, options: SummaryOptions = {}): Summary {
+  const { training = false, dtype = 'float32' } = requireOptions('summary', options, 'training dtype')
   checkShape('summary', inputShape)
   if (!isRecording()) throw new Error('summary: receptive fields are read from the graph: call it outside noGrad()')
   return onMeta(() => {
     const scope = openScope('summary()', HOME)
     try {
+      if (typeof model === 'function' && model.prototype instanceof Module) throw new TypeError(`summary: a module expected, got a class: () => new ${(model as { name: string }).name}(…)`)
       const built = model instanceof Module || typeof model !== 'function' ? model : model()
       if (!(built instanceof Module)) throw new TypeError(`summary: a module, or a function that makes one, expected, got ${typeof built}`)
       return restoring(built, () => {
@@ -144,6 +146,7 @@ function restoring<T>(model: Module, f: () => T): T {
     if (!other) {
       doubles.set(value, (other = new Tensor(value.shape, value.dtype, backend)))
       other.requiresGrad = value.requiresGrad
+      other.trainable = value.trainable
       // indices and counters decide what runs
       if (value.dtype === 'int32') other.set(value.values())
     }
@@ -185,7 +188,7 @@ class Examination {
     for (const [path, module] of model.namedModules()) {
       let parameters = 0
       for (const [, t] of module.namedTensors()) {
-        if (!t.requiresGrad || met.has(t)) continue
+        if (!isParameter(t) || met.has(t)) continue
         met.add(t)
         parameters += t.size
       }

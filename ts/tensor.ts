@@ -6,7 +6,7 @@ import { Buffer, isReal } from './arena.js'
 import { arenaFor, collects, currentHome, currentScope, gradientWatch, heapOf, hostMark, recorder, type Kin, type Owned, type Scope } from './memory.js'
 import type { Node } from './autograd.js'
 import { format, INSPECT } from './format.js'
-import { ShapeError, show, sizeOf, type Shape } from './shape.js'
+import { sameShape, ShapeError, show, sizeOf, type Shape } from './shape.js'
 
 export const VERSION = '0.1.0'
 
@@ -68,6 +68,8 @@ export class Tensor implements Owned {
   readonly size: number
   /** Set by parameters, requiresGradient() and ops whose inputs need a gradient */
   requiresGrad = false
+  /** Made to be trained: it stays a module's parameter while it is frozen, requiresGrad = false. @internal */
+  trainable = false
   /** Outlives turns and scopes */
   kept = false
   /** The op that made this tensor, while it can still be back-propagated. @internal */
@@ -310,8 +312,14 @@ export class Tensor implements Owned {
     return nest(this.values(), this.shape)
   }
 
-  /** Write values in row-major order (same number of elements). */
-  set(values: ArrayLike<number>): this {
+  /** Write values in row-major order (same number of elements), or those of another tensor of this shape. */
+  set(values: ArrayLike<number> | Tensor): this {
+    if (values instanceof Tensor) {
+      if (!sameShape(values.shape, this.shape) || values.dtype !== this.dtype) {
+        throw new ShapeError(`set: a tensor of shape ${show(this.shape)}, ${this.dtype}, expected, got ${show(values.shape)}, ${values.dtype}`)
+      }
+      values = values.values()
+    }
     const first: unknown = values[0]
     if (typeof first === 'object') {
       const got = Array.isArray(first) ? 'arrays in it: flat(Infinity) joins them' : 'objects in it'

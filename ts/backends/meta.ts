@@ -30,6 +30,7 @@ export function createMeta({ kernels }: Backend): Backend {
     },
     bytes: 0,
     total: 0,
+    most: Infinity,
     reserve(bytes) {
       const address = top
       if (top + bytes > Number.MAX_SAFE_INTEGER) throw new RangeError('the end of the 2^53 addresses that a number can name')

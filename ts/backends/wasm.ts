@@ -132,6 +132,7 @@ export function createWasm({ binary, module }: Compiled = compiledBinary(), memo
     reserveScratch: () => backend.reserve(SCRATCH_BYTES + SLACK),
     bytes: 0,
     total: memory.buffer.byteLength,
+    most: MOST_PAGES * PAGE,
     reserve(bytes) {
       const address = top
       const pages = memory.buffer.byteLength / PAGE

@@ -3,7 +3,7 @@
 import { currentBackend } from '../backends/current.js'
 import { hostGenerator } from '../ops/random.js'
 import { Generator } from '../random.js'
-import { iota, isWhole, requireList, ShapeError, show, sizeOf, type Shape } from '../shape.js'
+import { iota, isWhole, requireList, requireOptions, ShapeError, show, sizeOf, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import type { ImageSet } from './idx.js'
 
@@ -17,9 +17,16 @@ export interface Dataset {
 export class ArrayDataset implements Dataset {
   readonly length: number
   readonly #parts: { values: ArrayLike<number>; shape: Shape; int: boolean; batch: Int32Array | Float64Array }[]
-  /** Each part: its values (an Int32Array gives int32 tensors) and the shape of one example. */
-  constructor(...parts: { values: ArrayLike<number>; shape: Shape }[]) {
-    if (parts.length === 0) throw new ShapeError('ArrayDataset: at least one part expected, got none')
+  /** Each part: its values (an Int32Array gives int32 tensors) and the shape of one example; or a tensor, whose values are copied. */
+  constructor(...given: ({ values: ArrayLike<number>; shape: Shape } | Tensor)[]) {
+    if (given.length === 0) throw new ShapeError('ArrayDataset: at least one part expected, got none')
+    const parts = given.map((part, i) => {
+      if (part instanceof Tensor && part.rank > 0) return { values: part.values(), shape: part.shape.slice(1) }
+      if (part instanceof Tensor || !part?.values || !Array.isArray(part.shape)) {
+        throw new TypeError(`ArrayDataset: { values, shape } with the shape of one example, or a tensor [n, ...], expected as part ${i}`)
+      }
+      return part
+    })
     this.length = parts[0]!.values.length / sizeOf(parts[0]!.shape)
     this.#parts = parts.map(({ values, shape }, i) => {
       if (typeof values[0] === 'object') throw new TypeError(`ArrayDataset: one flat list of numbers expected in part ${i}, got arrays in it: flat(Infinity) joins them`)
@@ -74,7 +81,8 @@ export class ImageDataset implements Dataset {
   readonly length: number
   readonly #levels = new Float32Array(256)
   #pixels = new Float32Array(0)
-  constructor(readonly set: ImageSet, { mean = 0, std = 1 }: Partial<PixelStatistics> = {}) {
+  constructor(readonly set: ImageSet, options: Partial<PixelStatistics> = {}) {
+    const { mean = 0, std = 1 } = requireOptions(this.constructor.name, options, 'mean std')
     this.length = set.count
     const white = set.white ?? 255
     for (let v = 0; v < 256; v++) this.#levels[v] = (v / white - mean) / std
@@ -117,7 +125,8 @@ export class Subset implements Dataset {
  * Parts of a set, drawn at random without replacement: split(set, [0.7, 0.1, 0.2]) or counts, split(set, [1000, 797]).
  * Fractions add up to 1, counts to the set's length. Equal seeds give equal parts.
  */
-export function split(set: Dataset, parts: readonly number[], { seed }: { seed?: number } = {}): Subset[] {
+export function split(set: Dataset, parts: readonly number[], options: { seed?: number } = {}): Subset[] {
+  const { seed } = requireOptions('split', options, 'seed')
   requireList('split', 'parts', parts, 'set, [0.8, 0.2]')
   const total = parts.reduce((n, p) => n + p, 0)
   const counts = total === set.length && parts.every(p => isWhole(p, 0))
@@ -151,9 +160,10 @@ export class TestSet implements Dataset {
   get looks(): number {
     return this.#looks
   }
-  /** Called by evaluate() and by loaders when a pass begins. @internal */
-  look(): void {
-    this.#looks++
+  /** A pass over a set begins: if it is a test set, or a part of one, that is a look. @internal */
+  static look(set: Dataset): void {
+    while (set instanceof Subset) set = set.source
+    if (set instanceof TestSet) set.#looks++
   }
   batch(indices: ArrayLike<number>): Tensor[] {
     return this.source.batch(indices)

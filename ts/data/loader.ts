@@ -49,8 +49,7 @@ export class DataLoader implements Iterable<Batch> {
   #beside = 0
 
   constructor(readonly dataset: Dataset, options: LoaderOptions = {}) {
-    requireOptions('DataLoader', options)
-    const { batchSize = 32, shuffle = false, replacement = false, dropLast = false, seed } = options
+    const { batchSize = 32, shuffle = false, replacement = false, dropLast = false, seed } = requireOptions('DataLoader', options, 'batchSize shuffle replacement dropLast seed')
     if (typeof dataset?.batch !== 'function') {
       const got = Array.isArray(dataset) ? 'an array: ArrayDataset makes one of it' : typeof dataset
       throw new TypeError(`DataLoader: a data set with length and batch() expected, got ${got}`)
@@ -114,7 +113,7 @@ export class DataLoader implements Iterable<Batch> {
         // batches() asks for this one: whoever has them holds the position, though the first may come later
         yield [] as unknown as Batch
       } else if (this.#pass?.loop) this.#next()
-      if (this.dataset instanceof TestSet) this.dataset.look()
+      TestSet.look(this.dataset)
       if (!beside) this.#pass = pass
       const order = this.#order(beside ? this.#epoch + ++this.#beside : this.#epoch)
       let batch = beside ? 0 : this.#batch

@@ -1,6 +1,6 @@
 // AlexNet: the one-tower version that torchvision has, and the network of 2012.
 
-import { AdaptiveAvgPool2d, Conv2d, Dropout, init, Linear, LocalResponseNorm, MaxPool2d, Module, ReLU, Sequential, type Tensor } from 'hebb'
+import { AdaptiveAvgPool2d, Conv2d, Dropout, engine, init, Linear, LocalResponseNorm, MaxPool2d, Module, ReLU, Sequential, type Tensor } from 'hebb'
 
 export interface AlexNetOptions {
   /** Channels of the image (default 3) */
@@ -29,6 +29,7 @@ export class AlexNet extends Module {
   readonly classifier: Sequential
   constructor(options: AlexNetOptions = {}) {
     super()
+    engine.requireOptions(this.constructor.name, options, 'channels classes hidden dropout')
     this.features = new Sequential(
       new Conv2d(options.channels ?? 3, 64, 11, { stride: 4, padding: 2 }), new ReLU(), new MaxPool2d(3, { stride: 2 }),
       new Conv2d(64, 192, 5, { padding: 2 }), new ReLU(), new MaxPool2d(3, { stride: 2 }),
@@ -53,6 +54,7 @@ export class AlexNet2012 extends Module {
   readonly classifier: Sequential
   constructor(options: AlexNetOptions = {}) {
     super()
+    engine.requireOptions(this.constructor.name, options, 'channels classes hidden dropout')
     // the paper's alpha, 1e-4, multiplies the sum of squares; ours is divided by the 5 neighbours
     const norm = () => new LocalResponseNorm(5, { alpha: 5e-4, beta: 0.75, k: 2 })
     this.features = new Sequential(

@@ -1,6 +1,6 @@
 // Residual networks for small images: the CIFAR-10 experiments of the ResNet paper.
 
-import { adaptiveAvgPool2d, BatchNorm2d, Conv2d, init, Linear, Module, Sequential, type Tensor } from 'hebb'
+import { adaptiveAvgPool2d, BatchNorm2d, Conv2d, engine, init, Linear, Module, Sequential, type Tensor } from 'hebb'
 import { BasicBlock, initialiseConvolutions, projection } from './resnet.js'
 
 /** Every stride-th cell, with channels of zeros around: a shortcut without parameters. */
@@ -39,8 +39,9 @@ export class CifarResNet extends Module {
   readonly layer2: Sequential
   readonly layer3: Sequential
   readonly fc: Linear
-  constructor(depth: number, { channels = 3, classes = 10, shortcut = 'A' }: CifarResNetOptions = {}) {
+  constructor(depth: number, options: CifarResNetOptions = {}) {
     super()
+    const { channels = 3, classes = 10, shortcut = 'A' } = engine.requireOptions(this.constructor.name, options, 'channels classes shortcut')
     const count = (depth - 2) / 6
     if (!Number.isInteger(count) || count < 1) throw new RangeError(`CifarResNet: a depth of 6n + 2 (20, 32, 44, 56, 110) expected, got ${depth}`)
     if (shortcut !== 'A' && shortcut !== 'B') throw new RangeError(`CifarResNet: shortcut A or B expected, got ${String(shortcut)}`)

@@ -1,6 +1,6 @@
 // A small convolutional net for small images.
 
-import { Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential } from 'hebb'
+import { Conv2d, engine, Flatten, Linear, MaxPool2d, ReLU, Sequential } from 'hebb'
 
 export interface ConvNetOptions {
   channels?: number
@@ -15,7 +15,9 @@ export interface ConvNetOptions {
 
 /** conv 3×3 – relu – [pool] – conv 3×3 – relu – pool – hidden – relu – classes; default conv16-conv32-pool-fc64 for 8×8 digits. */
 export class ConvNet extends Sequential {
-  constructor({ channels = 1, size = 8, classes = 10, widths = [16, 32, 64], pools = 1 }: ConvNetOptions = {}) {
+  constructor(options: ConvNetOptions = {}) {
+    const { channels = 1, size = 8, classes = 10, widths = [16, 32, 64], pools = 1 } =
+      engine.requireOptions('ConvNet', options, 'channels size classes widths pools')
     const [first, second, hidden] = widths
     const side = size / (2 * pools)
     if (!Number.isInteger(side)) throw new RangeError(`ConvNet: a size that ${pools === 1 ? '2' : '4'} divides expected, got ${size}`)

@@ -1,6 +1,6 @@
 // The deep Q-network that learned to play Atari games from the screen.
 
-import { Conv2d, Linear, Module, type Tensor } from 'hebb'
+import { Conv2d, engine, Linear, Module, type Tensor } from 'hebb'
 
 export interface DQNOptions {
   /** Buttons of the game (default 18, all of the console) */
@@ -19,8 +19,9 @@ export class DQN extends Module {
   readonly conv3 = new Conv2d(64, 64, 3)
   readonly fc1 = new Linear(64 * 49, 512)
   readonly fc2: Linear
-  constructor({ actions = 18, frames = 4 }: DQNOptions = {}) {
+  constructor(options: DQNOptions = {}) {
     super()
+    const { actions = 18, frames = 4 } = engine.requireOptions(this.constructor.name, options, 'actions frames')
     this.conv1 = new Conv2d(frames, 32, 8, { stride: 4 })
     this.fc2 = new Linear(512, actions)
   }

@@ -1,7 +1,7 @@
 // GoogLeNet: as torchvision has it, with batch normalisation, and as published.
 
 import {
-  adaptiveAvgPool2d, BatchNorm2d, cat, Conv2d, Dropout, init, Linear, LocalResponseNorm, MaxPool2d, Module, Sequential, type Tensor,
+  adaptiveAvgPool2d, BatchNorm2d, cat, Conv2d, Dropout, engine, init, Linear, LocalResponseNorm, MaxPool2d, Module, Sequential, type Tensor,
 } from 'hebb'
 
 interface UnitOptions {
@@ -120,7 +120,8 @@ export class GoogLeNet extends Module {
   readonly fc: Linear
   constructor(options: GoogLeNetOptions = {}) {
     super()
-    const { channels = 3, classes = 1000, auxLogits = false, paper = false, dropout = paper ? 0.4 : 0.2, dropoutAux = 0.7 } = options
+    const { channels = 3, classes = 1000, auxLogits = false, paper = false, dropout = paper ? 0.4 : 0.2, dropoutAux = 0.7 } =
+      engine.requireOptions('GoogLeNet', options, 'channels classes auxLogits paper dropout dropoutAux')
     const inception = (inputs: number, ...widths: Widths) => new Inception(inputs, widths, paper)
     this.conv1 = new BasicConv2d(channels, 64, 7, { stride: 2, padding: 3, paper })
     this.norm = paper ? new LocalResponseNorm(5) : null

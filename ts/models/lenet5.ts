@@ -27,8 +27,9 @@ export class LeNet5 extends Module {
   readonly fc1: Linear
   readonly fc2: Linear
   readonly fc3: Linear
-  constructor({ channels = 1, size = 28, classes = 10 }: LeNet5Options = {}) {
+  constructor(options: LeNet5Options = {}) {
     super()
+    const { channels = 1, size = 28, classes = 10 } = engine.requireOptions(this.constructor.name, options, 'channels size classes')
     checkSize('LeNet5', size)
     this.conv1 = new Conv2d(channels, 6, 5, { padding: size === 28 ? 2 : 0 })
     this.conv2 = new Conv2d(6, 16, 5)
@@ -133,7 +134,7 @@ export class LeNet1998 extends Module {
     checkSize('LeNet1998', size)
     this.c1 = new Conv2d(1, 6, 5, { padding: size === 28 ? 2 : 0 })
     this.codes = parameter(Array.from({ length: 10 }, (_, digit) => codeOf(digit)))
-    this.codes.requiresGrad = false
+    this.codes.requiresGrad = this.codes.trainable = false
     // U(±2.4 / inputs of a unit), the paper's rule
     const draw = (fanIn: number, ...params: (Tensor | null)[]) => params.forEach(p => p && init.uniform(p, -2.4 / fanIn, 2.4 / fanIn))
     for (const { weight, bias } of [this.c1, ...this.c3.parts, this.c5, this.f6]) draw(weight.size / weight.shape[0]!, weight, bias)

@@ -5,7 +5,7 @@ import { Flatten, Linear, type Module, ReLU, Sequential } from 'hebb'
 /** Linear layers with relu between: new MLP([784, 256, 128, 10]). Images are flattened first. */
 export class MLP extends Sequential {
   constructor(sizes: readonly number[]) {
-    if (sizes.length < 2) throw new RangeError(`MLP: at least an input and an output size expected, got [${sizes}]`)
+    if (!(sizes?.length >= 2)) throw new RangeError(`MLP: at least an input and an output size expected, got [${sizes}]`)
     const layers: Module[] = [new Flatten()]
     for (let i = 1; i < sizes.length; i++) {
       if (i > 1) layers.push(new ReLU())

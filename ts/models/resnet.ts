@@ -1,6 +1,6 @@
 // Residual networks for large images, names as in torchvision, and the blocks they share with those for small ones.
 
-import { AdaptiveAvgPool2d, BatchNorm2d, Conv2d, init, Linear, MaxPool2d, Module, Sequential, type Tensor } from 'hebb'
+import { AdaptiveAvgPool2d, BatchNorm2d, Conv2d, engine, init, Linear, MaxPool2d, Module, Sequential, type Tensor } from 'hebb'
 
 /** Two 3×3 convolutions; `downsample` brings x to the shape of their result where that differs. */
 export class BasicBlock extends Module {
@@ -97,7 +97,7 @@ export class ResNet extends Module {
   readonly fc: Linear
   constructor(block: typeof BasicBlock | typeof Bottleneck, layers: readonly [number, number, number, number], options: ResNetOptions = {}) {
     super()
-    const { channels = 3, classes = 1000, zeroInitResidual = false } = options
+    const { channels = 3, classes = 1000, zeroInitResidual = false } = engine.requireOptions(this.constructor.name, options, 'channels classes zeroInitResidual')
     const { expansion } = block
     this.conv1 = new Conv2d(channels, 64, 7, { stride: 2, padding: 3, bias: false })
     let inputs = 64

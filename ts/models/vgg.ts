@@ -1,6 +1,6 @@
 // VGG: 3×3 convolutions all the way (Simonyan and Zisserman, 2015), with torchvision's names.
 
-import { AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, init, Linear, MaxPool2d, Module, ReLU, Sequential, type Tensor } from 'hebb'
+import { AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, engine, init, Linear, MaxPool2d, Module, ReLU, Sequential, type Tensor } from 'hebb'
 
 export interface VGGOptions {
   /** Channels of the image (default 3) */
@@ -27,8 +27,9 @@ export class VGG extends Module {
   readonly features: Sequential
   readonly avgpool = new AdaptiveAvgPool2d(7)
   readonly classifier: Sequential
-  constructor(depth: 11 | 13 | 16 | 19, { channels = 3, classes = 1000, hidden = 4096, dropout = 0.5, batchNorm = false }: VGGOptions = {}) {
+  constructor(depth: 11 | 13 | 16 | 19, options: VGGOptions = {}) {
     super()
+    const { channels = 3, classes = 1000, hidden = 4096, dropout = 0.5, batchNorm = false } = engine.requireOptions(this.constructor.name, options, 'channels classes hidden dropout batchNorm')
     const blocks = BLOCKS[depth]
     if (!blocks) throw new RangeError(`VGG: a depth of ${Object.keys(BLOCKS).join(', ')} expected, got ${depth}`)
     const layers: Module[] = []

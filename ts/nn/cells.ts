@@ -5,7 +5,7 @@ import { select, unsqueeze } from '../ops/layout.js'
 import { linear } from '../ops/matmul.js'
 import { gru, lstm, statesOf, type RecurrentState } from '../ops/recurrent.js'
 import { relu, tanh } from '../ops/unary.js'
-import { requireChoice, requireCount, show, ShapeError } from '../shape.js'
+import { requireChoice, requireCount, requireOptions, show, ShapeError } from '../shape.js'
 import { filled, Tensor } from '../tensor.js'
 import { defaultParameter } from './init.js'
 import { described, Module } from './module.js'
@@ -22,8 +22,9 @@ abstract class RecurrentCell extends Module {
   weightHh: Tensor
   biasIh: Tensor | null
   biasHh: Tensor | null
-  constructor(gates: number, readonly inputSize: number, readonly hiddenSize: number, bias: boolean) {
+  constructor(gates: number, readonly inputSize: number, readonly hiddenSize: number, options: { bias?: boolean }, others = {}) {
     super()
+    const { bias = true } = requireOptions(this.constructor.name, options, { bias: 1, ...others })
     requireCount(this.constructor.name, 'inputSize', inputSize)
     requireCount(this.constructor.name, 'hiddenSize', hiddenSize)
     const parameter = (...shape: number[]) => defaultParameter([gates * hiddenSize, ...shape], hiddenSize)
@@ -57,8 +58,8 @@ const first = (t: Tensor): Tensor => select(t, 0, 0)
 export class RNNCell extends RecurrentCell {
   readonly nonlinearity: 'tanh' | 'relu'
   constructor(inputSize: number, hiddenSize: number, options: { bias?: boolean; nonlinearity?: 'tanh' | 'relu' } = {}) {
-    const { bias = true, nonlinearity = 'tanh' } = options
-    super(1, inputSize, hiddenSize, bias)
+    super(1, inputSize, hiddenSize, options, { nonlinearity: 1 })
+    const { nonlinearity = 'tanh' } = options
     requireChoice('RNNCell', 'nonlinearity', nonlinearity, 'tanh', 'relu')
     this.nonlinearity = nonlinearity
   }
@@ -74,8 +75,8 @@ export class RNNCell extends RecurrentCell {
  * x: [n, inputSize], h: [n, hiddenSize] (default zeros); gate rows r, z, n
  */
 export class GRUCell extends RecurrentCell {
-  constructor(inputSize: number, hiddenSize: number, { bias = true }: { bias?: boolean } = {}) {
-    super(3, inputSize, hiddenSize, bias)
+  constructor(inputSize: number, hiddenSize: number, options: { bias?: boolean } = {}) {
+    super(3, inputSize, hiddenSize, options)
   }
   forward(x: Tensor, h: Tensor | null = null): Tensor {
     return this.onRows(x, { h }, ['h'], (rows, [state]) => first(gru(unsqueeze(rows, 0), { h: unsqueeze(state!, 0) }, [this]).h))
@@ -87,8 +88,8 @@ export class GRUCell extends RecurrentCell {
  * x: [n, inputSize], h and c: [n, hiddenSize] (default zeros); gate rows i, f, g, o. forward(x, { h, c }) returns { h, c }.
  */
 export class LSTMCell extends RecurrentCell {
-  constructor(inputSize: number, hiddenSize: number, { bias = true }: { bias?: boolean } = {}) {
-    super(4, inputSize, hiddenSize, bias)
+  constructor(inputSize: number, hiddenSize: number, options: { bias?: boolean } = {}) {
+    super(4, inputSize, hiddenSize, options)
   }
   forward(x: Tensor, state: LstmState | null = null): LstmState {
     return this.onRows(x, state, ['h', 'c'], (rows, [h, c]) => {

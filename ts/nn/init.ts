@@ -2,9 +2,8 @@
 
 import { requireFloat } from '../ops/arithmetic.js'
 import { empty, trainable } from '../ops/creation.js'
-import { randn } from '../ops/random.js'
-import { randLike, randnLike } from '../ops/ranges.js'
-import { requireChoice, show, ShapeError, sizeOf, type Shape } from '../shape.js'
+import { draw, randn } from '../ops/random.js'
+import { checkShape, requireChoice, requireNumber, requireOptions, show, ShapeError, sizeOf, type Shape } from '../shape.js'
 import type { Tensor } from '../tensor.js'
 import { addScaled, dot } from '../vectors.js'
 
@@ -19,6 +18,11 @@ export function fans(shape: Shape): Fans {
   return { fanIn: shape[1]! * field, fanOut: shape[0]! * field }
 }
 
+function fansOf(t: Tensor): Fans {
+  requireFloat('init', t)
+  return fans(t.shape)
+}
+
 export type Nonlinearity = 'linear' | 'sigmoid' | 'tanh' | 'relu' | 'leakyRelu' | 'selu'
 /** How much a nonlinearity shrinks a signal, undone: 1, 5/3 for tanh, √2 for relu, √(2 / (1 + a²)) for leakyRelu, 3/4 for selu. */
 export function gain(nonlinearity: Nonlinearity, a = 0.01): number {
@@ -27,35 +31,36 @@ export function gain(nonlinearity: Nonlinearity, a = 0.01): number {
   return gains[nonlinearity]
 }
 
-function fill(t: Tensor, source: Tensor): Tensor {
+function redrawn(kernel: 'uniform' | 'normal', t: Tensor, a: number, b: number): Tensor {
   requireFloat('init', t)
-  t.backend.kernels.copy(t.size, source.address, t.address)
-  t.written()
-  source.dispose()
+  draw('init', kernel, t, a, b).written()
   return t
 }
 
 /** U(low, high) */
-export const uniform = (t: Tensor, low = 0, high = 1): Tensor => fill(t, randLike(t, { low, high }))
+export const uniform = (t: Tensor, low = 0, high = 1): Tensor => redrawn('uniform', t, low, high)
 /** N(mean, std²) */
-export const normal = (t: Tensor, mean = 0, std = 1): Tensor => fill(t, randnLike(t, { mean, std }))
+export const normal = (t: Tensor, mean = 0, std = 1): Tensor => redrawn('normal', t, mean, std)
 /** All elements `value` */
 export function constant(t: Tensor, value: number): Tensor {
   requireFloat('init', t)
+  requireNumber('init', 'value', value)
   t.backend.kernels.fill(t.size, value, t.address)
   t.written()
   return t
 }
 
 /** U(±gain √(6 / (fanIn + fanOut))) (Glorot and Bengio, 2010) */
-export function xavierUniform(t: Tensor, { gain: g = 1 }: { gain?: number } = {}): Tensor {
-  const { fanIn, fanOut } = fans(t.shape)
+export function xavierUniform(t: Tensor, options: { gain?: number } = {}): Tensor {
+  const { gain: g = 1 } = requireOptions('init', options, 'gain')
+  const { fanIn, fanOut } = fansOf(t)
   const bound = g * Math.sqrt(6 / (fanIn + fanOut))
   return uniform(t, -bound, bound)
 }
 /** N(0, gain² · 2 / (fanIn + fanOut)) (Glorot and Bengio, 2010) */
-export function xavierNormal(t: Tensor, { gain: g = 1 }: { gain?: number } = {}): Tensor {
-  const { fanIn, fanOut } = fans(t.shape)
+export function xavierNormal(t: Tensor, options: { gain?: number } = {}): Tensor {
+  const { gain: g = 1 } = requireOptions('init', options, 'gain')
+  const { fanIn, fanOut } = fansOf(t)
   return normal(t, 0, g * Math.sqrt(2 / (fanIn + fanOut)))
 }
 
@@ -66,9 +71,10 @@ export interface KaimingOptions {
   mode?: 'fanIn' | 'fanOut'
   nonlinearity?: Nonlinearity
 }
-function heStd(t: Tensor, { a = 0, mode = 'fanIn', nonlinearity = 'leakyRelu' }: KaimingOptions): number {
+function heStd(t: Tensor, options: KaimingOptions): number {
+  const { a = 0, mode = 'fanIn', nonlinearity = 'leakyRelu' } = requireOptions('init', options, 'a mode nonlinearity')
   requireChoice('init', 'mode', mode, 'fanIn', 'fanOut')
-  return gain(nonlinearity, a) / Math.sqrt(fans(t.shape)[mode])
+  return gain(nonlinearity, a) / Math.sqrt(fansOf(t)[mode])
 }
 /** U(±√3 gain / √fan) (He et al., 2015) */
 export function kaimingUniform(t: Tensor, options: KaimingOptions = {}): Tensor {
@@ -82,7 +88,8 @@ export const kaimingNormal = (t: Tensor, options: KaimingOptions = {}): Tensor =
  * Rows of [out, in ...] orthonormal, times gain; where there are more rows than columns, the columns (Saxe, McClelland and Ganguli, 2014).
  * Drawn evenly from all such matrices: the orthogonal part of a normal one, whose triangular part has a positive diagonal.
  */
-export function orthogonal(t: Tensor, { gain: g = 1 }: { gain?: number } = {}): Tensor {
+export function orthogonal(t: Tensor, options: { gain?: number } = {}): Tensor {
+  const { gain: g = 1 } = requireOptions('init', options, 'gain')
   if (t.rank < 2) throw new ShapeError(`init: orthogonal needs a weight [out, in, ...], got shape ${show(t.shape)}`)
   const rows = t.shape[0]!
   const columns = t.size / Math.max(rows, 1)
@@ -105,9 +112,9 @@ export function orthogonal(t: Tensor, { gain: g = 1 }: { gain?: number } = {}): 
 /** A parameter drawn from U(±1/√fanIn), PyTorch's default for the weight and bias of linear and convolutional layers. @internal */
 export function defaultParameter(shape: Shape, fanIn: number): Tensor {
   const bound = fanIn > 0 ? 1 / Math.sqrt(fanIn) : 0
-  return trainable(uniform(empty(shape, 'float32', 'module'), -bound, bound))
+  return trainable(uniform(empty(checkShape('parameter', shape), 'float32', 'module'), -bound, bound))
 }
 /** A parameter of one value. @internal */
 export function constantParameter(shape: Shape, value: number): Tensor {
-  return trainable(constant(empty(shape, 'float32', 'module'), value))
+  return trainable(constant(empty(checkShape('parameter', shape), 'float32', 'module'), value))
 }

@@ -5,7 +5,7 @@ import { expand, reshape, squeeze, unsqueeze } from '../ops/layout.js'
 import { batchNorm, groupNorm } from '../ops/norm.js'
 import { mean } from '../ops/reduce.js'
 import { rmsNorm } from '../ops/rms-norm.js'
-import { checkShape, show, ShapeError, sizeOf, type Shape } from '../shape.js'
+import { checkShape, requireOptions, show, ShapeError, sizeOf, type Shape } from '../shape.js'
 import type { Tensor } from '../tensor.js'
 import { constantParameter } from './init.js'
 import { ChannelNorm } from './layers.js'
@@ -86,8 +86,9 @@ export class RMSNorm extends Module {
   weight: Tensor | null
   readonly normalizedShape: Shape
   readonly eps: number | null
-  constructor(normalizedShape: number | Shape, { eps = null, elementwiseAffine = true }: { eps?: number | null; elementwiseAffine?: boolean } = {}) {
+  constructor(normalizedShape: number | Shape, options: { eps?: number | null; elementwiseAffine?: boolean } = {}) {
     super()
+    const { eps = null, elementwiseAffine = true } = requireOptions('RMSNorm', options, 'eps elementwiseAffine')
     this.normalizedShape = checkShape('RMSNorm', typeof normalizedShape === 'number' ? [normalizedShape] : normalizedShape)
     this.eps = eps
     this.weight = elementwiseAffine ? constantParameter(this.normalizedShape, 1) : null

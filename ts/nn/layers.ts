@@ -8,7 +8,7 @@ import { flatten } from '../ops/layout.js'
 import { dropout } from '../ops/random.js'
 import { persistent } from '../ops/creation.js'
 import { hostWork } from '../memory.js'
-import { perDim, requireCount, requireNumber, requireOptions, requireShare, show, ShapeError, sizeOf, type PerDim } from '../shape.js'
+import { isWhole, perDim, requireCount, requireNumber, requireOptions, requireShare, show, ShapeError, sizeOf, type PerDim } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { isReLU } from './activations.js'
 import { constantParameter, defaultParameter } from './init.js'
@@ -20,8 +20,7 @@ export class Linear extends Module {
   bias: Tensor | null
   constructor(readonly inFeatures: number, readonly outFeatures: number, options: { bias?: boolean } = {}) {
     super()
-    requireOptions('Linear', options)
-    const { bias = true } = options
+    const { bias = true } = requireOptions('Linear', options, 'bias')
     requireCount('Linear', 'inFeatures', inFeatures)
     requireCount('Linear', 'outFeatures', outFeatures)
     this.weight = defaultParameter([outFeatures, inFeatures], inFeatures)
@@ -62,7 +61,7 @@ export abstract class Conv<O extends ops.ConvOptions | ops.ConvTransposeOptions>
     const { bias = true, ...rest } = options
     const kernel = perDim(name, 'kernelSize', kernelSize, rank, 1)
     const groups = rest.groups ?? 1
-    if (inChannels % groups || outChannels % groups) throw new ShapeError(`${name}: groups must divide ${inChannels} and ${outChannels} channels, got ${groups}`)
+    if (!isWhole(groups, 1) || inChannels % groups || outChannels % groups) throw new ShapeError(`${name}: groups must divide ${inChannels} and ${outChannels} channels, got ${groups}`)
     this.options = rest
     const [first, second] = transposed ? [inChannels, outChannels] : [outChannels, inChannels]
     // PyTorch takes the second dimension of any weight for its inputs
@@ -190,8 +189,7 @@ export abstract class ChannelNorm extends Module {
   constructor(readonly numFeatures: number, options: BatchNormLayerOptions, standard: boolean) {
     super()
     requireCount(this.constructor.name, 'numFeatures', numFeatures)
-    requireOptions(this.constructor.name, options)
-    const { eps = 1e-5, momentum = 0.1, affine = standard, trackRunningStats = standard } = options
+    const { eps = 1e-5, momentum = 0.1, affine = standard, trackRunningStats = standard } = requireOptions(this.constructor.name, options, 'eps momentum affine trackRunningStats')
     this.eps = eps
     if (momentum !== null) requireNumber(this.constructor.name, 'momentum', momentum)
     this.momentum = momentum

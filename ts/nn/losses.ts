@@ -2,6 +2,7 @@
 
 import * as ops from '../ops/loss.js'
 import type { LossOptions } from '../ops/reduction.js'
+import { requireOptions } from '../shape.js'
 import { crossEntropy, type CrossEntropyOptions } from '../ops/softmax.js'
 import type { Tensor } from '../tensor.js'
 import { described, Module } from './module.js'
@@ -12,6 +13,7 @@ abstract class Loss<O extends object> extends Module {
   weight: Tensor | null
   constructor(options: O = {} as O) {
     super()
+    requireOptions(this.constructor.name, options)
     const { weight = null, posWeight: _, ...rest } = options as O & { weight?: Tensor | null; posWeight?: Tensor | null }
     this.options = rest as Omit<O, 'weight' | 'posWeight'>
     this.weight = weight

@@ -3,11 +3,14 @@
 import { watcher } from '../autograd.js'
 import { requireTensors } from '../ops/checks.js'
 import { Tensor } from '../tensor.js'
-import { requireInts, sameShape, show, ShapeError } from '../shape.js'
+import { requireInts, requireOptions, sameShape, show, ShapeError } from '../shape.js'
 import { INSPECT } from '../format.js'
 
-/** numBatchesTracked -> num_batches_tracked: keys are PyTorch's, properties are JavaScript's. */
-const key = (property: string): string => property.replace(/[A-Z]/g, c => `_${c.toLowerCase()}`)
+/** numBatchesTracked -> num_batches_tracked: keys are PyTorch's, properties are JavaScript's. @internal */
+export const key = (property: string): string => property.replace(/[A-Z]/g, c => `_${c.toLowerCase()}`)
+
+/** Is or was it to be trained? @internal */
+export const isParameter = (t: Tensor): boolean => t.requiresGrad || t.trainable
 
 export type StateDict = Record<string, Tensor>
 /** Called after forward with the module, its inputs and its output; a tensor it returns replaces the output. */
@@ -26,8 +29,8 @@ interface Hook {
 }
 
 /**
- * A layer or model. Properties that hold tensors with requiresGrad are its parameters, other tensors its buffers, modules its children;
- * arrays count too, also within arrays, but what lies in other objects is not found.
+ * A layer or model. Properties that hold tensors with requiresGrad are its parameters, also while they are frozen, requiresGrad = false; other
+ * tensors are its buffers, modules its children; arrays count too, also within arrays, but what lies in other objects is not found.
  */
 export abstract class Module {
   /** Set by train() and eval(): dropout and batch normalisation behave differently. */
@@ -72,16 +75,16 @@ export abstract class Module {
     }
   }
 
-  /** Trainable tensors by name, as in PyTorch's state_dict. */
+  /** Trainable tensors by name, as in PyTorch's state_dict, those included that are frozen: requiresGrad = false. */
   namedParameters(): [string, Tensor][] {
-    return [...this.#named(t => t.requiresGrad)]
+    return [...this.#named(isParameter)]
   }
   parameters(): Tensor[] {
     return this.namedParameters().map(([, t]) => t)
   }
   /** Tensors that belong to the state but aren't trained, such as running statistics. */
   namedBuffers(): [string, Tensor][] {
-    return [...this.#named(t => !t.requiresGrad)]
+    return [...this.#named(t => !isParameter(t))]
   }
 
   /** Switch this module and all below it to training (or not). Returns itself. */
@@ -103,7 +106,8 @@ export abstract class Module {
    * Copy values by name into this module's parameters and buffers. Nothing is changed unless everything fits.
    * @throws ShapeError that lists missing and unknown names and shapes that differ
    */
-  loadStateDict(given: Readonly<Record<string, Tensor>> | ReadonlyMap<string, Tensor>, { strict = true }: { strict?: boolean } = {}): this {
+  loadStateDict(given: Readonly<Record<string, Tensor>> | ReadonlyMap<string, Tensor>, options: { strict?: boolean } = {}): this {
+    const { strict = true } = requireOptions('loadStateDict', options, 'strict')
     const own = this.stateDict()
     const state: StateDict = given instanceof Map ? Object.fromEntries(given) : given
     // of the names of one tensor, files hold one or all
@@ -127,7 +131,8 @@ export abstract class Module {
   }
 
   /** Call `hook` after every forward() of this module. Returns a function that takes it off again. */
-  registerForwardHook(hook: ForwardHook, { alwaysCall: always = false }: ForwardHookOptions = {}): () => void {
+  registerForwardHook(hook: ForwardHook, options: ForwardHookOptions = {}): () => void {
+    const { alwaysCall: always = false } = requireOptions('registerForwardHook', options, 'alwaysCall')
     return this.#register({ after: hook, always })
   }
 
@@ -222,7 +227,8 @@ export class Sequential extends Module {
       if (layer instanceof Module) return
       const given: unknown = layer
       const got = Array.isArray(given) ? 'an array: write the modules without brackets around' : typeof given
-      throw new TypeError(`Sequential: modules expected, at position ${i} got ${typeof given === 'function' ? `${given.name}: is \`new\` missing?` : got}`)
+      const missing = typeof given === 'function' && given.prototype instanceof Module
+      throw new TypeError(`Sequential: modules expected, at position ${i} got ${missing ? `${given.name}: is \`new\` missing?` : got}`)
     })
   }
   get layers(): Module[] {

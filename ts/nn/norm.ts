@@ -14,8 +14,7 @@ export class LayerNorm extends Module {
   readonly eps: number
   constructor(normalizedShape: number | Shape, options: { eps?: number; elementwiseAffine?: boolean; bias?: boolean } = {}) {
     super()
-    requireOptions('LayerNorm', options)
-    const { eps = 1e-5, elementwiseAffine = true, bias = true } = options
+    const { eps = 1e-5, elementwiseAffine = true, bias = true } = requireOptions('LayerNorm', options, 'eps elementwiseAffine bias')
     this.normalizedShape = checkShape('LayerNorm', typeof normalizedShape === 'number' ? [normalizedShape] : normalizedShape)
     this.eps = eps
     this.weight = elementwiseAffine ? constantParameter(this.normalizedShape, 1) : null
@@ -34,8 +33,9 @@ export class GroupNorm extends Module {
   weight: Tensor | null
   bias: Tensor | null
   readonly eps: number
-  constructor(readonly numGroups: number, readonly numChannels: number, { eps = 1e-5, affine = true }: { eps?: number; affine?: boolean } = {}) {
+  constructor(readonly numGroups: number, readonly numChannels: number, options: { eps?: number; affine?: boolean } = {}) {
     super()
+    const { eps = 1e-5, affine = true } = requireOptions('GroupNorm', options, 'eps affine')
     if (!isWhole(numGroups, 1) || !Number.isInteger(numChannels) || numChannels % numGroups) {
       throw new ShapeError(`GroupNorm: a number of groups that divides the channels expected, got ${numGroups} for ${numChannels}`)
     }
@@ -56,6 +56,7 @@ export class GroupNorm extends Module {
 export class LocalResponseNorm extends Module {
   constructor(readonly size: number, readonly options: LocalResponseNormOptions = {}) {
     super()
+    requireOptions('LocalResponseNorm', options, 'alpha beta k')
   }
   forward(x: Tensor): Tensor {
     return localResponseNorm(x, this.size, this.options)

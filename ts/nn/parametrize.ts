@@ -9,32 +9,46 @@ import { randn } from '../ops/random.js'
 import { norm, sum } from '../ops/reduce.js'
 import { clamp } from '../ops/unary.js'
 import { scope } from '../scope.js'
-import { dimension, otherDims, requireCount, ShapeError, show } from '../shape.js'
+import { dimension, otherDims, requireCount, requireOptions, ShapeError, show } from '../shape.js'
 import { Tensor } from '../tensor.js'
-import type { Module } from './module.js'
+import { isParameter, key, type Module } from './module.js'
 
 type Properties = Record<string, unknown>
+
+/** The property of a module that goes by `name`, its own or that of the state dict. */
+const propertyOf = (module: Module, name: string): string => Object.getOwnPropertyNames(module).find(own => key(own) === name) ?? name
 
 /** The parameter `name` of a module, which is to be replaced. */
 function parameterOf(op: string, module: Module, name: string): Tensor {
   const found = Object.getOwnPropertyDescriptor(module, name)
   if (found?.get) throw new Error(`${op}: ${name} of ${module.constructor.name} is the result of a normalisation already`)
-  if (!(found?.value instanceof Tensor) || !found.value.requiresGrad) {
+  if (!(found?.value instanceof Tensor) || !isParameter(found.value)) {
     throw new TypeError(`${op}: a module with a parameter ${name} expected, got ${module.constructor.name}`)
   }
   return found.value
 }
 
-/** Put a function in the parameter's place; not enumerable, so that it is no parameter itself. */
-function replace(module: Module, name: string, compute: () => Tensor, parts: Record<string, Tensor>): void {
-  delete (module as unknown as Properties)[name]
-  Object.assign(module, parts)
-  Object.defineProperty(module, name, { get: compute, enumerable: false, configurable: true })
+/**
+ * Put a function of `parts` in the parameter's place; not enumerable, so that it is no parameter itself. Returns the parts as the module has them:
+ * summary() puts others there for a while.
+ */
+function replace<P extends string>(module: Module, name: string, parts: Record<P, Tensor>, compute: (own: Record<P, Tensor>) => Tensor): Record<P, Tensor> {
+  const all = module as unknown as Properties
+  delete all[name]
+  const own = {} as Record<P, Tensor>
+  for (const part of Object.keys(parts) as P[]) {
+    all[`${name}_${part}`] = parts[part]
+    Object.defineProperty(own, part, { get: () => all[`${name}_${part}`] })
+  }
+  Object.defineProperty(module, name, { get: () => compute(own), enumerable: false, configurable: true })
+  return own
 }
 
 /** Give a module its parameter back, with the values it has now. */
-function restore(op: string, module: Module, name: string, parts: readonly string[]): void {
+function restore(op: string, module: Module, called: string, ...suffixes: string[]): void {
   const own = module as unknown as Properties
+  const name = propertyOf(module, called)
+  const parts = suffixes.map(suffix => `${name}_${suffix}`)
   if (!Object.getOwnPropertyDescriptor(module, name)?.get || !parts.every(part => part in module)) {
     throw new Error(`${op}: ${name} of ${module.constructor.name} is not normalised`)
   }
@@ -58,12 +72,13 @@ function restore(op: string, module: Module, name: string, parts: readonly strin
  * null: over all), so each output has a length of its own. Replaces the parameter `name` by name_g and name_v. Returns the module.
  * @throws TypeError if the module has no such parameter
  */
-export function weightNorm<M extends Module>(module: M, { name = 'weight', dim = 0 }: { name?: string; dim?: number | null } = {}): M {
+export function weightNorm<M extends Module>(module: M, options: { name?: string; dim?: number | null } = {}): M {
+  const { name: called = 'weight', dim = 0 } = requireOptions('weightNorm', options, 'name dim')
+  const name = propertyOf(module, called)
   const v = parameterOf('weightNorm', module, name)
   const kept = dim === null ? null : dimension('weightNorm', dim, v.rank)
-  const length = () => norm(v, kept === null ? null : otherDims(v.rank, kept), { keepdim: kept !== null })
-  const g = scopedParameter(() => noGrad(length))
-  replace(module, name, () => mul(v, div(g, length())), { [`${name}_g`]: g, [`${name}_v`]: v })
+  const length = (of: Tensor) => norm(of, kept === null ? null : otherDims(of.rank, kept), { keepdim: kept !== null })
+  replace(module, name, { g: scopedParameter(() => noGrad(() => length(v))), v }, ({ g, v }) => mul(v, div(g, length(v))))
   return module
 }
 /** A parameter with the values that f computes. */
@@ -75,7 +90,7 @@ function scopedParameter(f: () => Tensor): Tensor {
 }
 /** Undo weightNorm(): the weight is a parameter again. @throws Error if it isn't normalised */
 export function removeWeightNorm<M extends Module>(module: M, name = 'weight'): M {
-  restore('removeWeightNorm', module, name, [`${name}_v`, `${name}_g`])
+  restore('removeWeightNorm', module, name, 'v', 'g')
   return module
 }
 
@@ -98,26 +113,25 @@ const WARM_UP = 15
  * @throws TypeError if the module has no such parameter
  */
 export function spectralNorm<M extends Module>(module: M, options: SpectralNormOptions = {}): M {
-  const { name = 'weight', nPowerIterations = 1, eps = 1e-12 } = options
+  const { name: called = 'weight', nPowerIterations = 1, eps = 1e-12 } = requireOptions('spectralNorm', options, 'name nPowerIterations eps dim')
+  const name = propertyOf(module, called)
   requireCount('spectralNorm', 'nPowerIterations', nPowerIterations, 1, RangeError)
   const weight = parameterOf('spectralNorm', module, name)
   if (weight.rank < 2) throw new ShapeError(`spectralNorm: a weight with two dimensions or more expected, got ${show(weight.shape)}`)
   const dim = dimension('spectralNorm', options.dim ?? (module.constructor.name.startsWith('ConvTranspose') ? 1 : 0), weight.rank)
-  const matrix = () => {
-    const front = dim === 0 ? weight : permute(weight, [dim, ...otherDims(weight.rank, dim)])
-    return reshape(front, [weight.shape[dim]!, -1])
-  }
-  const unit = (x: Tensor) => div(x, clamp(norm(x), { min: eps }))
   const rows = weight.shape[dim]!
+  const matrix = (weight: Tensor) => reshape(dim === 0 ? weight : permute(weight, [dim, ...otherDims(weight.rank, dim)]), [rows, -1])
+  const unit = (x: Tensor) => div(x, clamp(norm(x), { min: eps }))
   const [u, v] = [rows, weight.size / rows].map(n => {
     const t = scopedParameter(() => randn([n]))
-    t.requiresGrad = false
+    t.requiresGrad = t.trainable = false
     t.label = 'buffer'
     return t
   }) as [Tensor, Tensor]
   /** New vectors instead of changed ones: an earlier result's gradient still needs the old. */
   const improve = (times: number): [Tensor, Tensor] => {
-    const w = matrix()
+    const { orig, u, v } = own
+    const w = matrix(orig)
     let [left, right] = [u, v]
     for (let i = 0; i < times; i++) {
       right = unit(matmul(left, w))
@@ -127,15 +141,15 @@ export function spectralNorm<M extends Module>(module: M, options: SpectralNormO
     v.backend.kernels.copy(v.size, right.address, v.restless().address)
     return [left, right]
   }
-  scope(() => noGrad(() => void improve(WARM_UP)))
-  replace(module, name, () => {
+  const own = replace(module, name, { orig: weight, u, v }, ({ orig, u, v }) => {
     const [left, right] = module.training ? noGrad(() => improve(nPowerIterations)) : [u, v]
-    return div(weight, sum(mul(left, matmul(matrix(), right))))
-  }, { [`${name}_orig`]: weight, [`${name}_u`]: u, [`${name}_v`]: v })
+    return div(orig, sum(mul(left, matmul(matrix(orig), right))))
+  })
+  scope(() => noGrad(() => void improve(WARM_UP)))
   return module
 }
 /** Undo spectralNorm(): the normalised weight is a parameter again. @throws Error if it isn't normalised */
 export function removeSpectralNorm<M extends Module>(module: M, name = 'weight'): M {
-  restore('removeSpectralNorm', module, name, [`${name}_orig`, `${name}_u`, `${name}_v`])
+  restore('removeSpectralNorm', module, name, 'orig', 'u', 'v')
   return module
 }

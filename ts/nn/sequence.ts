@@ -13,8 +13,9 @@ import { described, Module } from './module.js'
 export class Embedding extends Module {
   weight: Tensor
   readonly paddingIdx: number | null
-  constructor(readonly numEmbeddings: number, readonly embeddingDim: number, { paddingIdx = null }: { paddingIdx?: number | null } = {}) {
+  constructor(readonly numEmbeddings: number, readonly embeddingDim: number, options: { paddingIdx?: number | null } = {}) {
     super()
+    const { paddingIdx = null } = requireOptions('Embedding', options, 'paddingIdx')
     this.paddingIdx = paddingIdx
     this.weight = normal(constantParameter([numEmbeddings, embeddingDim], 0))
     if (paddingIdx === null) return
@@ -49,8 +50,8 @@ abstract class Recurrent extends Module {
   readonly #suffixes: string[]
   constructor(gates: number, readonly inputSize: number, readonly hiddenSize: number, options: RecurrentLayerOptions) {
     super()
-    requireOptions(this.constructor.name, options)
-    this.options = { numLayers: 1, bias: true, batchFirst: false, dropout: 0, bidirectional: false, ...options }
+    const defaults = { numLayers: 1, bias: true, batchFirst: false, dropout: 0, bidirectional: false }
+    this.options = { ...defaults, ...requireOptions(this.constructor.name, options, defaults) }
     const { numLayers, bias, bidirectional } = this.options
     for (const [role, value] of Object.entries({ inputSize, hiddenSize, numLayers })) requireCount(this.constructor.name, role, value)
     this.#suffixes = Array.from({ length: numLayers }, (_, layer) => (bidirectional ? [`l${layer}`, `l${layer}_reverse`] : [`l${layer}`])).flat()
@@ -116,8 +117,7 @@ export class MultiheadAttention extends Module {
   readonly dropout: number
   constructor(readonly embedDim: number, readonly numHeads: number, options: { bias?: boolean; dropout?: number } = {}) {
     super()
-    requireOptions('MultiheadAttention', options)
-    const { bias = true, dropout = 0 } = options
+    const { bias = true, dropout = 0 } = requireOptions('MultiheadAttention', options, 'bias dropout')
     if (!isWhole(numHeads, 1) || embedDim % numHeads) {
       throw new ShapeError(`MultiheadAttention: heads that divide ${embedDim} expected, got ${numHeads}`)
     }
@@ -128,7 +128,7 @@ export class MultiheadAttention extends Module {
     if (this.outProj.bias) this.outProj.bias.set(new Float32Array(embedDim))
   }
   forward(x: Tensor, options: Omit<AttentionOptions, 'dropout'> = {}): Tensor {
-    requireOptions('MultiheadAttention', options)
+    requireOptions('MultiheadAttention', options, 'causal mask')
     const weights = { inProjWeight: this.inProjWeight, inProjBias: this.inProjBias, outProjWeight: this.outProj.weight, outProjBias: this.outProj.bias }
     return multiHeadAttention(x, weights, { ...options, numHeads: this.numHeads, dropout: this.training ? this.dropout : 0 })
   }

@@ -4,7 +4,7 @@ import { add } from '../ops/arithmetic.js'
 import type { AttentionOptions } from '../ops/attention.js'
 import { transpose } from '../ops/layout.js'
 import { gelu, relu } from '../ops/unary.js'
-import { show, ShapeError } from '../shape.js'
+import { requireOptions, show, ShapeError } from '../shape.js'
 import type { Tensor } from '../tensor.js'
 import { Dropout, Linear } from './layers.js'
 import { Module } from './module.js'
@@ -44,7 +44,8 @@ export class TransformerEncoderLayer extends Module {
   readonly #activation: (x: Tensor) => Tensor
   constructor(readonly dModel: number, readonly nhead: number, options: TransformerEncoderLayerOptions = {}) {
     super()
-    const { dimFeedforward = 2048, dropout = 0.1, activation = 'relu', layerNormEps = 1e-5, batchFirst = false, normFirst = false, bias = true } = options
+    const { dimFeedforward = 2048, dropout = 0.1, activation = 'relu', layerNormEps = 1e-5, batchFirst = false, normFirst = false, bias = true } =
+      requireOptions('TransformerEncoderLayer', options, 'dimFeedforward dropout activation layerNormEps batchFirst normFirst bias')
     if (activation !== 'relu' && activation !== 'gelu' && typeof activation !== 'function') {
       throw new TypeError(`TransformerEncoderLayer: activation relu, gelu or a function expected, got ${activation}`)
     }

@@ -1,6 +1,6 @@
 // Rearrangements made of the moves in layout.ts: roll, repeat, repeatInterleave, movedim, unbind, diagonals, meshgrid.
 
-import { dimension, isWhole, requireChoice, requireCount, requireList, ShapeError, show, type Shape } from '../shape.js'
+import { dimension, isWhole, requireChoice, requireCount, requireList, requireOptions, ShapeError, show, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { requireInteger, requireTensors } from './checks.js'
 import { onHost } from './host.js'
@@ -87,7 +87,8 @@ export interface DiagonalOptions {
   dim2?: number
 }
 /** The elements whose index in dim2 minus that in dim1 is `offset`, in a new last dimension that takes the place of both. */
-export function diagonal(x: Tensor, { offset = 0, dim1 = 0, dim2 = 1 }: DiagonalOptions = {}): Tensor {
+export function diagonal(x: Tensor, options: DiagonalOptions = {}): Tensor {
+  const { offset = 0, dim1 = 0, dim2 = 1 } = requireOptions('diagonal', options, 'offset dim1 dim2')
   const [a, b] = [dimension('diagonal', dim1, x.rank), dimension('diagonal', dim2, x.rank)]
   if (x.rank < 2 || a === b) throw new ShapeError(`diagonal: two different dimensions expected, got ${dim1} and ${dim2} for shape ${show(x.shape)}`)
   requireInteger('diagonal', 'offset', offset)
@@ -114,7 +115,8 @@ export function diag(x: Tensor, offset = 0): Tensor {
 }
 
 /** Coordinates of a grid: the i-th vector repeated along all dimensions but the i-th. Indexing xy exchanges the first two. */
-export function meshgrid(vectors: readonly Tensor[], { indexing = 'ij' }: { indexing?: 'ij' | 'xy' } = {}): Tensor[] {
+export function meshgrid(vectors: readonly Tensor[], options: { indexing?: 'ij' | 'xy' } = {}): Tensor[] {
+  const { indexing = 'ij' } = requireOptions('meshgrid', options, 'indexing')
   requireChoice('meshgrid', 'indexing', indexing, 'ij', 'xy')
   requireList('meshgrid', 'vectors', vectors, '[x, y]')
   requireTensors('meshgrid', ...vectors)

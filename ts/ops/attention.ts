@@ -1,6 +1,6 @@
 // Attention (Vaswani et al., 2017).
 
-import { broadcastShapes, isWhole, ShapeError, show } from '../shape.js'
+import { broadcastShapes, isWhole, requireOptions, ShapeError, show } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { add, mul, requireFloat, where } from './arithmetic.js'
 import { permute, reshape, select, triangle } from './layout.js'
@@ -21,7 +21,8 @@ export interface AttentionOptions {
  * softmax(q kᵀ / √d + mask) v. q: [..., tq, d], k: [..., tk, d], v: [..., tk, dv], leading dimensions broadcast.
  * @throws ShapeError if the sizes don't fit
  */
-export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, { causal = false, mask, dropout = 0 }: AttentionOptions = {}): Tensor {
+export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
+  const { causal = false, mask, dropout = 0 } = requireOptions('scaledDotProductAttention', options, 'causal mask dropout')
   requireFloat('scaledDotProductAttention', q, k, v)
   if (Math.min(q.rank, k.rank, v.rank) < 2 || q.shape.at(-1) !== k.shape.at(-1) || k.shape.at(-2) !== v.shape.at(-2)) {
     throw new ShapeError(

@@ -9,7 +9,7 @@ import { add, requireFloat } from './arithmetic.js'
 import { requireBias } from './checks.js'
 import { keptFilters } from './filters.js'
 import { perChannel, squeeze, unsqueeze } from './layout.js'
-import { maxPool2d, pickMaxima, spread, windowsOf, type MaxPoolOptions, type Windows } from './pool.js'
+import { MAX_POOL, maxPool2d, pickMaxima, spread, windowsOf, type MaxPoolOptions, type Windows } from './pool.js'
 import { sum } from './reduce.js'
 import { rectified, rectifiedOver } from './unary.js'
 
@@ -139,7 +139,7 @@ function convolve(name: string, rank: number, x: Tensor, weight: Tensor, bias: T
 }
 
 function geometryOf(name: string, rank: number, x: Tensor, weight: Tensor, bias: Tensor | null | undefined, options: ConvOptions): Geometry {
-  requireOptions(name, options)
+  requireOptions(name, options, 'stride padding dilation groups relu')
   const axes = ['w', 'h, w', 'd, h, w'][rank - 1]!
   if (x.rank !== rank + 2) throw new ShapeError(`${name}: x [n, c, ${axes}], or [c, ${axes}] without a batch, expected, got ${show(x.shape)}`)
   if (weight.rank !== rank + 2) throw new ShapeError(`${name}: weight [out, in / groups, ${axes}] expected, got ${show(weight.shape)}`)
@@ -197,7 +197,9 @@ export function conv2d(x: Tensor, weight: Tensor, bias?: Tensor | null, options:
 export function convMaxPool2d(
   x: Tensor, weight: Tensor, bias: Tensor | null | undefined, conv: ConvOptions, kernelSize: PerDim, pool: MaxPoolOptions = {},
 ): Tensor {
-  requireFloat('conv2d', x, weight)
+  requireFloat('convMaxPool2d', x, weight)
+  requireOptions('convMaxPool2d', conv)
+  requireOptions('convMaxPool2d', pool, MAX_POOL)
   // debug.nan() looks at each result
   if (x.rank !== 4 || conv.relu || watcher !== null) return maxPool2d(conv2d(x, weight, bias, conv), kernelSize, pool)
   const q = geometryOf('conv2d', 2, x, weight, bias, conv)
@@ -220,7 +222,7 @@ export interface ConvTransposeOptions {
 function convolveTransposed(name: string, rank: number, x: Tensor, weight: Tensor, bias: Tensor | null | undefined, options: ConvTransposeOptions): Tensor {
   requireFloat(name, x, weight)
   if (x.rank === rank + 1) return squeeze(convolveTransposed(name, rank, unsqueeze(x, 0), weight, bias, options), 0)
-  const { groups = 1 } = options
+  const { groups = 1 } = requireOptions(name, options, 'stride padding outputPadding dilation groups')
   if (x.rank !== rank + 2 || weight.rank !== rank + 2 || x.shape[1] !== weight.shape[0] || x.shape[1]! % groups) {
     throw new ShapeError(
       `${name}: x [n, cIn, ${rank} sizes] and weight [cIn, cOut / groups, ${rank} sizes] with cIn a multiple of groups ${groups} expected, got ${show(x.shape)} and ${show(weight.shape)}`,

@@ -2,7 +2,7 @@
 
 import { currentBackend } from '../backends/current.js'
 import type { DType } from '../kernels.js'
-import { checkShape, requireInts, requireOptions, ShapeError, show, sizeOf, type Shape } from '../shape.js'
+import { checkShape, requireInts, requireNumber, requireOptions, ShapeError, show, sizeOf, type Shape } from '../shape.js'
 import { filled, Tensor, type Home, type NestedArray } from '../tensor.js'
 import { requireFloat } from './arithmetic.js'
 
@@ -62,8 +62,7 @@ function flatten(values: Values, shape: Shape, out: Float64Array): void {
 export function tensor(values: Values, shape?: Shape | TensorOptions, options?: TensorOptions): Tensor {
   const given = Array.isArray(shape) ? checkShape('tensor', shape as Shape) : null
   const settings = options ?? (given ? {} : ((shape as TensorOptions | undefined) ?? {}))
-  requireOptions('tensor', settings)
-  const { dtype = 'float32', requiresGrad = false } = settings
+  const { dtype = 'float32', requiresGrad = false } = requireOptions('tensor', settings, 'dtype requiresGrad')
   checkDType('tensor', dtype)
   const natural = shapeOf(values)
   let flat: ArrayLike<number>
@@ -81,7 +80,7 @@ export function tensor(values: Values, shape?: Shape | TensorOptions, options?: 
 
 function leaf(op: string, t: Tensor, requiresGrad: boolean): Tensor {
   if (requiresGrad) requireFloat(op, t)
-  t.requiresGrad = requiresGrad
+  t.requiresGrad = t.trainable = requiresGrad
   return t
 }
 
@@ -91,8 +90,8 @@ function checkDType(op: string, dtype: DType): void {
 
 function constant(name: string, shape: Shape, value: number, options: TensorOptions = {}): Tensor {
   checkShape(name, shape)
-  requireOptions(name, options)
-  const { dtype = 'float32', requiresGrad = false } = options
+  requireNumber(name, 'value', value)
+  const { dtype = 'float32', requiresGrad = false } = requireOptions(name, options, 'dtype requiresGrad')
   checkDType(name, dtype)
   const t = empty(shape, dtype)
   if (dtype === 'int32') {
@@ -126,6 +125,7 @@ export function arange(start: number, end?: number, step = 1, options: TensorOpt
 /** n numbers from start to end, both included. */
 export function linspace(start: number, end: number, n: number, options: TensorOptions = {}): Tensor {
   checkShape('linspace', [n])
+  for (const bound of [start, end]) requireNumber('linspace', 'start and end', bound)
   return tensor(Float64Array.from({ length: n }, (_, i) => (n === 1 ? start : start + ((end - start) * i) / (n - 1))), [n], options)
 }
 
@@ -139,7 +139,7 @@ export function eye(n: number, m = n): Tensor {
 
 /** Make a tensor a parameter. @internal */
 export function trainable(p: Tensor): Tensor {
-  p.requiresGrad = true
+  p.requiresGrad = p.trainable = true
   p.label = 'parameter'
   return p
 }

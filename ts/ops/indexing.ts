@@ -3,7 +3,7 @@
 import { isReal } from '../arena.js'
 import { apply, type Op } from '../autograd.js'
 import { recorder } from '../memory.js'
-import { around, dimension, isWhole, requireCount, ShapeError, show } from '../shape.js'
+import { around, dimension, isWhole, requireCount, requireOptions, ShapeError, show } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { ne, where } from './arithmetic.js'
 import { requireTensors } from './checks.js'
@@ -148,7 +148,8 @@ export interface EmbeddingOptions {
  * Rows of a table: y[i] = weight[index[i]]. index: whole numbers of any shape, weight: [n, d]; the result has shape [...index.shape, d].
  * @throws RangeError for an index outside 0..n−1
  */
-export function embedding(index: Tensor, weight: Tensor, { paddingIdx }: EmbeddingOptions = {}): Tensor {
+export function embedding(index: Tensor, weight: Tensor, options: EmbeddingOptions = {}): Tensor {
+  const { paddingIdx } = requireOptions('embedding', options, 'paddingIdx')
   requireTensors('embedding', index, weight)
   if (weight.rank !== 2) throw new ShapeError(`embedding: a weight [n, d] expected, got ${show(weight.shape)}`)
   const [n, d] = weight.shape as [number, number]

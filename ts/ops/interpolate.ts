@@ -1,6 +1,6 @@
 // Images at another size: nearest neighbours, or linear interpolation along each dimension.
 
-import { perDim, show, ShapeError, type PerDim } from '../shape.js'
+import { perDim, requireOptions, show, ShapeError, type PerDim } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { add, mul, requireFloat, sub } from './arithmetic.js'
 import { indexSelect } from './indexing.js'
@@ -23,7 +23,8 @@ const LINEAR = ['linear', 'bilinear', 'trilinear']
  * at max(0, (i + ½) · in/out − ½).
  * @throws ShapeError unless exactly one of size and scaleFactor is given and the mode fits the rank
  */
-export function interpolate(x: Tensor, { mode = 'nearest', size, scaleFactor, alignCorners }: InterpolateOptions = {}): Tensor {
+export function interpolate(x: Tensor, options: InterpolateOptions = {}): Tensor {
+  const { mode = 'nearest', size, scaleFactor, alignCorners } = requireOptions('interpolate', options, 'mode size scaleFactor alignCorners')
   requireFloat('interpolate', x)
   const rank = x.rank - 2
   if (rank < 1 || rank > 3) throw new ShapeError(`interpolate: x [n, c, ...] with one to three sizes expected, got ${show(x.shape)}`)

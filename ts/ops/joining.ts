@@ -1,7 +1,7 @@
 // Ops on lists of tensors: functions only, no methods.
 
 import { apply, type Op } from '../autograd.js'
-import { dimension, sameShape, show, ShapeError, stridesOf } from '../shape.js'
+import { dimension, requireList, sameShape, show, ShapeError, stridesOf } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { requireTensors } from './checks.js'
 import { narrow, unsqueeze, writeStrided } from './layout.js'
@@ -35,6 +35,7 @@ const catOp: Op<{ dim: number }> = {
  * @throws ShapeError if another size differs
  */
 export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
+  requireList('cat', 'tensors', tensors, '[a, b]')
   const [first] = tensors
   if (!first) throw new ShapeError('cat: at least one tensor expected, got none')
   requireTensors('cat', ...tensors)
@@ -50,6 +51,7 @@ export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
 
 /** Tensors of one shape joined along a new dimension. */
 export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
+  requireList('stack', 'tensors', tensors, '[a, b]')
   const [first] = tensors
   if (!first) throw new ShapeError('stack: at least one tensor expected, got none')
   requireTensors('stack', ...tensors)

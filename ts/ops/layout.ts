@@ -141,7 +141,8 @@ export function slice(x: Tensor, slices: Slice | readonly Slice[]): Tensor {
   const shape = [...x.shape]
   const strides = stridesOf(x.shape)
   let offset = 0
-  for (const { dim, start, end, step } of [slices].flat() as Slice[]) {
+  for (const one of [slices].flat() as Slice[]) {
+    const { dim, start, end, step } = requireOptions('slice', one, 'dim start end step')
     const d = dimension('slice', dim, x.rank)
     const size = shape[d]!
     const by = step ?? 1
@@ -179,6 +180,7 @@ export function select(x: Tensor, dim: number, index: number): Tensor {
 
 /** Dimensions in reverse. */
 export function flip(x: Tensor, dims: number | readonly number[]): Tensor {
+  if (arguments.length > 2) requireList('flip', 'dims', dims, '[0, 1]')
   const turned = dimensions('flip', dims, x.rank)
   const strides = stridesOf(x.shape)
   const offset = turned.reduce((n, d) => n + Math.max(0, x.shape[d]! - 1) * strides[d]!, 0)
@@ -225,8 +227,8 @@ export interface PadOptions {
  */
 export function pad(x: Tensor, amounts: readonly number[], options: PadOptions = {}): Tensor {
   requireTensors('pad', x)
-  requireOptions('pad', options)
-  const { mode = 'constant', value = 0 } = options
+  requireList('pad', 'amounts', amounts, '[1, 1]')
+  const { mode = 'constant', value = 0 } = requireOptions('pad', options, 'mode value')
   requireChoice('pad', 'mode', mode, 'constant', 'reflect', 'replicate')
   if (x.dtype === 'int32') requireInts('pad', [value])
   if (amounts.length % 2 || amounts.length > 2 * x.rank || amounts.some(a => !Number.isInteger(a))) {

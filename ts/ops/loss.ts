@@ -2,7 +2,7 @@
 
 import { apply, type Op } from '../autograd.js'
 import { isReal } from '../arena.js'
-import { broadcastShapes, requireChoice, requireNotNegative, requirePositive, sameShape, show, ShapeError } from '../shape.js'
+import { broadcastShapes, requireChoice, requireNotNegative, requireOptions, requirePositive, sameShape, show, ShapeError } from '../shape.js'
 import type { Tensor } from '../tensor.js'
 import { add, div, eq, maximum, mul, ne, requireFloat, sub, where } from './arithmetic.js'
 import { requireClassWeight, requireTensors } from './checks.js'
@@ -19,18 +19,19 @@ function pair(name: string, input: Tensor, target: Tensor): void {
   }
 }
 
-/** A loss of input and target of one shape, element by element */
-const elementwise = <O extends LossOptions>(name: string, loss: (input: Tensor, target: Tensor, options: Partial<O>) => Tensor) =>
+/** A loss of input and target of one shape, element by element; `known` are its options */
+const elementwise = <O extends LossOptions>(name: string, known: string, loss: (input: Tensor, target: Tensor, options: Partial<O>) => Tensor) =>
   (input: Tensor, target: Tensor, options: Partial<O> = {}): Tensor => {
     pair(name, input, target)
+    requireOptions(name, options, known as never)
     return reduced(name, loss(input, target, options), options)
   }
 
 /** (input − target)², averaged */
-export const mseLoss = elementwise<LossOptions>('mseLoss', (input, target) => square(sub(input, target)))
+export const mseLoss = elementwise<LossOptions>('mseLoss', 'reduction', (input, target) => square(sub(input, target)))
 
 /** |input − target|, averaged */
-export const l1Loss = elementwise<LossOptions>('l1Loss', (input, target) => abs(sub(input, target)))
+export const l1Loss = elementwise<LossOptions>('l1Loss', 'reduction', (input, target) => abs(sub(input, target)))
 
 /** m (|d| − m/2) with m = min(|d|, knee): d²/2 up to the knee, then the straight line that goes on from there */
 function quadraticThenLinear(input: Tensor, target: Tensor, knee: number): Tensor {
@@ -41,14 +42,14 @@ function quadraticThenLinear(input: Tensor, target: Tensor, knee: number): Tenso
 
 /** |d| < beta ? d² / (2 beta) : |d| − beta/2, averaged, with d = input − target; beta = 0 is l1Loss (Girshick, 2015) */
 export function smoothL1Loss(input: Tensor, target: Tensor, options: LossOptions & { beta?: number } = {}): Tensor {
-  const { beta = 1 } = options
+  const { beta = 1, ...others } = requireOptions('smoothL1Loss', options, 'reduction beta')
   requireNotNegative('smoothL1Loss', 'beta', beta)
   pair('smoothL1Loss', input, target)
-  return beta === 0 ? l1Loss(input, target, options) : reduced('smoothL1Loss', mul(quadraticThenLinear(input, target, beta), 1 / beta), options)
+  return beta === 0 ? l1Loss(input, target, others) : reduced('smoothL1Loss', mul(quadraticThenLinear(input, target, beta), 1 / beta), others)
 }
 
 /** |d| ≤ delta ? d² / 2 : delta (|d| − delta/2), averaged, with d = input − target (Huber, 1964) */
-export const huberLoss = elementwise<LossOptions & { delta?: number }>('huberLoss', (input, target, { delta = 1 }) => {
+export const huberLoss = elementwise<LossOptions & { delta?: number }>('huberLoss', 'reduction delta', (input, target, { delta = 1 }) => {
   requirePositive('huberLoss', 'delta', delta)
   return quadraticThenLinear(input, target, delta)
 })
@@ -87,6 +88,7 @@ const bceOp: Op = {
  */
 export function bceLoss(input: Tensor, target: Tensor, options: WeightedLossOptions = {}): Tensor {
   pair('bceLoss', input, target)
+  requireOptions('bceLoss', options, 'reduction weight')
   if (isReal(input.backend)) {
     // read on the host, where a mistake can be named; a captured step is checked while it is recorded
     const values = input.backend.read(input.buffer.address, input.size, 'float32')
@@ -108,7 +110,7 @@ export interface BceWithLogitsOptions extends WeightedLossOptions {
  */
 export function bceWithLogits(input: Tensor, target: Tensor, options: BceWithLogitsOptions = {}): Tensor {
   pair('bceWithLogits', input, target)
-  const { posWeight } = options
+  const { posWeight } = requireOptions('bceWithLogits', options, 'reduction weight posWeight')
   // beyond 40 log(1 + e^x) is x to the last bit of a float64, and e^40 is far from overflow
   const tail = softplus(neg(input), { threshold: 40 })
   const positive = posWeight ? add(mul(sub(posWeight, 1), target), 1) : null
@@ -127,7 +129,7 @@ export interface NllOptions extends LossOptions {
  * @throws ShapeError if the shapes don't fit; RangeError for a label outside 0..c−1
  */
 export function nllLoss(input: Tensor, target: Tensor, options: NllOptions = {}): Tensor {
-  const { weight, ignoreIndex = -100, reduction = 'mean' } = options
+  const { weight, ignoreIndex = -100, reduction = 'mean' } = requireOptions('nllLoss', options, 'reduction weight ignoreIndex')
   requireFloat('nllLoss', input)
   requireTensors('nllLoss', target)
   if (input.rank === 1) return ofOne(nllLoss, input, target, options)
@@ -153,11 +155,11 @@ export interface MarginOptions extends LossOptions {
   margin?: number
 }
 /** target 1: input; target −1: max(0, margin − input), averaged: for distances of pairs that are alike (1) or not (−1) */
-export const hingeEmbeddingLoss = elementwise<MarginOptions>('hingeEmbeddingLoss', (input, target, { margin = 1 }) =>
+export const hingeEmbeddingLoss = elementwise<MarginOptions>('hingeEmbeddingLoss', 'reduction margin', (input, target, { margin = 1 }) =>
   where(eq(target, 1), input, where(eq(target, -1), clamp(affine(input, -1, margin), { min: 0 }), 0)))
 
 /** max(0, margin − target · input), averaged; targets are ±1 (Cortes and Vapnik, 1995) */
-export const hingeLoss = elementwise<MarginOptions>('hingeLoss', (input, target, { margin = 1 }) => relu(affine(mul(target, input), -1, margin)))
+export const hingeLoss = elementwise<MarginOptions>('hingeLoss', 'reduction margin', (input, target, { margin = 1 }) => relu(affine(mul(target, input), -1, margin)))
 
 export interface MultiMarginOptions extends MarginOptions {
   /** Exponent 1 (default) or 2 */
@@ -171,7 +173,7 @@ export interface MultiMarginOptions extends MarginOptions {
  * @throws ShapeError if the shapes don't fit; RangeError for a label outside 0..c−1
  */
 export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMarginOptions = {}): Tensor {
-  const { p = 1, margin = 1, weight } = options
+  const { p = 1, margin = 1, weight } = requireOptions('multiMarginLoss', options, 'reduction margin p weight')
   requireFloat('multiMarginLoss', input)
   requireChoice('multiMarginLoss', 'p', p, 1, 2)
   const [n, c] = input.shape as [number, number]
@@ -199,7 +201,7 @@ export interface KlDivOptions {
  */
 export function klDiv(input: Tensor, target: Tensor, options: KlDivOptions = {}): Tensor {
   pair('klDiv', input, target)
-  const { reduction = 'mean', logTarget = false } = options
+  const { reduction = 'mean', logTarget = false } = requireOptions('klDiv', options, 'reduction logTarget')
   const zero = eq(target, 0)
   const loss = logTarget
     ? mul(exp(target), sub(target, input))

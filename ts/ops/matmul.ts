@@ -2,7 +2,7 @@
 
 import { apply, type Op } from '../autograd.js'
 import { Activation, Reduce } from '../kernels.js'
-import { broadcastShapes, broadcastStrides, nested, show, ShapeError, sizeOf, type Shape } from '../shape.js'
+import { broadcastShapes, broadcastStrides, nested, requireOptions, show, ShapeError, sizeOf, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { requireFloat, sumTo } from './arithmetic.js'
 import { requireBias } from './checks.js'
@@ -125,7 +125,8 @@ export interface LinearOptions {
  * x wᵀ + b. x: [..., in], weight: [out, in], bias: [out]
  * @throws ShapeError if x's last size is not the weight's `in`
  */
-export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, { relu = false }: LinearOptions = {}): Tensor {
+export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, options: LinearOptions = {}): Tensor {
+  const { relu = false } = requireOptions('linear', options, 'relu')
   requireFloat('linear', x, weight)
   if (weight.rank !== 2) throw new ShapeError(`linear: a weight [out, in] expected, got ${show(weight.shape)}`)
   const [n, k] = weight.shape as [number, number]

@@ -1,5 +1,6 @@
 // Every op whose first parameter is a tensor is also a method of tensors: x.relu() is relu(x). Only families listed here.
 
+import { apply, type Op } from '../autograd.js'
 import { backward } from '../backward.js'
 import { Tensor } from '../tensor.js'
 import { add, sub, mul, div, pow, maximum, minimum, eq, ne, lt, le, gt, ge, where, maskedFill, requireFloat } from './arithmetic.js'
@@ -37,6 +38,7 @@ function requiresGradient(x: Tensor, on = true): Tensor {
   if (x.node) throw new Error(`requiresGradient: ${x.label} is the result of an op and takes part in a graph: detach() it first`)
   if (on) requireFloat('requiresGradient', x)
   x.requiresGrad = on
+  if (on) x.trainable = true
   return x
 }
 
@@ -45,12 +47,17 @@ function detach(x: Tensor): Tensor {
   return x.alias()
 }
 
-/** A copy outside the graph. */
-function clone(x: Tensor): Tensor {
-  const y = new Tensor(x.shape, x.dtype, x.backend)
-  x.backend.kernels.copy(x.size, x.address, y.address)
-  return y
+const cloneOp: Op = {
+  name: 'clone',
+  forward([x]) {
+    const y = new Tensor(x!.shape, x!.dtype, x!.backend)
+    x!.backend.kernels.copy(x!.size, x!.address, y.address)
+    return y
+  },
+  gradient: g => [g],
 }
+/** A copy, through which gradients pass; detach().clone() is one outside the graph. */
+const clone = (x: Tensor): Tensor => apply(cloneOp, [x])
 
 /** All ops that are methods, by name. */
 export const methods = {

@@ -4,7 +4,7 @@ import { apply, freeWith, type Op } from '../autograd.js'
 import { SCALARS } from '../kernels.js'
 import { Buffer } from '../arena.js'
 import { heapOf, hostWork, recorder } from '../memory.js'
-import { isWhole, otherDims, requireCount, ShapeError, show, sizeOf, type Shape } from '../shape.js'
+import { isWhole, otherDims, requireCount, requireOptions, ShapeError, show, sizeOf, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { add, mul, requireFloat, sub } from './arithmetic.js'
 import { requireEnd, requirePerChannel } from './checks.js'
@@ -93,7 +93,7 @@ export interface BatchNormOptions {
  * @throws ShapeError if sizes don't fit, or training on one value a channel
  */
 export function batchNorm(x: Tensor, weight?: Tensor | null, bias?: Tensor | null, options: BatchNormOptions = {}): Tensor {
-  const { training = true, running = null, momentum = 0.1, eps = 1e-5 } = options
+  const { training = true, running = null, momentum = 0.1, eps = 1e-5 } = requireOptions('batchNorm', options, 'training running momentum eps')
   requireFloat('batchNorm', x)
   if (x.rank < 2) throw new ShapeError(`batchNorm: x [n, c, ...] expected, got ${show(x.shape)}`)
   const [n, c] = x.shape as [number, number]
@@ -139,7 +139,8 @@ export interface LayerNormOptions {
  * x: [..., normalizedShape], weight and bias: normalizedShape
  * @throws ShapeError if x doesn't end in normalizedShape
  */
-export function layerNorm(x: Tensor, normalizedShape: Shape, weight?: Tensor | null, bias?: Tensor | null, { eps = 1e-5 }: LayerNormOptions = {}): Tensor {
+export function layerNorm(x: Tensor, normalizedShape: Shape, weight?: Tensor | null, bias?: Tensor | null, options: LayerNormOptions = {}): Tensor {
+  const { eps = 1e-5 } = requireOptions('layerNorm', options, 'eps')
   requireFloat('layerNorm', x)
   const lead = requireEnd('layerNorm', x, normalizedShape, { weight, bias })
   return scaled(standardise(x, sizeOf(x.shape.slice(0, lead)), eps), weight, bias)
@@ -150,7 +151,8 @@ export function layerNorm(x: Tensor, normalizedShape: Shape, weight?: Tensor | n
  * x: [n, c, ...], weight and bias: [c]; as many groups as channels is instance normalisation.
  * @throws ShapeError unless numGroups divides the channels
  */
-export function groupNorm(x: Tensor, numGroups: number, weight?: Tensor | null, bias?: Tensor | null, { eps = 1e-5 }: LayerNormOptions = {}): Tensor {
+export function groupNorm(x: Tensor, numGroups: number, weight?: Tensor | null, bias?: Tensor | null, options: LayerNormOptions = {}): Tensor {
+  const { eps = 1e-5 } = requireOptions('groupNorm', options, 'eps')
   requireFloat('groupNorm', x)
   const [n, c] = x.shape as [number, number]
   if (x.rank < 2 || !isWhole(numGroups, 1) || c % numGroups) {
@@ -172,7 +174,8 @@ export interface LocalResponseNormOptions {
  * x / (k + alpha/size · Σ x²)^beta, the sum over channels c − ⌊size/2⌋ .. c + ⌊(size − 1)/2⌋, zeros outside (Krizhevsky et al., 2012).
  * x: [n, c, ...]
  */
-export function localResponseNorm(x: Tensor, size: number, { alpha = 1e-4, beta = 0.75, k = 1 }: LocalResponseNormOptions = {}): Tensor {
+export function localResponseNorm(x: Tensor, size: number, options: LocalResponseNormOptions = {}): Tensor {
+  const { alpha = 1e-4, beta = 0.75, k = 1 } = requireOptions('localResponseNorm', options, 'alpha beta k')
   requireFloat('localResponseNorm', x)
   if (x.rank < 2) throw new ShapeError(`localResponseNorm: x [n, c, ...] expected, got ${show(x.shape)}`)
   requireCount('localResponseNorm', 'size', size)

@@ -26,7 +26,6 @@ export interface PoolOptions {
 
 function windows(name: string, rank: number, x: Tensor, kernelSize: PerDim, options: MaxPoolOptions): Windows {
   requireFloat(name, x)
-  requireOptions(name, options)
   return windowsOf(name, rank, x.shape, kernelSize, options)
 }
 /** Windows over an image of shape x. @internal */
@@ -106,8 +105,9 @@ export interface MaxPoolOptions extends PoolOptions {
    */
   relu?: boolean
 }
+export const MAX_POOL = 'stride padding ceilMode dilation relu'
 const maxPool = (name: string, rank: number) => (x: Tensor, kernelSize: PerDim, options: MaxPoolOptions = {}): Tensor =>
-  apply(maxPoolOp, [x], windows(name, rank, x, kernelSize, options))
+  apply(maxPoolOp, [x], windows(name, rank, x, kernelSize, requireOptions(name, options, MAX_POOL)))
 type MaxPool = (x: Tensor, kernelSize: PerDim, options?: MaxPoolOptions) => Tensor
 /** As maxPool2d with one spatial dimension */
 export const maxPool1d: MaxPool = maxPool('maxPool1d', 1)
@@ -156,8 +156,8 @@ export interface AvgPoolOptions extends PoolOptions {
 }
 type AvgPool = (x: Tensor, kernelSize: PerDim, options?: AvgPoolOptions) => Tensor
 function average(name: string, rank: number, x: Tensor, kernelSize: PerDim, options: AvgPoolOptions = {}): Tensor {
+  const { countIncludePad = true, divisorOverride } = requireOptions(name, options, 'stride padding ceilMode countIncludePad divisorOverride')
   const sizes = windows(name, rank, x, kernelSize, options)
-  const { countIncludePad = true, divisorOverride } = options
   if (divisorOverride === 0) throw new RangeError(`${name}: a divisor other than 0 expected`)
   return apply(avgPoolOp, [x], { ...sizes, countIncludePad, divisorOverride: divisorOverride ?? 0, x: x.shape })
 }

@@ -1,6 +1,6 @@
 // Questions about elements: which are NaN or infinite, whether any or all are true, how many are not 0. Answers are 1 and 0.
 
-import { broadcastShapes, broadcastStrides, nested, sizeOf } from '../shape.js'
+import { broadcastShapes, broadcastStrides, nested, requireOptions, sizeOf } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { eq, gt, lt, ne } from './arithmetic.js'
 import { requireTensors } from './checks.js'
@@ -39,7 +39,8 @@ export interface CloseOptions {
   equalNan?: boolean
 }
 /** Is |a − b| ≤ atol + rtol |b| everywhere (broadcast)? Equal infinities are close. Reads both on the host. */
-export function allclose(a: Tensor, b: Tensor, { rtol = 1e-5, atol = 1e-8, equalNan = false }: CloseOptions = {}): boolean {
+export function allclose(a: Tensor, b: Tensor, options: CloseOptions = {}): boolean {
+  const { rtol = 1e-5, atol = 1e-8, equalNan = false } = requireOptions('allclose', options, 'rtol atol equalNan')
   requireTensors('allclose', a, b)
   const shape = broadcastShapes('allclose', a.shape, b.shape)
   const [p, q] = [onHost('allclose', a), onHost('allclose', b)]

@@ -1,6 +1,6 @@
 // Products that name what they multiply: mm, mv, dot, bmm, outer, trace. Running products and differences.
 
-import { dimension, requireCount, ShapeError, show, type Shape } from '../shape.js'
+import { dimension, requireCount, requireOptions, ShapeError, show, type Shape } from '../shape.js'
 import type { Tensor } from '../tensor.js'
 import { mul, requireFloat, sub } from './arithmetic.js'
 import { diagonal } from './arrange.js'
@@ -73,7 +73,8 @@ export interface DiffOptions {
   dim?: number
 }
 /** Differences of neighbours along dim: y[i] = x[i + 1] − x[i], n times */
-export function diff(x: Tensor, { n = 1, dim = -1 }: DiffOptions = {}): Tensor {
+export function diff(x: Tensor, options: DiffOptions = {}): Tensor {
+  const { n = 1, dim = -1 } = requireOptions('diff', options, 'n dim')
   requireFloat('diff', x)
   if (x.rank === 0) throw new ShapeError('diff: a tensor with dimensions expected, got a scalar')
   requireCount('diff', 'n', n, 0)

@@ -5,7 +5,7 @@ import { currentBackend } from '../backends/current.js'
 import type { Backend } from '../kernels.js'
 import { heapOf } from '../memory.js'
 import { Generator, seedWords } from '../random.js'
-import { checkShape, requireOptions, requireShare, type Shape } from '../shape.js'
+import { checkShape, requireNumber, requireOptions, requireShare, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { mul, requireFloat } from './arithmetic.js'
 import { empty, type TensorOptions } from './creation.js'
@@ -65,20 +65,28 @@ export function restoreRandomState(state: RandomState): void {
   host.restore(state.host)
 }
 
-function drawn(op: string, kernel: 'uniform' | 'normal', shape: Shape, a: number, b: number, requiresGrad: boolean): Tensor {
-  const t = empty(checkShape(op, shape))
+/** Draw the elements of a tensor anew: evenly from [a, b), or normally with mean a and deviation b. @internal */
+export function draw(op: string, kernel: 'uniform' | 'normal', t: Tensor, a: number, b: number): Tensor {
+  for (const value of [a, b]) requireNumber(op, kernel === 'uniform' ? 'low and high' : 'mean and std', value)
   t.backend.kernels[kernel](t.size, a, b, stateOf(t.backend), t.address)
-  t.requiresGrad = requiresGrad
+  return t
+}
+function drawn(op: string, kernel: 'uniform' | 'normal', shape: Shape, a: number, b: number, requiresGrad: boolean): Tensor {
+  const t = draw(op, kernel, empty(checkShape(op, shape)), a, b)
+  t.requiresGrad = t.trainable = requiresGrad
   return t
 }
 
+type Leaf = Omit<TensorOptions, 'dtype'>
 /** Numbers drawn evenly from [low, high) (default [0, 1)). */
-export function rand(shape: Shape, { low = 0, high = 1, requiresGrad = false }: TensorOptions & { low?: number; high?: number } = {}): Tensor {
+export function rand(shape: Shape, options: Leaf & { low?: number; high?: number } = {}): Tensor {
+  const { low = 0, high = 1, requiresGrad = false } = requireOptions('rand', options, 'low high requiresGrad')
   return drawn('rand', 'uniform', shape, low, high, requiresGrad)
 }
 
 /** Numbers of the normal distribution with this mean (default 0) and standard deviation (default 1). */
-export function randn(shape: Shape, { mean = 0, std = 1, requiresGrad = false }: TensorOptions & { mean?: number; std?: number } = {}): Tensor {
+export function randn(shape: Shape, options: Leaf & { mean?: number; std?: number } = {}): Tensor {
+  const { mean = 0, std = 1, requiresGrad = false } = requireOptions('randn', options, 'mean std requiresGrad')
   return drawn('randn', 'normal', shape, mean, std, requiresGrad)
 }
 
@@ -96,8 +104,7 @@ const bernoulliOp: Op<{ p: number; scale: number }> = {
  */
 export function dropout(x: Tensor, options: { p?: number; training?: boolean } = {}): Tensor {
   requireFloat('dropout', x)
-  requireOptions('dropout', options)
-  const { p = 0.5, training = true } = options
+  const { p = 0.5, training = true } = requireOptions('dropout', options, 'p training')
   requireShare('dropout', 'a probability p', p)
   if (!training || p === 0) return x
   const mask = apply(bernoulliOp, [x], { p, scale: p === 1 ? 0 : 1 / (1 - p) })

@@ -2,7 +2,7 @@
 
 import { apply, type Op } from '../autograd.js'
 import { Activation } from '../kernels.js'
-import { sameShape, show, ShapeError, type Shape } from '../shape.js'
+import { requireOptions, sameShape, show, ShapeError, type Shape } from '../shape.js'
 import { filled, Tensor } from '../tensor.js'
 import { add, mul, requireFloat, sub } from './arithmetic.js'
 import { requireTensors } from './checks.js'
@@ -157,8 +157,8 @@ function run(cell: Cell, x: Tensor, state: Tensor[], weights: CellWeights, rever
 
 /** The tensors of a state, which come by name, not in a row as in Python; null for those that it lacks. */
 export function statesOf(op: string, state: RecurrentState | null, kinds: readonly ('h' | 'c')[], shape: Shape): (Tensor | null)[] {
-  if (state && (typeof state !== 'object' || Array.isArray(state) || state instanceof Tensor)) {
-    throw new TypeError(`${op}: a state { ${kinds.join(', ')} } expected, got ${state}`)
+  if (state && (typeof state !== 'object' || Array.isArray(state) || state instanceof Tensor || !kinds.some(kind => kind in state))) {
+    throw new TypeError(`${op}: a state { ${kinds.join(', ')} } expected, got ${String(state) === '[object Object]' ? Object.keys(state) : state}`)
   }
   return kinds.map(kind => {
     const t = state?.[kind]
@@ -173,7 +173,7 @@ export function statesOf(op: string, state: RecurrentState | null, kinds: readon
 function recur(
   cell: Cell, x: Tensor, state: RecurrentState | null, kinds: readonly ('h' | 'c')[], weights: readonly CellWeights[], options: RecurrentOptions,
 ): { output: Tensor; states: Tensor[] } {
-  const { bidirectional = false, batchFirst = false, dropout = 0 } = options
+  const { bidirectional = false, batchFirst = false, dropout = 0 } = requireOptions(cell.name, options, 'bidirectional batchFirst dropout')
   const directions = bidirectional ? 2 : 1
   requireFloat(cell.name, x)
   // of a cell with a parametrization every reading computes a weight anew

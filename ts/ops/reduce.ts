@@ -67,7 +67,7 @@ function reduceOp(
   }
   return (x, dim, options = {}) => {
     requireFloat(name, x)
-    requireOptions(name, options)
+    requireOptions(name, options, 'keepdim')
     const dims = dimensions(name, dim, x.rank)
     const y = apply(op, [x], { dims })
     return options.keepdim ? reshape(y, withOnes(x.shape, dims)) : y
@@ -112,7 +112,7 @@ const argOp: Op<{ sign: number; dims: number[] }> = {
   },
 }
 function arg(name: string, s: number, x: Tensor, dim: number | null | undefined, options: ReduceOptions = {}): Tensor {
-  requireOptions(name, options)
+  requireOptions(name, options, 'keepdim')
   requireFloat(name, x)
   const dims = dimensions(name, dim, x.rank)
   requireElements(name, x, count(x.shape, dims))
@@ -129,7 +129,7 @@ export interface Extremes {
   indices: Tensor
 }
 function withIndices(name: string, s: number, x: Tensor, dim: number, options: ReduceOptions = {}): Extremes {
-  requireOptions(name, options)
+  requireOptions(name, options, 'keepdim')
   const d = dimension(name, dim, x.rank)
   const indices = arg(name, s, x, d, { keepdim: true })
   const values = x.rank === 0 ? x : gathered(x, d, indices)
@@ -180,8 +180,7 @@ export interface VarOptions extends ReduceOptions {
 /** Σ (x − mean)² / (n − correction) over dim, two passes */
 export const variance = (x: Tensor, dim?: Dims, options?: VarOptions): Tensor => varianceAs('variance', x, dim, options)
 function varianceAs(name: string, x: Tensor, dim?: Dims, options: VarOptions = {}): Tensor {
-  requireOptions(name, options)
-  const { keepdim = false, correction = 1 } = options
+  const { keepdim = false, correction = 1 } = requireOptions(name, options, 'keepdim correction')
   requireFloat(name, x)
   const dims = dimensions(name, dim, x.rank)
   const y = apply(varOp, [x], { dims, divisor: Math.max(0, count(x.shape, dims) - correction) })
@@ -209,8 +208,7 @@ export interface NormOptions extends ReduceOptions {
 }
 /** (Σ |x|^p)^(1/p) over dim; gradient 0 for a zero vector */
 export function norm(x: Tensor, dim?: Dims, options: NormOptions = {}): Tensor {
-  requireOptions('norm', options)
-  const { p = 2, keepdim = false } = options
+  const { p = 2, keepdim = false } = requireOptions('norm', options, 'p keepdim')
   requireFloat('norm', x)
   if (p === 2) return apply(zeroSafeRoot, [sumSquaresOp(x, dim, { keepdim })])
   if (p === 1) return sumAbsOp(x, dim, { keepdim })

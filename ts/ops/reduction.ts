@@ -1,6 +1,6 @@
 // How losses are reduced: to their mean, their sum, or not at all.
 
-import { requireChoice, requireOptions } from '../shape.js'
+import { requireChoice } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { reshape, unsqueeze } from './layout.js'
 import { mean, sum } from './reduce.js'
@@ -11,9 +11,7 @@ export interface LossOptions {
   reduction?: Reduction
 }
 
-export function reduced(name: string, loss: Tensor, options: { reduction?: Reduction | undefined }): Tensor {
-  requireOptions(name, options)
-  const { reduction = 'mean' } = options
+export function reduced(name: string, loss: Tensor, { reduction = 'mean' }: { reduction?: Reduction | undefined }): Tensor {
   if (reduction === 'mean') return mean(loss)
   if (reduction === 'sum') return sum(loss)
   requireChoice(name, 'reduction', reduction, 'mean', 'sum', 'none')

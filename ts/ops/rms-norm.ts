@@ -1,6 +1,6 @@
 // Normalisation by the root mean square: layer normalisation without the mean.
 
-import type { Shape } from '../shape.js'
+import { requireOptions, type Shape } from '../shape.js'
 import type { Tensor } from '../tensor.js'
 import { add, mul, requireFloat } from './arithmetic.js'
 import { requireEnd } from './checks.js'
@@ -16,7 +16,8 @@ const EPSILON = 1 / 8388608
  * x: [..., normalizedShape], weight: normalizedShape
  * @throws ShapeError if x doesn't end in normalizedShape
  */
-export function rmsNorm(x: Tensor, normalizedShape: Shape, weight?: Tensor | null, { eps = EPSILON }: LayerNormOptions = {}): Tensor {
+export function rmsNorm(x: Tensor, normalizedShape: Shape, weight?: Tensor | null, options: LayerNormOptions = {}): Tensor {
+  const { eps = EPSILON } = requireOptions('rmsNorm', options, 'eps')
   requireFloat('rmsNorm', x)
   const lead = requireEnd('rmsNorm', x, normalizedShape, { weight })
   const dims = normalizedShape.map((_, i) => lead + i)

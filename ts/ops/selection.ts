@@ -1,6 +1,6 @@
 // Indexing as in x[…]: numbers, slices, new dimensions, index tensors and masks; writing at such places; masked selection.
 
-import { broadcastShapes, broadcastStrides, iota, isWhole, nested, placesIn, sameShape, ShapeError, show, sizeOf, stridesOf, type Shape } from '../shape.js'
+import { broadcastShapes, broadcastStrides, iota, isWhole, nested, placesIn, requireOptions, sameShape, ShapeError, show, sizeOf, stridesOf, type Shape } from '../shape.js'
 import { Tensor } from '../tensor.js'
 import { movedim } from './arrange.js'
 import { requireTensors } from './checks.js'
@@ -126,7 +126,8 @@ function pick(op: string, x: Tensor, keys: readonly Key[]): Tensor {
  * A copy of x with `values` (broadcast) at the places that index(x, ...keys) reads; with accumulate they are added. Where a place is
  * named twice the last value stays, or all are added. The positions are found on the host.
  */
-export function indexPut(x: Tensor, keys: readonly Key[], values: Tensor | number, { accumulate = false }: { accumulate?: boolean } = {}): Tensor {
+export function indexPut(x: Tensor, keys: readonly Key[], values: Tensor | number, options: { accumulate?: boolean } = {}): Tensor {
+  const { accumulate = false } = requireOptions('indexPut', options, 'accumulate')
   requireTensors('indexPut', x)
   if (!Array.isArray(keys)) throw new TypeError(`indexPut: a list of keys expected, indexPut(x, [0, ':'], values) for instance, got ${keys}`)
   const places = pick('indexPut', new Tensor(x.shape, 'int32', x.backend).set(iota(x.size)), keys)

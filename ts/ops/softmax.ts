@@ -110,8 +110,7 @@ export interface CrossEntropyOptions extends LossOptions {
  * @throws ShapeError if the shapes don't fit; RangeError for a label outside 0..c−1
  */
 export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
-  requireOptions('crossEntropy', options)
-  const { weight = null, ignoreIndex = -100, labelSmoothing = 0, reduction = 'mean' } = options
+  const { weight = null, ignoreIndex = -100, labelSmoothing = 0, reduction = 'mean' } = requireOptions('crossEntropy', options, 'weight ignoreIndex labelSmoothing reduction')
   requireFloat('crossEntropy', logits)
   requireTensors('crossEntropy', target)
   if (logits.rank < 1) throw new ShapeError('crossEntropy: logits [n, c] expected, got a scalar')

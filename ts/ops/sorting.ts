@@ -47,13 +47,13 @@ export interface SortOptions {
 }
 /** x sorted along dim, and where the elements came from (int32). Stable; NaN counts as largest. Sorted on the host. */
 export function sort(x: Tensor, dim = -1, options: SortOptions = {}): Extremes {
-  requireOptions('sort', options)
+  requireOptions('sort', options, 'descending')
   return inOrder('sort', x, dim, null, options.descending ?? false)
 }
 
 /** The indices (int32) that sort x along dim, as those of sort() */
 export function argsort(x: Tensor, dim = -1, options: SortOptions = {}): Tensor {
-  requireOptions('argsort', options)
+  requireOptions('argsort', options, 'descending')
   const d = dimension('argsort', dim, x.rank)
   return orderOf('argsort', x, d, x.shape[d] ?? 1, options.descending ?? false)
 }
@@ -63,7 +63,7 @@ export function argsort(x: Tensor, dim = -1, options: SortOptions = {}): Tensor 
  * @throws ShapeError if there are fewer than k
  */
 export function topk(x: Tensor, k: number, dim = -1, options: { largest?: boolean } = {}): Extremes {
-  requireOptions('topk', options)
+  requireOptions('topk', options, 'largest')
   const size = x.shape[dimension('topk', dim, x.rank)] ?? 1
   if (!isWhole(k, 0, size)) {
     throw new ShapeError(`topk: k in 0..${size} expected, the size of dim ${dim} of shape ${show(x.shape)}, got ${k}`)
@@ -77,6 +77,7 @@ export function topk(x: Tensor, k: number, dim = -1, options: { largest?: boolea
  */
 export function median(x: Tensor): Tensor {
   requireTensors('median', x)
+  if (arguments.length > 1) throw new TypeError('median: no dim expected: sort(x, dim) orders along one')
   if (x.size === 0) throw new ShapeError(`median: of no elements, in shape ${show(x.shape)}, there is no middle`)
   const flat = reshape(x, [x.size])
   const values = onHost('median', flat)
@@ -98,7 +99,8 @@ export interface Distinct {
   counts: Tensor
 }
 /** The different elements of x, or its different slices along dim; NaN differs from everything. Found on the host. */
-export function unique(x: Tensor, { dim = null }: { dim?: number | null } = {}): Distinct {
+export function unique(x: Tensor, options: { dim?: number | null } = {}): Distinct {
+  const { dim = null } = requireOptions('unique', options, 'dim')
   requireTensors('unique', x)
   const d = dim === null ? 0 : dimension('unique', dim, x.rank)
   const from = dim === null || x.rank === 0 ? reshape(x, [x.size]) : x

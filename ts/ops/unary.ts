@@ -107,15 +107,15 @@ export const relu: Elementwise = unary('relu', Unary.relu, (g, x) => where(le(x,
 const leakyReluOp = parametric('leakyRelu', Unary.leakyRelu, (g, x, _y, a) => where(gt(x, 0), g, mul(g, a)))
 /** x > 0 ? x : negativeSlope · x */
 export function leakyRelu(x: Tensor, options: { negativeSlope?: number } = {}): Tensor {
-  requireOptions('leakyRelu', options)
-  return leakyReluOp(x, options.negativeSlope ?? 0.01)
+  const { negativeSlope = 0.01 } = requireOptions('leakyRelu', options, 'negativeSlope')
+  return leakyReluOp(x, negativeSlope)
 }
 
 const eluOp = parametric('elu', Unary.elu, (g, x, y, a) => where(gt(x, 0), g, mul(g, add(y, a))))
 /** x > 0 ? x : alpha (e^x − 1) (Clevert et al., 2015) */
 export function elu(x: Tensor, options: { alpha?: number } = {}): Tensor {
-  requireOptions('elu', options)
-  return eluOp(x, options.alpha ?? 1)
+  const { alpha = 1 } = requireOptions('elu', options, 'alpha')
+  return eluOp(x, alpha)
 }
 
 /** 2/√π ∫₀ˣ e^−t² dt */
@@ -134,8 +134,7 @@ const geluTanhOp = parametric('gelu', Unary.geluTanh, (g, x) => {
 })
 /** x Φ(x) with the normal distribution Φ, or its tanh approximation (Hendrycks and Gimpel, 2016) */
 export function gelu(x: Tensor, options: { approximate?: 'none' | 'tanh' } = {}): Tensor {
-  requireOptions('gelu', options)
-  const { approximate = 'none' } = options
+  const { approximate = 'none' } = requireOptions('gelu', options, 'approximate')
   requireChoice('gelu', 'approximate', approximate, 'none', 'tanh')
   return approximate === 'tanh' ? geluTanhOp(x) : geluOp(x)
 }
@@ -149,8 +148,8 @@ export const silu: Elementwise = unary('silu', Unary.silu, (g, x) => {
 const softplusOp = parametric('softplus', Unary.softplus, (g, x, _y, a, b) => where(gt(mul(x, a), b), g, mul(g, sigmoid(mul(x, a)))))
 /** log(1 + e^(beta x)) / beta; x itself where beta x > threshold */
 export function softplus(x: Tensor, options: { beta?: number; threshold?: number } = {}): Tensor {
-  requireOptions('softplus', options)
-  return softplusOp(x, options.beta ?? 1, options.threshold ?? 20)
+  const { beta = 1, threshold = 20 } = requireOptions('softplus', options, 'beta threshold')
+  return softplusOp(x, beta, threshold)
 }
 
 /** −1, 0 or 1; gradient 0 */
@@ -165,8 +164,7 @@ export const reciprocal: Elementwise = unary('reciprocal', Unary.reciprocal, (g,
 const clampOp = parametric('clamp', Unary.clamp, (g, x, _y, a, b) => where(mul(ge(x, a), le(x, b)), g, 0))
 /** min(max(x, min), max); the gradient passes on the bounds and between them */
 export function clamp(x: Tensor, bounds: { min?: number; max?: number } = {}): Tensor {
-  requireOptions('clamp', bounds)
-  const { min = -Infinity, max = Infinity } = bounds
+  const { min = -Infinity, max = Infinity } = requireOptions('clamp', bounds, 'min max')
   return clampOp(x, min, max)
 }
 

@@ -9,7 +9,7 @@ import { stack } from '../ops/joining.js'
 import { norm } from '../ops/reduce.js'
 import { clamp } from '../ops/unary.js'
 import { scope } from '../scope.js'
-import { requireNotNegative } from '../shape.js'
+import { requireNotNegative, requireOptions } from '../shape.js'
 import { filled, Tensor } from '../tensor.js'
 
 /** Gradients of parameters that have one, or the tensor itself. */
@@ -30,7 +30,8 @@ export interface ClipNormOptions {
  * Returns the total before clipping, a scalar; 0 where there is no gradient.
  * @throws RangeError for a maxNorm below 0
  */
-export function clipGradNorm(params: readonly Tensor[], maxNorm: number, { normType = 2, errorIfNonfinite = false }: ClipNormOptions = {}): Tensor {
+export function clipGradNorm(params: readonly Tensor[], maxNorm: number, options: ClipNormOptions = {}): Tensor {
+  const { normType = 2, errorIfNonfinite = false } = requireOptions('clipGradNorm', options, 'normType errorIfNonfinite')
   requireNotNegative('clipGradNorm', 'a maxNorm', maxNorm)
   const grads = gradientsOf('clipGradNorm', params)
   if (grads.length === 0) return filled([], 0, params[0]?.backend ?? currentBackend())

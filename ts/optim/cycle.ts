@@ -1,7 +1,7 @@
 // Schedules that raise the learning rate before they lower it: cyclical rates and the one-cycle policy, with the momentum going the other way.
 
 import { pow } from '../numerics.js'
-import { demand, requireChoice, requireCount, requireNotNegative, requireShare } from '../shape.js'
+import { demand, requireChoice, requireCount, requireNotNegative, requireOptions, requireShare } from '../shape.js'
 import { type Optimizer } from './optimizer.js'
 import { cosine, Schedule } from './schedule.js'
 
@@ -25,9 +25,8 @@ export class CyclicLR extends Schedule {
   constructor(optimizer: Optimizer<any>, options: CyclicLROptions) {
     super(optimizer)
     const up = options.stepSizeUp ?? 2000
-    this.options = {
-      stepSizeUp: up, stepSizeDown: up, mode: 'triangular', gamma: 1, cycleMomentum: true, baseMomentum: 0.8, maxMomentum: 0.9, ...options,
-    }
+    const defaults = { stepSizeUp: up, stepSizeDown: up, mode: 'triangular', gamma: 1, cycleMomentum: true, baseMomentum: 0.8, maxMomentum: 0.9 } as const
+    this.options = { ...defaults, ...requireOptions('CyclicLR', options, { ...defaults, baseLr: 1, maxLr: 1 }) }
     const { baseLr, maxLr, stepSizeDown } = this.options
     demand(baseLr >= 0 && maxLr >= baseLr, `CyclicLR: 0 ≤ baseLr ≤ maxLr expected, got ${baseLr} and ${maxLr}`)
     demand(up > 0 && stepSizeDown > 0, `CyclicLR: step sizes > 0 expected, got ${up} and ${stepSizeDown}`)
@@ -73,10 +72,10 @@ export class OneCycleLR extends Schedule {
   readonly options: Required<OneCycleLROptions>
   constructor(optimizer: Optimizer<any>, options: OneCycleLROptions) {
     super(optimizer)
-    this.options = {
-      pctStart: 0.3, annealStrategy: 'cos', divFactor: 25, finalDivFactor: 1e4, threePhase: false, cycleMomentum: true, baseMomentum: 0.85,
-      maxMomentum: 0.95, ...options,
-    }
+    const defaults = {
+      pctStart: 0.3, annealStrategy: 'cos', divFactor: 25, finalDivFactor: 1e4, threePhase: false, cycleMomentum: true, baseMomentum: 0.85, maxMomentum: 0.95,
+    } as const
+    this.options = { ...defaults, ...requireOptions('OneCycleLR', options, { ...defaults, maxLr: 1, totalSteps: 1 }) }
     const { totalSteps, pctStart, annealStrategy, maxLr } = this.options
     requireCount('OneCycleLR', 'totalSteps', totalSteps, 1, RangeError)
     requireNotNegative('OneCycleLR', 'a maxLr', maxLr)

@@ -4,7 +4,7 @@ import { hostMark, hostWork, recorder } from '../memory.js'
 import type { Update } from '../kernels.js'
 import { scalarBlock } from '../ops/norm.js'
 import { Tensor } from '../tensor.js'
-import { requireChoice, requireNotNegative, requireOptions, ShapeError, show } from '../shape.js'
+import { requireNotNegative, requireOptions, ShapeError, show } from '../shape.js'
 import { vector, type Vector } from '../vectors.js'
 
 export interface GroupOptions {
@@ -44,8 +44,7 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
   readonly #state = new Map<Tensor, State>()
 
   constructor(readonly name: string, params: Params<O>, defaults: Partial<O>, options: Partial<O> = {}) {
-    requireOptions(name, options)
-    for (const option of Object.keys(options)) requireChoice(name, 'option', option, ...Object.keys({ lr: 0, ...defaults }))
+    requireOptions(name, options, { lr: 0, ...defaults } as never)
     const groups = Array.isArray(params) && params.length > 0 && !isTensor(params[0]) ? (params as ParamGroup<O>[]) : [{ params: params as readonly Tensor[] }]
     this.groups = groups.map(group => {
       const list = (group as Partial<ParamGroup<O>> | null)?.params
@@ -57,7 +56,7 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
     })
     const seen = new Set<Tensor>()
     for (const p of this.groups.flatMap(g => g.params)) {
-      if (!isTensor(p) || !p.requiresGrad || p.node) {
+      if (!isTensor(p) || !(p.requiresGrad || p.trainable) || p.node) {
         const got = isTensor(p) ? `a tensor ${show(p.shape)} ${p.node ? `that ${p.label} made` : 'without requiresGrad'}` : kind(p)
         throw new TypeError(`${name}: parameters expected, got ${got}`)
       }
@@ -114,7 +113,7 @@ export abstract class Optimizer<O extends GroupOptions = GroupOptions> {
     return state
   }
 
-  /** Move every parameter that has a gradient. */
+  /** Move every parameter that has a gradient; one without, such as a frozen one, is passed over. */
   step(): void {
     const by = `step() of ${this.name}`
     // all that needs memory comes first, so that where there is none no parameter has moved

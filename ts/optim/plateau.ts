@@ -1,7 +1,7 @@
 // The schedule that watches: a lower learning rate once progress stops.
 
 import { hostWork } from '../memory.js'
-import { demand, isWhole, requireChoice } from '../shape.js'
+import { demand, isWhole, requireChoice, requireOptions } from '../shape.js'
 import { type Optimizer } from './optimizer.js'
 import { demandSaved, Schedule } from './schedule.js'
 
@@ -31,9 +31,8 @@ export class ReduceLROnPlateau extends Schedule {
   #cooling = 0
   constructor(optimizer: Optimizer<any>, options: PlateauOptions = {}) {
     super(optimizer)
-    this.options = {
-      mode: 'min', factor: 0.1, patience: 10, threshold: 1e-4, thresholdMode: 'rel', cooldown: 0, minLr: 0, eps: 1e-8, ...options,
-    }
+    const defaults = { mode: 'min', factor: 0.1, patience: 10, threshold: 1e-4, thresholdMode: 'rel', cooldown: 0, minLr: 0, eps: 1e-8 } as const
+    this.options = { ...defaults, ...requireOptions('ReduceLROnPlateau', options, defaults) }
     const { mode, factor, thresholdMode, minLr } = this.options
     requireChoice('ReduceLROnPlateau', 'mode', mode, 'min', 'max')
     requireChoice('ReduceLROnPlateau', 'thresholdMode', thresholdMode, 'rel', 'abs')

@@ -2,7 +2,7 @@
 
 import { hostWork } from '../memory.js'
 import { cos, pow } from '../numerics.js'
-import { demand, isWhole, requireCount, requirePositive, requireShare } from '../shape.js'
+import { demand, isWhole, requireCount, requireOptions, requirePositive, requireShare } from '../shape.js'
 import { type GroupOptions, type Optimizer } from './optimizer.js'
 
 type Cycled = GroupOptions & { momentum?: number; betas?: readonly [number, number] }
@@ -74,8 +74,9 @@ export const cosine = (from: number, to: number, angle: number): number => to + 
 export class StepLR extends Schedule {
   readonly stepSize: number
   readonly gamma: number
-  constructor(optimizer: AnyOptimizer, { stepSize, gamma = 0.1 }: { stepSize: number; gamma?: number }) {
+  constructor(optimizer: AnyOptimizer, options: { stepSize: number; gamma?: number }) {
     super(optimizer)
+    const { stepSize, gamma = 0.1 } = requireOptions('StepLR', options, 'stepSize gamma')
     requireCount('StepLR', 'stepSize', stepSize, 1, RangeError)
     this.stepSize = stepSize
     this.gamma = gamma
@@ -89,8 +90,9 @@ export class StepLR extends Schedule {
 export class MultiStepLR extends Schedule {
   readonly milestones: readonly number[]
   readonly gamma: number
-  constructor(optimizer: AnyOptimizer, { milestones, gamma = 0.1 }: { milestones: readonly number[]; gamma?: number }) {
+  constructor(optimizer: AnyOptimizer, options: { milestones: readonly number[]; gamma?: number }) {
     super(optimizer)
+    const { milestones, gamma = 0.1 } = requireOptions('MultiStepLR', options, 'milestones gamma')
     demand(Array.isArray(milestones) && milestones.every(Number.isInteger), `MultiStepLR: a list of whole milestones expected, got ${milestones}`)
     this.milestones = [...milestones]
     this.gamma = gamma
@@ -104,8 +106,9 @@ export class MultiStepLR extends Schedule {
 /** lr₀ · gammaᵗ */
 export class ExponentialLR extends Schedule {
   readonly gamma: number
-  constructor(optimizer: AnyOptimizer, { gamma }: { gamma: number }) {
+  constructor(optimizer: AnyOptimizer, options: { gamma: number }) {
     super(optimizer)
+    const { gamma } = requireOptions('ExponentialLR', options, 'gamma')
     requirePositive('ExponentialLR', 'gamma', gamma)
     this.gamma = gamma
   }
@@ -130,8 +133,9 @@ export class LambdaLR extends Schedule {
 export class ConstantLR extends Schedule {
   readonly factor: number
   readonly totalIters: number
-  constructor(optimizer: AnyOptimizer, { factor = 1 / 3, totalIters = 5 }: { factor?: number; totalIters?: number } = {}) {
+  constructor(optimizer: AnyOptimizer, options: { factor?: number; totalIters?: number } = {}) {
     super(optimizer)
+    const { factor = 1 / 3, totalIters = 5 } = requireOptions('ConstantLR', options, 'factor totalIters')
     requireShare('ConstantLR', 'a factor', factor)
     this.factor = factor
     this.totalIters = totalIters
@@ -149,7 +153,7 @@ export class LinearLR extends Schedule {
   readonly totalIters: number
   constructor(optimizer: AnyOptimizer, options: { startFactor?: number; endFactor?: number; totalIters?: number } = {}) {
     super(optimizer)
-    const { startFactor = 1 / 3, endFactor = 1, totalIters = 5 } = options
+    const { startFactor = 1 / 3, endFactor = 1, totalIters = 5 } = requireOptions('LinearLR', options, 'startFactor endFactor totalIters')
     demand(startFactor >= 0 && endFactor >= 0, `LinearLR: factors ≥ 0 expected, got ${startFactor} and ${endFactor}`)
     requirePositive('LinearLR', 'totalIters', totalIters)
     this.startFactor = startFactor
@@ -166,8 +170,9 @@ export class LinearLR extends Schedule {
 export class PolynomialLR extends Schedule {
   readonly totalIters: number
   readonly power: number
-  constructor(optimizer: AnyOptimizer, { totalIters = 5, power = 1 }: { totalIters?: number; power?: number } = {}) {
+  constructor(optimizer: AnyOptimizer, options: { totalIters?: number; power?: number } = {}) {
     super(optimizer)
+    const { totalIters = 5, power = 1 } = requireOptions('PolynomialLR', options, 'totalIters power')
     requirePositive('PolynomialLR', 'totalIters', totalIters)
     this.totalIters = totalIters
     this.power = power
@@ -181,8 +186,9 @@ export class PolynomialLR extends Schedule {
 export class CosineAnnealingLR extends Schedule {
   readonly tMax: number
   readonly etaMin: number
-  constructor(optimizer: AnyOptimizer, { tMax, etaMin = 0 }: { tMax: number; etaMin?: number }) {
+  constructor(optimizer: AnyOptimizer, options: { tMax: number; etaMin?: number }) {
     super(optimizer)
+    const { tMax, etaMin = 0 } = requireOptions('CosineAnnealingLR', options, 'tMax etaMin')
     requirePositive('CosineAnnealingLR', 'tMax', tMax)
     this.tMax = tMax
     this.etaMin = etaMin
@@ -199,8 +205,9 @@ export class CosineAnnealingWarmRestarts extends Schedule {
   readonly t0: number
   readonly tMult: number
   readonly etaMin: number
-  constructor(optimizer: AnyOptimizer, { t0, tMult = 1, etaMin = 0 }: { t0: number; tMult?: number; etaMin?: number }) {
+  constructor(optimizer: AnyOptimizer, options: { t0: number; tMult?: number; etaMin?: number }) {
     super(optimizer)
+    const { t0, tMult = 1, etaMin = 0 } = requireOptions('CosineAnnealingWarmRestarts', options, 't0 tMult etaMin')
     for (const [role, value] of Object.entries({ t0, tMult })) requireCount('CosineAnnealingWarmRestarts', role, value, 1, RangeError)
     this.t0 = t0
     this.tMult = tMult
@@ -221,8 +228,9 @@ export class CosineAnnealingWarmRestarts extends Schedule {
 export class SequentialLR extends Schedule {
   readonly schedules: readonly Schedule[]
   readonly milestones: readonly number[]
-  constructor(optimizer: AnyOptimizer, { schedules, milestones }: { schedules: readonly Schedule[]; milestones: readonly number[] }) {
+  constructor(optimizer: AnyOptimizer, options: { schedules: readonly Schedule[]; milestones: readonly number[] }) {
     super(optimizer)
+    const { schedules, milestones } = requireOptions('SequentialLR', options, 'schedules milestones')
     const paired = schedules.length > 0 && milestones.length === schedules.length - 1
     demand(paired, `SequentialLR: a milestone between each two schedules expected, got ${milestones.length} for ${schedules.length} schedules`)
     demand(schedules.every(s => s.optimizer === optimizer), 'SequentialLR: schedules of this optimizer expected')

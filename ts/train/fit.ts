@@ -1,7 +1,8 @@
 // The training loop: epochs over a loader, progress, early stopping, checkpoints, and an end at the first number that isn't finite.
 
-import { capture, crossEntropy, DataLoader, debug, engine, NonFiniteError, turn, type Dataset, type Module, type Optimizer, type Schedule, type Tensor } from 'hebb'
-import { evaluate } from './evaluate.js'
+import { capture, crossEntropy, DataLoader, debug, engine, Module, NonFiniteError, Tensor, turn, type Dataset, type Optimizer, type Schedule } from 'hebb'
+import type { Training } from './checkpoint.js'
+import { countRight, isLabelled, judge, requireDataset } from './evaluate.js'
 
 /** Training that can't go on: the loss is no number. */
 export class TrainingError extends Error {
@@ -68,11 +69,11 @@ export interface FitOptions extends Callbacks {
   /** Epochs in all, those of a resumed training included */
   epochs: number
   /** Scalar loss of the model's output and the targets (default crossEntropy) */
-  loss?: (output: Tensor, target: Tensor) => Tensor
+  loss?: Module | ((output: Tensor, target: Tensor) => Tensor)
   schedule?: Schedule
   /** Step the schedule after each batch or after each epoch (default) */
   scheduleEvery?: 'batch' | 'epoch'
-  /** Evaluated after each epoch */
+  /** Judged after each epoch, in evaluation mode, by `loss` and in batches of the loader's size */
   validation?: Dataset
   /** Ends the training after the current batch */
   signal?: AbortSignal
@@ -80,7 +81,10 @@ export interface FitOptions extends Callbacks {
   earlyStopping?: { patience: number; minDelta?: number }
   /** Called with the number of the epoch after every `every` epochs (default 1), to save */
   checkpoint?: { every?: number; save(epoch: number): void | Promise<void> }
-  /** Replay the step as a list of kernel calls once its shapes repeat (default true); same bits as without */
+  /**
+   * Replay the step as a list of kernel calls once its shapes repeat (default true); same bits as without. What a callback changes in the model or
+   * the loss (a frozen layer, a hook, a weight of the loss) counts from the next epoch on; false: at once
+   */
   capture?: boolean
   /** Stop at the first NaN or infinity inside the step and name the op, the layer and the pass (default false); slower, not captured */
   debug?: boolean
@@ -106,11 +110,12 @@ const pause = (): Promise<void> =>
 
 /**
  * Trains a model on a loader's batches (x, y). Gives the event loop a turn at least every 100 ms. Resuming: a loader whose `state`
- * was restored goes on where it stood.
+ * was restored goes on where it stood. A Training, as checkpoints have it, may be spread into the options.
  * @throws TrainingError at the first loss that is not finite, saying where
  */
 export async function fit(model: Module, loader: DataLoader, options: FitOptions): Promise<FitResult> {
-  const { optimizer, epochs, loss: lossOf = crossEntropy, schedule, scheduleEvery = 'epoch', validation, signal, earlyStopping, checkpoint } = options
+  const { optimizer, epochs, loss: given = crossEntropy, schedule, scheduleEvery = 'epoch', validation, signal, earlyStopping, checkpoint } =
+    engine.requireOptions('fit', options as FitOptions & Partial<Training>, 'model loader recipe optimizer epochs loss schedule scheduleEvery validation signal earlyStopping checkpoint capture debug progress onBatch onEpoch')
   if (typeof optimizer?.step !== 'function') {
     throw new TypeError(`fit: an optimizer expected, new SGD(model.parameters(), { lr: 0.1 }) for instance, got ${typeof optimizer}`)
   }
@@ -118,6 +123,9 @@ export async function fit(model: Module, loader: DataLoader, options: FitOptions
     const got = typeof loader === 'object' ? 'another object' : typeof loader
     throw new TypeError(`fit: a DataLoader of (x, y) expected, got ${got}: new DataLoader(dataset)`)
   }
+  const lossOf = given instanceof Module ? (output: Tensor, target: Tensor): Tensor => given.forward(output, target) : given
+  if (typeof lossOf !== 'function') throw new TypeError(`fit: a loss (output, target) => scalar, or a module, expected, got ${typeof lossOf}`)
+  if (validation) requireDataset('fit: validation', validation)
   if (!(Number.isInteger(epochs) && epochs >= 0)) throw new RangeError(`fit: a whole number of epochs ≥ 0 expected, got ${epochs}`)
   const progress = options.progress ?? newProgress()
   const times: PhaseTimes = { steps: 0, forward: 0, backward: 0, optimizer: 0, total: 0 }
@@ -133,6 +141,7 @@ export async function fit(model: Module, loader: DataLoader, options: FitOptions
     engine.hostMark(() => (mark = now()))
     const output = model.forward(x) as Tensor
     const loss = lossOf(output, y)
+    if (!(loss instanceof Tensor)) throw new TypeError(`fit: a loss that is a tensor expected, got ${typeof loss}: numbers have no gradient`)
     engine.hostMark(() => lap('forward'))
     optimizer.zeroGrad()
     loss.backward()
@@ -140,8 +149,7 @@ export async function fit(model: Module, loader: DataLoader, options: FitOptions
     optimizer.step()
     if (schedule && scheduleEvery === 'batch') schedule.step()
     engine.hostMark(() => lap('optimizer'))
-    const labelled = y.dtype === 'int32' && output.rank === 2
-    return labelled ? [loss, output.argmax(1).float().eq(y.float()).sum()] : [loss]
+    return isLabelled(output, y) ? [loss, countRight(output, y)] : [loss]
   }
   const undebug = options.debug ? debug.nan(model) : null
   const run = options.capture === false || debug.on ? Object.assign(step, { dispose() {} }) : capture(step)
@@ -194,7 +202,7 @@ export async function fit(model: Module, loader: DataLoader, options: FitOptions
         lr: optimizer.lr, seconds: progress.seconds, examplesPerSecond: progress.seen / progress.seconds,
       }
       if (validation) {
-        const judged = evaluate(model, validation)
+        const judged = judge(model, validation, lossOf, loader.batchSize)
         report.validationLoss = judged.loss
         report.validationAccuracy = judged.accuracy
       }
@@ -208,6 +216,8 @@ export async function fit(model: Module, loader: DataLoader, options: FitOptions
       batches = loader.batches()
       await options.onEpoch?.(report)
       if (checkpoint && (epoch + 1) % (checkpoint.every ?? 1) === 0) await checkpoint.save(epoch + 1)
+      // the callbacks may have changed what the step does
+      if (options.onBatch || options.onEpoch || checkpoint) run.dispose()
       if (earlyStopping && stalled(progress.history, earlyStopping)) {
         ended = 'early'
         break

@@ -6,7 +6,7 @@ import { convolution } from './conv.js'
 import { elementwise } from './elementwise.js'
 import { layout } from './layout.js'
 import { matrix } from './matrix.js'
-import { Memory } from './memory.js'
+import { LARGEST, Memory } from './memory.js'
 import { normalisation } from './norm.js'
 import { pooling } from './pool.js'
 import { random } from './random.js'
@@ -44,6 +44,7 @@ export function createReference(width: 4 | 8, limit: () => number = () => Infini
     get total() {
       return memory.total
     },
+    most: LARGEST,
     reserve(bytes) {
       return memory.reserve(bytes)
     },

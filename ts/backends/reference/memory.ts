@@ -7,7 +7,8 @@ export type Floats = Float32Array | Float64Array
 /** int32 elements: whole numbers in float64 where the width is 8. */
 export type Ints = Int32Array | Float64Array
 
-const LARGEST = 2147483648
+/** Most bytes */
+export const LARGEST = 2147483648
 /** Address 0 means "none", so the first 64 bytes are never handed out. */
 const FIRST = 64
 
