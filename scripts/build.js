@@ -113,19 +113,46 @@ export async function buildPrograms(entryPoints, outdir) {
 
 export const typeChecker = () => ['lib/tsc.js', 'bin/tsc'].map(f => bin('typescript', f)).find(existsSync)
 
+/** The names that a file of declarations exports of others, or else, as an entry, of its own */
+function exportedNames(text) {
+  const listed = [...text.matchAll(/^export (?:type )?\{([^}]*)\}/gm)].flatMap(([, names]) => names.split(','))
+  return [...listed.map(name => name.trim().replace(/^type /, '').split(' ')[0]), ...[...text.matchAll(DECLARED)].map(([, name]) => name)]
+}
+const DECLARED = /^(?:export |declare |abstract )*(?:class|interface|type|function|const|enum) (\w+)/gm
+
+/** Declarations with comments on what users can reach by name, and without on what only the engine knows. */
+function commented(text, names) {
+  let told = true
+  let comment = []
+  return text.split('\n').flatMap(line => {
+    const open = comment.length > 0 && !comment.at(-1).endsWith('*/')
+    if (open || /^\s*\/\*\*/.test(line)) {
+      comment.push(line)
+      return []
+    }
+    const [[, name] = []] = [...line.matchAll(DECLARED)]
+    if (name) told = names.has(name) || name.endsWith('Options')
+    const kept = told ? comment : []
+    comment = []
+    return [...kept, line]
+  }).join('\n')
+}
+
 /** Declarations of the files that an entry of the package leads to: users have no use for others. */
 export function buildTypes() {
   run(typeChecker(), '-p', 'ts')
-  const wanted = new Set()
+  const wanted = new Map()
   const visit = file => {
     if (wanted.has(file)) return
-    wanted.add(file)
     const text = readFileSync(file, 'utf8')
-    // indented by tabs, not four spaces: 7 KB of the package
-    writeFileSync(file, text.replace(/^(?: {4})+/gm, spaces => '\t'.repeat(spaces.length / 4)))
+    wanted.set(file, text)
     for (const [, from] of text.matchAll(/(?:from|import\() ?['"](\.[^'"]+)\.js['"]/g)) visit(join(dirname(file), `${from}.d.ts`))
   }
-  for (const [file] of readFileSync(join(root, 'package.json'), 'utf8').matchAll(/build\/types\/[^"]+/g)) visit(join(root, file))
+  const entries = [...readFileSync(join(root, 'package.json'), 'utf8').matchAll(/build\/types\/[^"]+/g)].map(([file]) => join(root, file))
+  for (const file of entries) visit(file)
+  const names = new Set([...wanted].flatMap(([file, text]) => (entries.includes(file) || file.endsWith('index.d.ts') ? exportedNames(text) : [])))
+  // indented by tabs, not four spaces: 7 KB of the package; comments on the engine's own were 20
+  for (const [file, text] of wanted) writeFileSync(file, commented(text, names).replace(/^(?: {4})+/gm, spaces => '\t'.repeat(spaces.length / 4)))
   const folder = join(root, 'build/types')
   for (const file of readdirSync(folder, { recursive: true }).filter(f => f.endsWith('.d.ts')).map(f => join(folder, f))) if (!wanted.has(file)) rmSync(file)
 }

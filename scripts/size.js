@@ -60,9 +60,9 @@ function wholePackage() {
 async function measured() {
   const { size, unpackedSize } = wholePackage()
   return [
-    { what: 'hebb, kernels inside, gzip', size: zipped(dist('hebb.js')), budget: 98.5 * KB, aim: 80 * KB },
-    { what: 'hebb for workerd, without binaries, gzip', size: zipped(dist('hebb.modules.js')), budget: 62 * KB, aim: 45 * KB },
-    { what: 'of which a Worker that infers is bundled with', size: zipped(await bundled(WORKER, 'hebb.modules.js')), budget: 37 * KB },
+    { what: 'hebb, kernels inside, gzip', size: zipped(dist('hebb.js')), budget: 100 * KB, aim: 80 * KB },
+    { what: 'hebb for workerd, without binaries, gzip', size: zipped(dist('hebb.modules.js')), budget: 63.5 * KB, aim: 45 * KB },
+    { what: 'of which a Worker that infers is bundled with', size: zipped(await bundled(WORKER, 'hebb.modules.js')), budget: 38 * KB },
     { what: 'relaxed.wasm, gzip', size: zipped(dist('relaxed.wasm')), budget: 34 * KB, aim: 18 * KB },
     { what: 'simd.wasm, gzip', size: zipped(dist('simd.wasm')), budget: 35 * KB, aim: 18 * KB },
     { what: 'an import that is not used', size: await unusedImport(), budget: 100 },

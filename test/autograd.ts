@@ -290,4 +290,27 @@ test('errors of the functions', () => {
   assert.throws(() => vjp(t => t.mul(2), [x], tensor([1])), /^gradients: gradOutputs\[0\] has shape \[1\], the output \[2\]$/)
 })
 
+test('derivatives of functions that differentiate are no zeros', () => onBackend('reference64', () => {
+  const cubes = (x: Tensor) => x.pow(3).sum()
+  const [x, v] = [tensor([1, 2]), tensor([1, 1])]
+  assert.equal(jacobian(grad(cubes), x).array(), [[6, 0], [0, 12]])
+  assert.equal(jvp(grad(cubes), [x], [tensor([1, 0])]).tangent.array(), [6, 0])
+  assert.equal(vjp(grad(cubes), [x], tensor([0, 1])).grads[0]!.array(), [0, 12])
+  assert.equal(grad(q => grad(cubes)(q).sum())(x).array(), [6, 12])
+  assert.equal(grad(q => grad(r => grad(cubes)(r).sum())(q).sum())(x).array(), [6, 6])
+  assert.equal(grad(q => hvp(cubes, q, v).sum())(x).array(), [6, 6])
+  assert.equal(grad(q => hessian(cubes, q).sum())(x).array(), [6, 6])
+  assert.equal(grad(q => jvp(cubes, [q], [v]).tangent)(x).array(), [6, 12])
+  assert.equal(grad(q => vjp(cubes, [q], tensor(2)).grads[0]!.sum())(x).array(), [12, 24])
+  assert.equal(grad(q => jacobian(t => t.square(), q).sum())(x).array(), [2, 2])
+  assert.ok(checkGradients(grad(cubes), [x]) < 1e-6)
+  assert.not(grad(cubes)(x).requiresGrad, 'the outermost one records nothing')
+}))
+
+test('gradients pass through clone(), not through detach()', () => {
+  const p = parameter([1, 2])
+  p.clone().mul(3).add(p).add(p.detach().clone().mul(p)).sum().backward()
+  assert.equal(p.grad!.array(), [5, 6])
+})
+
 test.run()

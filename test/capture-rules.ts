@@ -604,4 +604,28 @@ test('intermediate results are gone after the step, and backward() through its o
   })
 })
 
+test('a parameter that is frozen after the recording, and later not', () => {
+  const runs = [true, false].map(captured => {
+    const [a, b] = [parameter([1, 2]), parameter([3, 4])]
+    const optimizer = new SGD([a, b], { lr: 0.1 })
+    const once = (x: Tensor): Tensor => {
+      const loss = a.mul(b).mul(x).sum()
+      optimizer.zeroGrad()
+      loss.backward()
+      optimizer.step()
+      return loss
+    }
+    const step = captured ? capture(once) : Object.assign(once, { dispose() {} })
+    const seen: number[] = []
+    for (const i of steps(9)) {
+      a.requiresGrad = i < 3 || i > 5
+      seen.push(step(tensor([i, 1])).item(), ...a.values(), ...b.values())
+    }
+    step.dispose()
+    return seen
+  })
+  assert.equal(runs[0], runs[1])
+  assert.equal(runs[0]!.slice(11, 13), runs[0]!.slice(26, 28), 'it stays')
+})
+
 test.run()

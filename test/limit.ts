@@ -180,6 +180,13 @@ test('many sizes in turn: freed ranges are joined before memory is said to be fu
 
 test('the limit is that of all linear memory, which reaches but never passes it', () => assert.is(alone('exact'), 'full'))
 
+test('what would not fit into an empty memory does not make it grow', () => {
+  const { total } = info().memory
+  assert.throws(() => zeros([196608, 196608]), (e: Error) => e instanceof MemoryError)
+  assert.throws(() => zeros([2 ** 27, 2 ** 27]), (e: Error) => e instanceof MemoryError)
+  assert.is(info().memory.total, total)
+})
+
 const program = process.argv[2]
 if (program) console.log(programs[program]!())
 else test.run()

@@ -4,7 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   ArrayDataset, DataLoader, Generator, ImageDataset, info, manualSeed, pixelStatistics, scope, SGD, split, steps, Subset,
-  TestSet, type ImageSet, type LoaderOptions, type Tensor,
+  tensor, TestSet, type ImageSet, type LoaderOptions, type Tensor,
 } from 'hebb'
 import { evaluate, fit } from 'hebb/train'
 import { Perceptron } from 'hebb/models'
@@ -292,6 +292,9 @@ test('TestSet counts how often it was looked at', async () => {
   await fit(model, new DataLoader(labelled, { batchSize: 6 }),
     { optimizer: new SGD(model.parameters(), { lr: 0.01 }), epochs: 2, validation: held })
   assert.is(held.looks, 5, 'a test set used for validation shows it')
+  evaluate(model, new Subset(held, Int32Array.of(1, 2)))
+  evaluate(model, split(split(held, [0.5, 0.5])[0]!, [1])[0]!)
+  assert.is(held.looks, 7, 'a part of it is it')
 })
 
 test('two loaders in step, and a loop in a scope', () => {
@@ -306,6 +309,15 @@ test('two loaders in step, and a loop in a scope', () => {
   assert.equal(pairs, [[1, 3], [5, 12]])
   const sums = scope(() => [...steps(2)].map(() => epoch(a).flat().length))
   assert.equal(sums, [6, 6])
+})
+
+test('a data set of tensors', () => {
+  const [x, y] = [tensor([[1, 2], [3, 4], [5, 6]]), tensor([0, 1, 0], { dtype: 'int32' })]
+  const set = new ArrayDataset(x, y)
+  x.set([0, 0, 0, 0, 0, 0])
+  assert.is(set.length, 3)
+  assert.equal(set.batch([2, 0]).map(t => [t.dtype, t.array()]), [['float32', [[5, 6], [1, 2]]], ['int32', [0, 0]]])
+  assert.equal(x.set(tensor([[6, 5], [4, 3], [2, 1]])).array(), [[6, 5], [4, 3], [2, 1]])
 })
 
 test.run()

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import {
   AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, AvgPool3d, BatchNorm1d, BatchNorm2d, BatchNorm3d, Conv1d, Conv2d, Conv3d, Dropout,
   ELU, Flatten, GELU, gelu, info, init, LeakyReLU, Linear, LogSoftmax, manualSeed, MaxPool1d, MaxPool2d, MaxPool3d, Module, ModuleList,
-  onBackend, ones, parameter, rand, randn, ReLU, scope, Sequential, ShapeError, Sigmoid, SiLU, Softmax, Softplus, sum, summary, Tanh, tensor,
+  onBackend, ones, parameter, rand, randn, ReLU, scope, Sequential, SGD, ShapeError, Sigmoid, SiLU, Softmax, Softplus, sum, summary, Tanh, tensor,
   zeros, type Tensor,
 } from 'hebb'
 import { ConvNet, LeNet5, MLP, Perceptron } from 'hebb/models'
@@ -420,6 +420,39 @@ test('layers compute what their functions do, with their options', () => {
     [new Softplus(2), x.softplus({ beta: 2 })],
     [new Softmax(), x.softmax(-1)], [new LogSoftmax(1), x.logSoftmax(1)],
   ] as const) close(layer.forward(x), expected)
+})
+
+test('a frozen parameter stays a parameter: named, counted, hashed, taken by optimizers, passed over by their steps', () => {
+  const model = new Sequential(new Linear(2, 3), new Linear(3, 1))
+  const [first] = model.layers as [Linear, Linear]
+  for (const p of first.parameters()) p.requiresGrad = false
+  assert.is(model.parameters().length, 4)
+  assert.equal(model.namedBuffers(), [])
+  assert.is(summary(model, [1, 2]).parameters, 13)
+  const optimizer = new SGD(model.parameters(), { lr: 0.1, momentum: 0.9, weightDecay: 0.1 })
+  const before = model.parameters().map(p => [...p.values()])
+  const once = () => {
+    optimizer.zeroGrad()
+    model.forward(tensor([[1, 2]])).sum().backward()
+    optimizer.step()
+  }
+  once()
+  const after = model.parameters().map(p => [...p.values()])
+  assert.equal([after[0], after[1]], [before[0], before[1]])
+  assert.not.equal(after[2], before[2])
+  for (const p of first.parameters()) p.requiresGrad = true
+  once()
+  assert.not.equal([...first.weight.values()], before[0])
+  const plain = tensor([1]).requiresGradient()
+  plain.requiresGrad = false
+  class Own extends Module {
+    scale = plain
+    table = tensor([2])
+    forward(x: Tensor): Tensor {
+      return x.mul(this.scale)
+    }
+  }
+  assert.equal([new Own().namedParameters().map(([name]) => name), new Own().namedBuffers().map(([name]) => name)], [['scale'], ['table']])
 })
 
 test.run()

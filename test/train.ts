@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import {
   Adam, ArrayDataset, BatchNorm1d, BatchNorm2d, Conv2d, CosineAnnealingLR, DataLoader, Dropout, Flatten, gunzip, ImageDataset,
-  info, Linear, manualSeed, MaxPool2d, mseLoss, readIdxImages, ReLU, scope, Sequential, SGD, split, StepLR, Tanh, tensor,
+  info, Linear, manualSeed, MaxPool2d, mseLoss, MSELoss, readIdxImages, ReduceLROnPlateau, ReLU, scope, Sequential, SGD, split, StepLR, Tanh, tensor,
   type Dataset, type ImageSet, type Module, type Tensor,
 } from 'hebb'
 import { MLP, Perceptron } from 'hebb/models'
@@ -276,6 +276,50 @@ test('weightsHash is the SHA-256 of all parameters as float32', async () => {
   const last = model.parameters().at(-1)!
   last.set(last.values().map((v, i) => (i === 1 ? v + 1e-3 : v)))
   assert.is.not(await weightsHash(model), before)
+})
+
+test('validation is judged by the loss of the training, in batches of its size', async () => {
+  const values = Float32Array.from({ length: 80 }, (_, i) => (((i * 7) % 11) / 11) - 0.5)
+  const line = new ArrayDataset({ values, shape: [2] }, { values: values.filter((_, i) => i % 2 === 0).map(v => 3 * v), shape: [1] })
+  const model = new Linear(2, 1)
+  const sizes: number[] = []
+  const seen: Dataset = { length: line.length, batch: indices => (sizes.push(indices.length), line.batch(indices)) }
+  const optimizer = new Adam(model.parameters(), { lr: 0.05 })
+  const { history, ended } = await fit(model, new DataLoader(line, { batchSize: 16 }), {
+    optimizer, epochs: 8, loss: new MSELoss(), validation: seen, schedule: new ReduceLROnPlateau(optimizer, { patience: 1 }), earlyStopping: { patience: 3 },
+  })
+  assert.is(ended, 'done')
+  assert.equal([...new Set(sizes)], [16, 8])
+  assert.ok(history.every((report, i) => i === 0 || report.validationLoss! < history[i - 1]!.validationLoss!), 'it falls')
+  assert.ok(history.every(report => Number.isNaN(report.validationAccuracy) && report.lr === 0.05))
+  const [x, y] = line.batch(Array.from({ length: 40 }, (_, i) => i)) as [Tensor, Tensor]
+  assert.ok(Math.abs(history.at(-1)!.validationLoss! - model.forward(x).mseLoss(y).item()) < 1e-6)
+})
+
+test('what a callback changes counts from the next epoch on, captured or not', async () => {
+  const runs: number[][] = []
+  for (const capture of [true, false]) {
+    manualSeed(3)
+    const model = busy()
+    const [first, norm] = model.layers as [Conv2d, BatchNorm2d]
+    const dropout = model.layers[5] as Dropout
+    let share = 0
+    const losses: number[] = []
+    for (const p of first.parameters()) p.requiresGrad = false
+    await fit(model, new DataLoader(some, { batchSize: 60, seed: 1 }), {
+      optimizer: new SGD(model.parameters(), { lr: 0.05 }), epochs: 6, capture, loss: (o, y) => o.crossEntropy(y).add(o.square().mean().mul(share)),
+      onEpoch({ epoch, loss }) {
+        losses.push(loss)
+        if (epoch === 1) for (const p of first.parameters()) p.requiresGrad = true
+        if (epoch === 2) share = 0.1
+        if (epoch === 3) norm.eval()
+        if (epoch === 4) (dropout as { p: number }).p = 0
+        if (epoch === 5) model.layers[9]!.registerForwardHook((_m, _i, y) => (y as Tensor).mul(0.5))
+      },
+    })
+    runs.push([...losses, ...first.weight.values()])
+  }
+  assert.equal(runs[0], runs[1])
 })
 
 test.run()

@@ -111,7 +111,7 @@ export function jacobian(f: TensorFunction, x: Tensor, options: GradientOptions 
 
 /** Second derivatives of a scalar f at x: shape [...x.shape, ...x.shape]. */
 export function hessian(f: ScalarFunction, x: Tensor): Tensor {
-  return jacobian(t => valueAndGrad(f, { createGraph: true })(t).grads[0]!, x)
+  return jacobian(grad(f), x)
 }
 
 /** Hessian-vector product of a scalar f at x, without the Hessian. */

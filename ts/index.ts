@@ -1,4 +1,5 @@
 // The public face of hebb. The built file has the order of these lines: what resembles each other is packed best side by side.
+export { ShapeError, type PerDim, type Shape } from './shape.js'
 export { Generator } from './random.js'
 export { capture, type Captured } from './capture.js'
 export { configure, info, onBackend, onMeta, type BackendName, type Info, type Settings } from './backends/current.js'
@@ -8,16 +9,16 @@ export type { Fluent } from './ops/methods.js'
 
 export { Tensor, VERSION, type GradientHook, type NestedArray } from './tensor.js'
 export type { DType } from './kernels.js'
-export { ShapeError, type PerDim, type Shape } from './shape.js'
 export { MemoryError } from './arena.js'
 export { steps, turn } from './memory.js'
 export { scope } from './scope.js'
+export { argsort, median, nonzero, sort, topk, unique, type Distinct, type SortOptions } from './ops/sorting.js'
 export { noGrad } from './autograd.js'
 
 export { arange, eye, full, linspace, ones, onesLike, parameter, tensor, zeros, zerosLike, type TensorOptions, type Values } from './ops/creation.js'
-export { manualSeed, rand, randn, dropout } from './ops/random.js'
-export { fullLike, randint, randLike, randnLike, randperm, trilIndices, triuIndices } from './ops/ranges.js'
+export { backward, checkGradients, grad, gradients, hessian, hvp, jacobian, jvp, valueAndGrad, vjp, type CheckOptions } from './grad.js'
 export { add, div, eq, ge, gt, le, lt, maskedFill, maximum, minimum, mul, ne, pow, sub, where } from './ops/arithmetic.js'
+export { indexAdd, scatterAdd } from './ops/scatter.js'
 export {
   abs, clamp, cos, elu, erf, exp, floor, gelu, leakyRelu, log, log1p, neg, powScalar, reciprocal, relu, rsqrt, sigmoid, sign, silu, sin, softplus,
   sqrt, square, tanh,
@@ -28,24 +29,24 @@ export {
 } from './ops/layout.js'
 export { cat, stack } from './ops/joining.js'
 export { embedding, gather, indexSelect, oneHot, type EmbeddingOptions } from './ops/indexing.js'
-export { indexAdd, scatterAdd } from './ops/scatter.js'
-export { argsort, median, nonzero, sort, topk, unique, type Distinct, type SortOptions } from './ops/sorting.js'
+export { index, indexPut, maskedSelect, type Key } from './ops/selection.js'
+export { bmm, cumprod, diff, dot, mm, mv, outer, trace, type DiffOptions } from './ops/products.js'
 export { diag, diagonal, meshgrid, movedim, repeat, repeatInterleave, roll, unbind, type DiagonalOptions } from './ops/arrange.js'
 export { addcdiv, addcmul, ceil, lerp, round, trunc } from './ops/rounding.js'
 export { all, allclose, any, countNonzero, isfinite, isinf, isnan, type CloseOptions } from './ops/predicates.js'
 export { linear, matmul } from './ops/matmul.js'
-export { bmm, cumprod, diff, dot, mm, mv, outer, trace, type DiffOptions } from './ops/products.js'
-export { index, indexPut, maskedSelect, type Key } from './ops/selection.js'
+export { crossEntropy, logSoftmax, softmax, type CrossEntropyOptions } from './ops/softmax.js'
+export { rmsNorm } from './ops/rms-norm.js'
+export { fullLike, randint, randLike, randnLike, randperm, trilIndices, triuIndices } from './ops/ranges.js'
 export { einsum } from './ops/einsum.js'
-export { conv1d, conv2d, conv3d, convMaxPool2d, convTranspose1d, convTranspose2d, convTranspose3d, type ConvOptions } from './ops/conv.js'
-export { interpolate, type InterpolateOptions } from './ops/interpolate.js'
 export {
   adaptiveAvgPool1d, adaptiveAvgPool2d, avgPool1d, avgPool2d, avgPool3d, maxPool1d, maxPool2d, maxPool3d, type AvgPoolOptions, type MaxPoolOptions,
 } from './ops/pool.js'
-export { rmsNorm } from './ops/rms-norm.js'
-export { multiHeadAttention, scaledDotProductAttention, type AttentionOptions, type MultiHeadWeights } from './ops/attention.js'
+export { conv1d, conv2d, conv3d, convMaxPool2d, convTranspose1d, convTranspose2d, convTranspose3d, type ConvOptions } from './ops/conv.js'
+export { manualSeed, rand, randn, dropout } from './ops/random.js'
+export { interpolate, type InterpolateOptions } from './ops/interpolate.js'
 export { gru, lstm, rnnTanh, type CellWeights, type LstmRecurrence, type Recurrence, type RecurrentOptions, type RecurrentState } from './ops/recurrent.js'
-export { crossEntropy, logSoftmax, softmax, type CrossEntropyOptions } from './ops/softmax.js'
+export { multiHeadAttention, scaledDotProductAttention, type AttentionOptions, type MultiHeadWeights } from './ops/attention.js'
 export {
   batchNorm, groupNorm, layerNorm, localResponseNorm, type BatchNormOptions, type LayerNormOptions, type LocalResponseNormOptions,
 } from './ops/norm.js'
@@ -57,7 +58,6 @@ export type { LossOptions, Reduction } from './ops/reduction.js'
 
 export { debug, NonFiniteError } from './debug.js'
 export type { BackwardOptions, GradientOptions } from './backward.js'
-export { backward, checkGradients, grad, gradients, hessian, hvp, jacobian, jvp, valueAndGrad, vjp, type CheckOptions } from './grad.js'
 export * from './nn/index.js'
 export { summary, Summary, type LayerSummary, type ReceptiveField, type SummaryOptions } from './summary.js'
 export * from './data/index.js'

@@ -120,7 +120,6 @@ export function summary(model: Module | (() => Module), inputShape: Shape, optio
   return onMeta(() => {
     const scope = openScope('summary()', HOME)
     try {
-      if (typeof model === 'function' && model.prototype instanceof Module) throw new TypeError(`summary: a module expected, got a class: () => new ${(model as { name: string }).name}(…)`)
       const built = model instanceof Module || typeof model !== 'function' ? model : model()
       if (!(built instanceof Module)) throw new TypeError(`summary: a module, or a function that makes one, expected, got ${typeof built}`)
       return restoring(built, () => {

@@ -316,7 +316,7 @@ export class Tensor implements Owned {
   set(values: ArrayLike<number> | Tensor): this {
     if (values instanceof Tensor) {
       if (!sameShape(values.shape, this.shape) || values.dtype !== this.dtype) {
-        throw new ShapeError(`set: a tensor of shape ${show(this.shape)}, ${this.dtype}, expected, got ${show(values.shape)}, ${values.dtype}`)
+        throw new ShapeError(`set: ${this.dtype} ${show(this.shape)} expected, got ${values.dtype} ${show(values.shape)}`)
       }
       values = values.values()
     }

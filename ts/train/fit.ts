@@ -115,7 +115,7 @@ const pause = (): Promise<void> =>
  */
 export async function fit(model: Module, loader: DataLoader, options: FitOptions): Promise<FitResult> {
   const { optimizer, epochs, loss: given = crossEntropy, schedule, scheduleEvery = 'epoch', validation, signal, earlyStopping, checkpoint } =
-    engine.requireOptions('fit', options as FitOptions & Partial<Training>, 'model loader recipe optimizer epochs loss schedule scheduleEvery validation signal earlyStopping checkpoint capture debug progress onBatch onEpoch')
+    engine.requireOptions('fit', options as FitOptions & Partial<Training>, 'optimizer epochs loss schedule scheduleEvery validation signal earlyStopping checkpoint capture debug progress onBatch onEpoch model loader recipe')
   if (typeof optimizer?.step !== 'function') {
     throw new TypeError(`fit: an optimizer expected, new SGD(model.parameters(), { lr: 0.1 }) for instance, got ${typeof optimizer}`)
   }

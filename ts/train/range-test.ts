@@ -40,7 +40,8 @@ export interface RangeTest {
  * @throws RangeError for options out of range
  */
 export function lrRangeTest(model: Module, loader: DataLoader, options: RangeTestOptions): RangeTest {
-  const { optimizer, loss: lossOf = crossEntropy, from = 1e-7, to = 10, steps = 100, smoothing = 0.9, divergence = 4 } = options
+  const { optimizer, loss: lossOf = crossEntropy, from = 1e-7, to = 10, steps = 100, smoothing = 0.9, divergence = 4 } =
+    engine.requireOptions('lrRangeTest', options, 'optimizer loss from to steps smoothing divergence')
   if (typeof optimizer?.step !== 'function') {
     throw new TypeError(`lrRangeTest: an optimizer expected, new SGD(model.parameters(), { lr: 0.1 }) for instance, got ${typeof optimizer}`)
   }
