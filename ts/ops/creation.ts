@@ -114,19 +114,28 @@ export const onesLike = (x: Tensor): Tensor => like(x, 1)
 /** A float32 constant of x's shape on x's backend. @internal */
 export const like = (x: Tensor, value: number): Tensor => filled(x.shape, value, x.backend)
 
+/** Memory first: to compute values that don't fit would take minutes. */
+function row(op: string, n: number, value: (i: number) => number, options: TensorOptions): Tensor {
+  const { dtype = 'float32', requiresGrad = false } = requireOptions(op, options, 'dtype requiresGrad')
+  checkDType(op, dtype)
+  const t = empty(checkShape(op, [n]), dtype)
+  const values = Float64Array.from({ length: n }, (_, i) => value(i))
+  if (dtype === 'int32') requireInts(op, values)
+  return leaf(op, t.set(values), requiresGrad)
+}
+
 /** start, start + step … up to but without end. arange(5) counts from 0. */
 export function arange(start: number, end?: number, step = 1, options: TensorOptions = {}): Tensor {
   const [from, to] = end === undefined ? [0, start] : [start, end]
   if (!(step !== 0 && Number.isFinite((to - from) / step))) throw new ShapeError(`arange: a finite range and a step other than 0 expected, got ${from}, ${to}, ${step}`)
   const n = Math.max(0, Math.ceil((to - from) / step))
-  return tensor(Float64Array.from({ length: n }, (_, i) => from + i * step), [n], options)
+  return row('arange', n, i => from + i * step, options)
 }
 
 /** n numbers from start to end, both included. */
 export function linspace(start: number, end: number, n: number, options: TensorOptions = {}): Tensor {
-  checkShape('linspace', [n])
   for (const bound of [start, end]) requireNumber('linspace', 'start and end', bound)
-  return tensor(Float64Array.from({ length: n }, (_, i) => (n === 1 ? start : start + ((end - start) * i) / (n - 1))), [n], options)
+  return row('linspace', n, i => (n === 1 ? start : start + ((end - start) * i) / (n - 1)), options)
 }
 
 /** The n × m identity matrix. */
