@@ -172,7 +172,7 @@ test('states of schedules of old are taken', () => {
   for (const [schedule, old] of [[stepped, [4]], [(o: Optimizer<any>) => new ReduceLROnPlateau(o), [4, 0.5, 1, 0]]] as [MakeSchedule, number[]][]) {
     const recipe: Recipe = { optimizer: adam, schedule, scheduleEvery: 'epoch' }
     const { tensors, metadata } = readSafetensors(saveCheckpoint(prepare(recipe, 1)))
-    const training = JSON.stringify({ ...JSON.parse(metadata.training!) as object, schedule: old })
+    const training = JSON.stringify({ ...JSON.parse(metadata.training!) as object, schedule: old, scheduleName: undefined })
     const taken = prepare(recipe, 2)
     loadCheckpoint(writeSafetensors(tensors, { ...metadata, training }), taken)
     assert.equal(taken.schedule.save().slice(0, old.length), old)

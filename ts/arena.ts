@@ -203,7 +203,7 @@ export class Buffer {
   made: Buffer | null = null
   constructor(readonly arena: Arena, bytes: number) {
     // from here on nobody looks: NaN would put every later buffer at one place
-    if (!Number.isSafeInteger(bytes)) throw new MemoryError(`memory: at most 2^53 bytes expected, got ${bytes}`)
+    if (!Number.isSafeInteger(bytes)) throw new MemoryError(`memory: ${bytes} bytes more wanted`)
     this.bytes = sizeClass(bytes)
     this.address = arena.take(this.bytes)
   }

@@ -3,7 +3,7 @@
 import { foreign, gradientOf, isRecording, leadingTo, noGrad, recordingIf, relate, SPENT, watcher, type Gradients, type Node } from './autograd.js'
 import { Binary } from './kernels.js'
 import { closeScope, currentScope, FRAME, gradientWatch, openScope, type Scope } from './memory.js'
-import { requireList, requireOptions, sameShape, ShapeError, show } from './shape.js'
+import { requireChoice, requireList, requireOptions, sameShape, ShapeError, show } from './shape.js'
 import { combined, filled, setReader, Tensor } from './tensor.js'
 
 /**
@@ -312,6 +312,7 @@ export function gradients(outputs: Tensor | readonly Tensor[], inputs: readonly 
   requireList('gradients', 'inputs', inputs, 'loss, [x]')
   const roots = outputs instanceof Tensor ? [outputs] : outputs
   const { createGraph = false, retainGraph = createGraph, gradOutputs } = requireOptions('gradients', options, 'createGraph retainGraph gradOutputs')
+  if (gradOutputs) requireChoice('gradients', 'a number of gradOutputs of', gradOutputs.length, roots.length)
   const wanted = new Map<Tensor, Tensor | null>(inputs.map(t => [t, null]))
   const all = collect(roots)
   const on = new Set<Tensor>(inputs)

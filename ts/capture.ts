@@ -4,7 +4,7 @@
 import { Arena, type Buffer } from './arena.js'
 import { currentBackend } from './backends/current.js'
 import type { Backend, DType, Kernels } from './kernels.js'
-import { closeScope, collects, FRAME, heapOf, openScope, recorder as active, setRecorder, watchingGradients, type Owned, type Recorder } from './memory.js'
+import { closeScope, collects, FRAME, heapOf, openScope, recorder as active, setRecorder, synchronous, watchingGradients, type Owned, type Recorder } from './memory.js'
 import { requireTensors } from './ops/checks.js'
 import { sameShape } from './shape.js'
 import { Tensor } from './tensor.js'
@@ -136,7 +136,7 @@ class Program implements Recorder {
         if (this.#leaves.has(leaf)) return
         this.#leaves.set(leaf, stale)
         this.expect(() => leaf.stale === stale)
-      }, () => step(...(this.inputs as unknown as A)))
+      }, () => mapped(step(...(this.inputs as unknown as A)), t => this.#apart(t)))
       // what the step returns but didn't make stays its maker's
       this.#own.push(...tensorsIn(outputs).filter(t => t.owner === frame && !this.#own.includes(t)))
       this.outputs = outputs
@@ -153,6 +153,14 @@ class Program implements Recorder {
       }
       closeScope(frame)
     }
+  }
+
+  /** Of an output that is an input, a copy: given to the next call, it would be overwritten while the inputs are copied. */
+  #apart(t: Tensor): Tensor {
+    if (t.freed || !this.inputs.some(x => !x.freed && x.buffer === t.buffer)) return t
+    const y = new Tensor(t.shape, t.dtype, t.backend)
+    t.backend.kernels.copy(t.size, t.address, y.address)
+    return y
   }
 
   /** Is all that was decided by as the recording found it? */
@@ -178,12 +186,20 @@ class Program implements Recorder {
   }
 }
 
+/** What a step returns, with f of each tensor. @throws TypeError for anything else */
+function mapped<R extends Outputs>(outputs: R, f: (t: Tensor) => Tensor): R {
+  if (outputs === undefined || outputs === null) return outputs
+  const one = (t: unknown): Tensor => {
+    if (t instanceof Tensor) return f(t)
+    throw new TypeError('capture: a step returns a tensor, or an array or record of tensors: read numbers with item() after it')
+  }
+  if (outputs instanceof Tensor || typeof synchronous('capture', outputs) !== 'object') return one(outputs) as R
+  return (Array.isArray(outputs) ? outputs.map(one) : Object.fromEntries(Object.entries(outputs).map(([name, t]) => [name, one(t)]))) as R
+}
 function tensorsIn(outputs: Outputs): Tensor[] {
-  if (!outputs) return []
-  if (outputs instanceof Tensor) return [outputs]
-  const list = Array.isArray(outputs) ? outputs : Object.values(outputs)
-  for (const t of list) if (!(t instanceof Tensor)) throw new TypeError('capture: a step returns a tensor, or an array or record of tensors: read numbers with item() after it')
-  return list as Tensor[]
+  const list: Tensor[] = []
+  mapped(outputs, t => (list.push(t), t))
+  return list
 }
 
 const MOST_PROGRAMS = 8

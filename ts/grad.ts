@@ -43,6 +43,7 @@ const nested = (options: GradientOptions): GradientOptions => ({ createGraph: de
 
 /** Go on with what f makes of leaves, recorded inside noGrad() too. */
 function through<R>(f: TensorFunction, inputs: readonly Tensor[], then: (value: Tensor, xs: Tensor[]) => R): R {
+  requireList('a derivative', 'inputs', inputs, 'f, [x]')
   return differentiated(() => {
     // one that comes twice has a gradient at each place
     const xs = inputs.map(x => (x.requiresGrad && inputs.indexOf(x) < inputs.lastIndexOf(x) ? reshape(x, x.shape) : leaf(x)))
@@ -56,7 +57,7 @@ function through<R>(f: TensorFunction, inputs: readonly Tensor[], then: (value: 
 }
 
 /**
- * (…inputs) => [f(…inputs), [df/dinput, …]] of a scalar f.
+ * (…inputs) => { value: f(…inputs), grads: [df/dinput, …] } of a scalar f.
  * @throws ShapeError unless f returns one element
  */
 export function valueAndGrad(f: ScalarFunction, options: GradientOptions = {}): (...inputs: Tensor[]) => { value: Tensor; grads: Tensor[] } {
@@ -66,7 +67,7 @@ export function valueAndGrad(f: ScalarFunction, options: GradientOptions = {}): 
   })
 }
 
-/** (…inputs) => df/dinput for each, of a scalar f; with one input, its gradient alone. */
+/** input => df/dinput of a scalar f of one input; valueAndGrad() takes several. */
 export function grad(f: ScalarFunction, options: GradientOptions = {}): (...inputs: Tensor[]) => Tensor {
   const both = valueAndGrad(f, options)
   return (...inputs) => {
@@ -77,7 +78,6 @@ export function grad(f: ScalarFunction, options: GradientOptions = {}): (...inpu
 
 /** Vector-Jacobian product: f(x) and vᵀ J for each input. */
 export function vjp(f: TensorFunction, inputs: readonly Tensor[], v: Tensor, options: GradientOptions = {}): { value: Tensor; grads: Tensor[] } {
-  requireList('vjp', 'inputs', inputs, 'f, [x], v')
   return through(f, inputs, (value, xs) => ({ value, grads: gradients(value, xs, nested({ ...options, gradOutputs: [v] })) }))
 }
 
@@ -86,7 +86,7 @@ export function vjp(f: TensorFunction, inputs: readonly Tensor[], v: Tensor, opt
  * @throws ShapeError unless there is a vector of each input's shape
  */
 export function jvp(f: TensorFunction, inputs: readonly Tensor[], vectors: readonly Tensor[]): { value: Tensor; tangent: Tensor } {
-  for (const list of [inputs, vectors]) requireList('jvp', 'inputs and vectors', list, 'f, [x], [v]')
+  for (const list of [inputs, vectors]) requireList('jvp', 'inputs', list, 'f, [x], [v]')
   requireTensors('jvp', ...inputs, ...vectors)
   inputs.forEach(({ shape }, i) => {
     const got = vectors[i]?.shape

@@ -97,18 +97,13 @@ function requireRank(op: string, rank: number): void {
 type Words<S extends string> = S extends `${infer First} ${infer Rest}` ? First | Words<Rest> : S
 /** The names of all options, as words or as an object that has them */
 export type Known<O, S> = S extends string ? ([keyof O, Words<S>] extends [Words<S>, keyof O] ? S : never) : { [K in keyof O]-?: unknown }
-const WORDS = new Map<string, string[]>()
-/** The words of a text, taken apart once: a split at every call would take longer than a small op */
-function wordsOf(text: string): string[] {
-  let words = WORDS.get(text)
-  if (!words) WORDS.set(text, (words = text.split(' ')))
-  return words
-}
+/** Lists of words, each taken apart once: a split at every call would take longer than a small op */
+const WORDS: Record<string, string[]> = {}
 /** Options are one object of known names: a number or true in its place, as in Python, or another name would do nothing, in silence. Returns them. @throws TypeError, RangeError for a name that isn't `known` */
 export function requireOptions<O extends object, S>(op: string, options: O, known?: S & Known<O, S>): O {
   if (options === null || typeof options !== 'object' || 'length' in options || 'shape' in options) throw new TypeError(`${op}: options in braces expected, { name: value }, got ${String(options)}`)
   for (const name in options) {
-    const names = typeof known === 'string' ? wordsOf(known) : Object.keys(known ?? options)
+    const names = typeof known === 'string' ? (WORDS[known] ??= known.split(' ')) : Object.keys(known ?? options)
     if (options[name] !== undefined && !names.includes(name)) requireChoice(op, 'option', name, ...names)
   }
   return options

@@ -23,7 +23,7 @@ export class ArrayDataset implements Dataset {
     const parts = given.map((part, i) => {
       if (part instanceof Tensor && part.rank > 0) return { values: part.values(), shape: part.shape.slice(1) }
       if (part instanceof Tensor || !part?.values || !Array.isArray(part.shape)) {
-        throw new TypeError(`ArrayDataset: { values, shape } or a tensor [n, ...] expected as part ${i}`)
+        throw new TypeError(`ArrayDataset: { values, shape } or a tensor expected as part ${i}`)
       }
       return part
     })

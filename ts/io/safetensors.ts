@@ -176,7 +176,9 @@ export function writeSafetensors(
  * tensor for every file that breaks a rule of the format; allocates no more than the file's own size, twice that for F16 and BF16
  * and four times for 8-bit integers.
  */
-export function readSafetensors(bytes: Uint8Array, name = 'safetensors'): SafetensorsFile {
+export function readSafetensors(content: Uint8Array | ArrayBuffer, name = 'safetensors'): SafetensorsFile {
+  const bytes = content instanceof ArrayBuffer ? new Uint8Array(content) : content
+  if (!(bytes instanceof Uint8Array)) throw new TypeError(`${name}: the file's bytes expected, a Uint8Array, got ${typeof bytes}`)
   const fail = (text: string, cause?: unknown) => new SafetensorsError(`${name}: ${text}`, { cause })
   if (bytes.length < 10) throw fail(`expected a safetensors file of at least 10 bytes, got ${bytes.length}`)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)

@@ -31,10 +31,14 @@ export function gain(nonlinearity: Nonlinearity, a = 0.01): number {
   return gains[nonlinearity]
 }
 
+function renewed(t: Tensor): Tensor {
+  t.changed('init')
+  t.written()
+  return t
+}
 function redrawn(kernel: 'uniform' | 'normal', t: Tensor, a: number, b: number): Tensor {
   requireFloat('init', t)
-  draw('init', kernel, t, a, b).written()
-  return t
+  return renewed(draw('init', kernel, t, a, b))
 }
 
 /** U(low, high) */
@@ -46,8 +50,7 @@ export function constant(t: Tensor, value: number): Tensor {
   requireFloat('init', t)
   requireNumber('init', 'value', value)
   t.backend.kernels.fill(t.size, value, t.address)
-  t.written()
-  return t
+  return renewed(t)
 }
 
 /** U(±gain √(6 / (fanIn + fanOut))) (Glorot and Bengio, 2010) */

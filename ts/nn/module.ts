@@ -6,8 +6,8 @@ import { Tensor } from '../tensor.js'
 import { requireInts, requireOptions, sameShape, show, ShapeError } from '../shape.js'
 import { INSPECT } from '../format.js'
 
-/** numBatchesTracked -> num_batches_tracked: keys are PyTorch's, properties are JavaScript's. @internal */
-export const key = (property: string): string => property.replace(/[A-Z]/g, c => `_${c.toLowerCase()}`)
+/** numBatchesTracked -> num_batches_tracked: keys are PyTorch's, properties are JavaScript's. */
+const key = (property: string): string => property.replace(/[A-Z]/g, c => `_${c.toLowerCase()}`)
 
 /** Is or was it to be trained? @internal */
 export const isParameter = (t: Tensor): boolean => t.requiresGrad || t.trainable
@@ -120,13 +120,15 @@ export abstract class Module {
       ...listed('unknown', Object.keys(state).filter(name => !Object.hasOwn(own, name))),
     ]
     if (strict && wrong.length) throw new ShapeError(`loadStateDict: ${wrong.join('; ')}: is it another model's? ({ strict: false } ignores that)`)
-    const pairs = Object.entries(own).filter(([name]) => Object.hasOwn(state, name)).map(([name, t]) => [name, t, state[name]!] as const)
-    for (const [name, to, from] of pairs) {
+    const pairs = Object.entries(own).filter(([name]) => Object.hasOwn(state, name)).map(([name, to]) => {
+      const from = state[name]!
       requireTensors(`loadStateDict: ${name}`, from)
       if (!sameShape(to.shape, from.shape)) throw new ShapeError(`loadStateDict: ${name} has shape ${show(to.shape)} here, but ${show(from.shape)} in what is loaded`)
-      if (to.dtype === 'int32') requireInts(`loadStateDict: ${name}`, from.values())
-    }
-    for (const [, to, from] of pairs) to.set(from.values())
+      const values = from.values()
+      if (to.dtype === 'int32') requireInts(`loadStateDict: ${name}`, values)
+      return [to, values] as const
+    })
+    for (const [to, values] of pairs) to.set(values)
     return this
   }
 
@@ -227,8 +229,7 @@ export class Sequential extends Module {
       if (layer instanceof Module) return
       const given: unknown = layer
       const got = Array.isArray(given) ? 'an array: write the modules without brackets around' : typeof given
-      const missing = typeof given === 'function' && given.prototype instanceof Module
-      throw new TypeError(`Sequential: modules expected, at position ${i} got ${missing ? `${given.name}: is \`new\` missing?` : got}`)
+      throw new TypeError(`Sequential: modules expected, at position ${i} got ${typeof given === 'function' ? `${given.name}: is \`new\` missing?` : got}`)
     })
   }
   get layers(): Module[] {

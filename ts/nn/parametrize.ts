@@ -11,12 +11,9 @@ import { clamp } from '../ops/unary.js'
 import { scope } from '../scope.js'
 import { dimension, otherDims, requireCount, requireOptions, ShapeError, show } from '../shape.js'
 import { Tensor } from '../tensor.js'
-import { isParameter, key, type Module } from './module.js'
+import { isParameter, type Module } from './module.js'
 
 type Properties = Record<string, unknown>
-
-/** The property of a module that goes by `name`, its own or that of the state dict. */
-const propertyOf = (module: Module, name: string): string => Object.getOwnPropertyNames(module).find(own => key(own) === name) ?? name
 
 /** The parameter `name` of a module, which is to be replaced. */
 function parameterOf(op: string, module: Module, name: string): Tensor {
@@ -45,9 +42,8 @@ function replace<P extends string>(module: Module, name: string, parts: Record<P
 }
 
 /** Give a module its parameter back, with the values it has now. */
-function restore(op: string, module: Module, called: string, ...suffixes: string[]): void {
+function restore(op: string, module: Module, name: string, ...suffixes: string[]): void {
   const own = module as unknown as Properties
-  const name = propertyOf(module, called)
   const parts = suffixes.map(suffix => `${name}_${suffix}`)
   if (!Object.getOwnPropertyDescriptor(module, name)?.get || !parts.every(part => part in module)) {
     throw new Error(`${op}: ${name} of ${module.constructor.name} is not normalised`)
@@ -73,8 +69,7 @@ function restore(op: string, module: Module, called: string, ...suffixes: string
  * @throws TypeError if the module has no such parameter
  */
 export function weightNorm<M extends Module>(module: M, options: { name?: string; dim?: number | null } = {}): M {
-  const { name: called = 'weight', dim = 0 } = requireOptions('weightNorm', options, 'name dim')
-  const name = propertyOf(module, called)
+  const { name = 'weight', dim = 0 } = requireOptions('weightNorm', options, 'name dim')
   const v = parameterOf('weightNorm', module, name)
   const kept = dim === null ? null : dimension('weightNorm', dim, v.rank)
   const length = (of: Tensor) => norm(of, kept === null ? null : otherDims(of.rank, kept), { keepdim: kept !== null })
@@ -113,8 +108,7 @@ const WARM_UP = 15
  * @throws TypeError if the module has no such parameter
  */
 export function spectralNorm<M extends Module>(module: M, options: SpectralNormOptions = {}): M {
-  const { name: called = 'weight', nPowerIterations = 1, eps = 1e-12 } = requireOptions('spectralNorm', options, 'name nPowerIterations eps dim')
-  const name = propertyOf(module, called)
+  const { name = 'weight', nPowerIterations = 1, eps = 1e-12 } = requireOptions('spectralNorm', options, 'name nPowerIterations eps dim')
   requireCount('spectralNorm', 'nPowerIterations', nPowerIterations, 1, RangeError)
   const weight = parameterOf('spectralNorm', module, name)
   if (weight.rank < 2) throw new ShapeError(`spectralNorm: a weight with two dimensions or more expected, got ${show(weight.shape)}`)

@@ -2,7 +2,7 @@
 
 import { currentBackend } from '../backends/current.js'
 import type { DType } from '../kernels.js'
-import { checkShape, requireInts, requireNumber, requireOptions, ShapeError, show, sizeOf, type Shape } from '../shape.js'
+import { checkShape, requireChoice, requireInts, requireNumber, requireOptions, ShapeError, show, sizeOf, type Shape } from '../shape.js'
 import { filled, Tensor, type Home, type NestedArray } from '../tensor.js'
 import { requireFloat } from './arithmetic.js'
 
@@ -157,7 +157,8 @@ export function trainable(p: Tensor): Tensor {
 export function parameter(values: Tensor | Values, shape?: Shape): Tensor {
   if (values instanceof Tensor) {
     requireFloat('parameter', values)
-    const p = new Tensor(values.shape, 'float32', values.backend, null, 'module')
+    if (shape) requireChoice('parameter', 'a size of', sizeOf(shape), values.size)
+    const p = new Tensor(shape ?? values.shape, 'float32', values.backend, null, 'module')
     p.backend.kernels.copy(p.size, values.address, p.address)
     return trainable(p)
   }

@@ -107,7 +107,10 @@ export function batchNorm(x: Tensor, weight?: Tensor | null, bias?: Tensor | nul
     Object.assign(q, moments(x, n, c, inner))
     if (running) {
       const factor = scalarBlock(running.mean).address
-      hostWork(() => x.backend.writeScalars(factor, [typeof momentum === 'number' ? momentum : momentum()]))
+      hostWork(() => {
+        x.backend.writeScalars(factor, [typeof momentum === 'number' ? momentum : momentum()])
+        for (const t of [running.mean, running.variance]) t.changed('a training batch')
+      })
       const m = n * inner
       kernels.updateRunning(c, m / (m - 1), factor, q.mean.address, q.variance.address, running.mean.restless().address, running.variance.restless().address)
     }

@@ -70,8 +70,12 @@ export class SGD extends Optimizer<Full> {
         const u = this.bufferOf(p, 'momentum')
         if (!u) continue
         const { address } = scalarBlock(p)
-        hostWork(() => p.backend.writeScalars(address, [group.momentum, 0]))
+        hostWork(() => {
+          p.backend.writeScalars(address, [group.momentum, 0])
+          p.changed('lookAhead()')
+        })
         p.backend.kernels.update(Update.sgd, p.size, address, p.address, u.address, 0, 0, 0)
+        p.written()
       }
     }
   }

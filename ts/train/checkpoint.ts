@@ -2,7 +2,7 @@
 
 import { engine, MemoryError, ShapeError, tensor, type DataLoader, type Module, type Optimizer, type OptimizerState, type Schedule, type Tensor } from 'hebb'
 import { readSafetensors, SafetensorsError, writeSafetensors, type SafeTensor, type WriteOptions } from 'hebb/io'
-import type { Progress } from './fit.js'
+import type { EpochReport, Progress } from './fit.js'
 import { count, like, list, number, object, optional, orNull, orOwn, quote, text, whole, words, type Kind } from './kinds.js'
 
 const FORMAT = 'hebb checkpoint 1'
@@ -57,6 +57,7 @@ export function saveCheckpoint({ model, optimizer, schedule, loader, progress, r
     training: JSON.stringify({
       optimizer: { name: optimizer.name, groups: state.groups, steps: state.steps },
       schedule: schedule?.save() ?? null,
+      scheduleName: schedule?.constructor.name ?? null,
       loader: loader.state,
       random: engine.randomState(),
       progress,
@@ -68,6 +69,7 @@ export function saveCheckpoint({ model, optimizer, schedule, loader, progress, r
 interface Saved {
   optimizer: { name: string; groups: Record<string, unknown>[]; steps: number[] }
   schedule: (number | null)[] | null
+  scheduleName?: string | null
   loader: DataLoader['state']
   random: ReturnType<typeof engine.randomState>
   progress: Progress
@@ -81,6 +83,7 @@ const REPORT = object({
 const SAVED: Record<keyof Saved, Kind> = {
   optimizer: object({ name: text, groups: list(object()), steps: list(count) }),
   schedule: orNull(list(orNull(number))),
+  scheduleName: optional(orNull(text)),
   loader: object({ seed: whole, epoch: count, batch: count }),
   random: object({ tensors: words(4, 0xffffffff), host: words(5, 3) }),
   progress: object({ history: list(REPORT), loss: number, right: orNull(number), seen: count, seconds: number }),
@@ -151,6 +154,9 @@ export function loadCheckpoint(bytes: Uint8Array, training: Training, file = 'ch
     loader.state = saved.loader
     optimizer.check({ groups, steps, buffers })
     if (saved.schedule !== null) schedule?.check(saved.schedule)
+    if (schedule && saved.scheduleName && saved.scheduleName !== schedule.constructor.name) {
+      throw new RangeError(`a state of ${schedule.constructor.name} expected, got one of ${quote(saved.scheduleName)}`)
+    }
     model.loadStateDict(state)
     optimizer.loadStateDict({ groups, steps, buffers })
   } catch (error) {
@@ -163,8 +169,12 @@ export function loadCheckpoint(bytes: Uint8Array, training: Training, file = 'ch
     for (const t of [...Object.values(state), ...Object.values(buffers)]) t.dispose()
   }
   if (saved.schedule !== null) schedule?.restore(saved.schedule)
+  // a rate may have been set by hand since the schedule's step
+  if (saved.scheduleName) for (const [i, group] of optimizer.groups.entries()) group.lr = groups[i]!.lr
   engine.restoreRandomState(saved.random)
-  Object.assign(progress, saved.progress)
+  // JSON has no NaN
+  const history = saved.progress.history.map(report => Object.fromEntries(Object.entries(report).map(([name, value]) => [name, value ?? NaN])) as unknown as EpochReport)
+  Object.assign(progress, saved.progress, { history, right: saved.progress.right ?? NaN })
   return saved.recipe
 }
 

@@ -1,6 +1,6 @@
 // Judging a model on a data set.
 
-import { crossEntropy, DataLoader, engine, noGrad, ShapeError, type Dataset, type Module, softmax, type Tensor } from 'hebb'
+import { crossEntropy, DataLoader, engine, Module, noGrad, ShapeError, softmax, type Dataset, type Tensor } from 'hebb'
 
 export interface Evaluation {
   /** Mean cross-entropy and share of right answers, 0..1 */
@@ -11,6 +11,15 @@ export interface Evaluation {
   predictions: Int32Array
   confidences: Float32Array
   labels: Int32Array
+}
+
+/** Scalar loss of a model's output and the targets */
+export type LossFunction = (output: Tensor, target: Tensor) => Tensor
+/** A loss is a function, or a module as those of hebb. */
+export function lossFunction(by: string, given: Module | LossFunction): LossFunction {
+  if (given instanceof Module) return (output, target) => given.forward(output, target) as Tensor
+  if (typeof given === 'function') return given
+  throw new TypeError(`${by}: a loss (output, target) => scalar, or a module, expected, got ${typeof given}`)
 }
 
 export interface EvaluateOptions {
@@ -64,7 +73,7 @@ export const isLabelled = (output: Tensor, target: Tensor | undefined): boolean 
 export const countRight = (logits: Tensor, labels: Tensor): Tensor => logits.argmax(1).float().eq(labels.float()).sum()
 
 /** Mean loss and share of right answers (NaN where there are no class labels) of a model in evaluation mode, in batches. */
-export function judge(model: Module, set: Dataset, lossOf: (output: Tensor, target: Tensor) => Tensor, batchSize: number): Pick<Evaluation, 'loss' | 'accuracy'> {
+export function judge(model: Module, set: Dataset, lossOf: LossFunction, batchSize: number): Pick<Evaluation, 'loss' | 'accuracy'> {
   let loss = 0
   let right = 0
   inEvaluation(model, () => {

@@ -2,7 +2,7 @@
 
 import { capture, crossEntropy, DataLoader, debug, engine, Module, NonFiniteError, Tensor, turn, type Dataset, type Optimizer, type Schedule } from 'hebb'
 import type { Training } from './checkpoint.js'
-import { countRight, isLabelled, judge, requireDataset } from './evaluate.js'
+import { countRight, isLabelled, judge, lossFunction, requireDataset, type LossFunction } from './evaluate.js'
 
 /** Training that can't go on: the loss is no number. */
 export class TrainingError extends Error {
@@ -69,7 +69,7 @@ export interface FitOptions extends Callbacks {
   /** Epochs in all, those of a resumed training included */
   epochs: number
   /** Scalar loss of the model's output and the targets (default crossEntropy) */
-  loss?: Module | ((output: Tensor, target: Tensor) => Tensor)
+  loss?: Module | LossFunction
   schedule?: Schedule
   /** Step the schedule after each batch or after each epoch (default) */
   scheduleEvery?: 'batch' | 'epoch'
@@ -123,9 +123,17 @@ export async function fit(model: Module, loader: DataLoader, options: FitOptions
     const got = typeof loader === 'object' ? 'another object' : typeof loader
     throw new TypeError(`fit: a DataLoader of (x, y) expected, got ${got}: new DataLoader(dataset)`)
   }
-  const lossOf = given instanceof Module ? (output: Tensor, target: Tensor): Tensor => given.forward(output, target) : given
-  if (typeof lossOf !== 'function') throw new TypeError(`fit: a loss (output, target) => scalar, or a module, expected, got ${typeof lossOf}`)
+  const lossOf = lossFunction('fit', given)
   if (validation) requireDataset('fit: validation', validation)
+  if (validation?.length === 0) throw new RangeError('fit: a validation set with examples expected, got an empty one')
+  if (scheduleEvery !== 'batch' && scheduleEvery !== 'epoch') throw new RangeError(`fit: scheduleEvery batch or epoch expected, got ${scheduleEvery}`)
+  if (earlyStopping) {
+    const { patience } = engine.requireOptions('fit: earlyStopping', earlyStopping, 'patience minDelta')
+    if (!(patience >= 1)) throw new RangeError(`fit: earlyStopping with a patience ≥ 1 expected, got ${patience}`)
+  }
+  if (checkpoint && !(Number.isInteger(checkpoint.every ?? 1) && (checkpoint.every ?? 1) >= 1)) {
+    throw new RangeError(`fit: a checkpoint every ≥ 1 epochs expected, got ${checkpoint.every}`)
+  }
   if (!(Number.isInteger(epochs) && epochs >= 0)) throw new RangeError(`fit: a whole number of epochs ≥ 0 expected, got ${epochs}`)
   const progress = options.progress ?? newProgress()
   const times: PhaseTimes = { steps: 0, forward: 0, backward: 0, optimizer: 0, total: 0 }
@@ -163,10 +171,16 @@ export async function fit(model: Module, loader: DataLoader, options: FitOptions
   }
 
   model.train()
+  // the loader may have gone through epochs before this training
+  const before = loader.state.epoch - progress.history.length
   let batches = loader.batches()
+  /** Where the loader stood before a batch that has not been trained with */
+  let position: DataLoader['state'] | null = null
+  const enough = () => earlyStopping !== undefined && stalled(progress.history, earlyStopping)
   try {
-    while (loader.state.epoch < epochs) {
-      const { epoch } = loader.state
+    if (enough()) ended = 'early'
+    while (ended === 'done' && loader.state.epoch - before < epochs) {
+      const epoch = loader.state.epoch - before
       const began = now() - progress.seconds * 1000
       for (let done = false; !done; ) {
         if (signal?.aborted) {
@@ -174,12 +188,17 @@ export async function fit(model: Module, loader: DataLoader, options: FitOptions
           break
         }
         done = turn('fit', loader.state.batch, () => {
+          position = loader.state
           const next = batches.next()
-          if (next.done) return true
+          if (next.done) {
+            position = null
+            return true
+          }
           const [x, y] = next.value
           if (!x || !y) throw new TypeError('fit: batches (x, y) expected, got batches of one tensor: give the data set a second part')
           const lr = optimizer.lr
           const [loss, right] = located(() => run(x, y), epoch + 1, loader.state.batch, lr)
+          position = null
           times.steps++
           const value = loss!.item()
           const examples = x.shape[0]!
@@ -201,30 +220,32 @@ export async function fit(model: Module, loader: DataLoader, options: FitOptions
         epoch: epoch + 1, epochs, loss: progress.loss / progress.seen, accuracy: progress.right / progress.seen,
         lr: optimizer.lr, seconds: progress.seconds, examplesPerSecond: progress.seen / progress.seconds,
       }
-      if (validation) {
-        const judged = judge(model, validation, lossOf, loader.batchSize)
-        report.validationLoss = judged.loss
-        report.validationAccuracy = judged.accuracy
-      }
-      if (schedule && scheduleEvery === 'epoch') {
-        schedule.step(report.validationLoss ?? report.loss)
-        report.lr = optimizer.lr
-      }
       progress.history.push(report)
       Object.assign(progress, { loss: 0, right: 0, seen: 0, seconds: 0 })
+      try {
+        if (validation) {
+          const judged = judge(model, validation, lossOf, loader.batchSize)
+          report.validationLoss = judged.loss
+          report.validationAccuracy = judged.accuracy
+        }
+      } finally {
+        // the epoch is over, whether it could be judged or not
+        if (schedule && scheduleEvery === 'epoch') {
+          schedule.step(report.validationLoss ?? report.loss)
+          report.lr = optimizer.lr
+        }
+      }
       // before the callbacks: loops of theirs over the loader have epochs of their own
       batches = loader.batches()
       await options.onEpoch?.(report)
       if (checkpoint && (epoch + 1) % (checkpoint.every ?? 1) === 0) await checkpoint.save(epoch + 1)
       // the callbacks may have changed what the step does
       if (options.onBatch || options.onEpoch || checkpoint) run.dispose()
-      if (earlyStopping && stalled(progress.history, earlyStopping)) {
-        ended = 'early'
-        break
-      }
+      if (enough()) ended = 'early'
     }
   } finally {
     batches.return()
+    if (position) loader.state = position
     run.dispose()
     undebug?.()
   }

@@ -1,11 +1,12 @@
 // The learning-rate range test: a short training at ever larger rates, to see where it learns fastest and where it breaks.
 
 import { capture, crossEntropy, DataLoader, engine, tensor, turn, type Module, type Optimizer, type Tensor } from 'hebb'
+import { lossFunction, type LossFunction } from './evaluate.js'
 
 export interface RangeTestOptions {
   optimizer: Optimizer<any>
   /** Scalar loss of the model's output and the targets (default crossEntropy) */
-  loss?: (output: Tensor, target: Tensor) => Tensor
+  loss?: Module | LossFunction
   /** First and last learning rate (default 1e-7 and 10) */
   from?: number
   to?: number
@@ -40,8 +41,9 @@ export interface RangeTest {
  * @throws RangeError for options out of range
  */
 export function lrRangeTest(model: Module, loader: DataLoader, options: RangeTestOptions): RangeTest {
-  const { optimizer, loss: lossOf = crossEntropy, from = 1e-7, to = 10, steps = 100, smoothing = 0.9, divergence = 4 } =
+  const { optimizer, loss: given = crossEntropy, from = 1e-7, to = 10, steps = 100, smoothing = 0.9, divergence = 4 } =
     engine.requireOptions('lrRangeTest', options, 'optimizer loss from to steps smoothing divergence')
+  const lossOf = lossFunction('lrRangeTest', given)
   if (typeof optimizer?.step !== 'function') {
     throw new TypeError(`lrRangeTest: an optimizer expected, new SGD(model.parameters(), { lr: 0.1 }) for instance, got ${typeof optimizer}`)
   }
