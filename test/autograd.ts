@@ -3,8 +3,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  cat, checkGradients, Conv2d, conv2d, crossEntropy, engine, Flatten, grad, gradients, hessian, hvp, info, jacobian, jvp, Linear, linear, matmul, noGrad,
-  onBackend, parameter, randn, ReLU, scope, Sequential, ShapeError, stack, sum, tensor, valueAndGrad, vjp, zeros, type Tensor,
+  BatchNorm1d, cat, checkGradients, Conv2d, conv2d, crossEntropy, engine, Flatten, grad, gradients, hessian, hvp, info, init, jacobian, jvp, Linear, linear, matmul, noGrad,
+  onBackend, parameter, randn, ReLU, scope, Sequential, SGD, ShapeError, stack, sum, tensor, valueAndGrad, vjp, zeros, type Tensor,
 } from 'hebb'
 
 /** Largest |a − b| / (1 + |b|) */
@@ -311,6 +311,28 @@ test('gradients pass through clone(), not through detach()', () => {
   const p = parameter([1, 2])
   p.clone().mul(3).add(p).add(p.detach().clone().mul(p)).sum().backward()
   assert.equal(p.grad!.array(), [5, 6])
+})
+
+test('backward() refuses values that changed since the forward pass, whatever changed them', () => {
+  const bn = new BatchNorm1d(1).eval()
+  const x = parameter([[1], [3]])
+  const y = bn.forward(x).sum()
+  bn.train()
+  bn.forward(tensor([[10], [30]]))
+  assert.throws(() => y.backward(), /which the gradient of batchNorm needs, was changed by a training batch/)
+  const w = parameter([[1, 2], [3, 4]])
+  for (const change of [() => init.constant(w, 5), () => init.uniform(w), () => init.normal(w)]) {
+    const loss = w.square().sum()
+    change()
+    assert.throws(() => loss.backward(), /which the gradient of square needs, was changed by init/)
+  }
+  const optimizer = new SGD([w], { lr: 0.1, momentum: 0.9, nesterov: true, form: 'classic' })
+  optimizer.lookAhead()
+  w.square().sum().backward()
+  optimizer.step()
+  const loss = w.square().sum()
+  optimizer.lookAhead()
+  assert.throws(() => loss.backward(), /was changed by lookAhead\(\)/)
 })
 
 test.run()

@@ -628,4 +628,25 @@ test('a parameter that is frozen after the recording, and later not', () => {
   assert.equal(runs[0]!.slice(11, 13), runs[0]!.slice(26, 28), 'it stays')
 })
 
+test('outputs that are inputs, given to the next call', () => {
+  for (const once of [
+    (a: Tensor, b: Tensor) => [a.add(b), a], (a: Tensor, b: Tensor) => [b, a], (a: Tensor, b: Tensor) => [b.add(1), a.reshape([1])], (a: Tensor, b: Tensor) => [b.detach(), a.add(b)],
+  ] as ((a: Tensor, b: Tensor) => [Tensor, Tensor])[]) {
+    const [eager, captured] = [once, capture(once)].map(step => {
+      let [a, b] = [tensor([1]), tensor([2])] as [Tensor, Tensor]
+      return Array.from({ length: 8 }, () => {
+        ;[a, b] = step(a, b)
+        return [a.item(), b.item()]
+      })
+    })
+    assert.equal(captured, eager, String(once))
+  }
+})
+
+test('a step that waits is refused when it would be recorded', async () => {
+  const step = capture(((x: Tensor) => Promise.resolve(x.mul(2))) as never) as unknown as (x: Tensor) => Promise<Tensor>
+  await step(tensor([1]))
+  assert.throws(() => step(tensor([1])), /^capture: a synchronous function expected, got one that returns a promise/)
+})
+
 test.run()

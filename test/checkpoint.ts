@@ -278,4 +278,17 @@ test('a file that does not fit is refused in words and changes nothing', async (
   }
 })
 
+test('a rate set by hand and figures that are none are taken up too; another schedule is refused', async () => {
+  const recipe: Recipe = { optimizer: adam, schedule: stepped, scheduleEvery: 'epoch' }
+  const training = prepare(recipe, 1)
+  training.optimizer.lr = 0.123
+  training.progress.history.push({ epoch: 1, epochs: 2, loss: 1, accuracy: NaN, lr: 0.1, seconds: 1, examplesPerSecond: 2 })
+  const file = saveCheckpoint(training)
+  const again = prepare(recipe, 2)
+  loadCheckpoint(file, again)
+  assert.is(again.optimizer.lr, 0.123)
+  assert.ok(Number.isNaN(again.progress.history[0]!.accuracy))
+  assert.throws(() => loadCheckpoint(file, prepare({ ...recipe, schedule: cosine }, 2)), /: a state of CosineAnnealingLR expected, got one of "StepLR"$/)
+})
+
 test.run()

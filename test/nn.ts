@@ -227,6 +227,14 @@ test('modules in a circle, arrays that hold themselves and data are gone through
   assert.equal(alone.namedParameters().map(([name]) => name), ['w', 'friends.1'])
 })
 
+test("a state dict of the module's own tensors, crosswise", () => {
+  const model = new Sequential(new Linear(1, 1), new Linear(1, 1))
+  const state = model.stateDict()
+  const [a, b] = [state['0.weight']!.item(), state['1.weight']!.item()]
+  model.loadStateDict({ '0.weight': state['1.weight']!, '1.weight': state['0.weight']! }, { strict: false })
+  assert.equal([state['0.weight']!.item(), state['1.weight']!.item()], [b, a])
+})
+
 test('strict loading names what is unknown, be it a tensor of the model or none', () => {
   const model = new Linear(1, 1)
   for (const bogus of [model.weight, undefined]) {

@@ -11,7 +11,7 @@ import {
 } from 'hebb'
 import { MLP, Perceptron } from 'hebb/models'
 import {
-  confusionMatrix, evaluate, fit, predict, TrainingError, weightsHash, type BatchReport, type EpochReport, type FitOptions,
+  confusionMatrix, evaluate, fit, newProgress, predict, TrainingError, weightsHash, type BatchReport, type EpochReport, type FitOptions,
 } from 'hebb/train'
 
 const FOLDER = 'examples/data/digits/'
@@ -320,6 +320,70 @@ test('what a callback changes counts from the next epoch on, captured or not', a
     runs.push([...losses, ...first.weight.values()])
   }
   assert.equal(runs[0], runs[1])
+})
+
+test('a loader that was used before: fit() counts its own epochs', async () => {
+  const loader = new DataLoader(xor, { batchSize: 2, seed: 1 })
+  for (const _ of loader) break
+  for (const epochs of [2, 3]) {
+    const model = noop()
+    const before = await weightsHash(model)
+    const { history } = await fit(model, loader, { optimizer: new SGD(model.parameters(), { lr: 0.1 }), epochs })
+    assert.equal(history.map(h => h.epoch), Array.from({ length: epochs }, (_, i) => i + 1))
+    assert.not.equal(await weightsHash(model), before)
+  }
+})
+
+test('a batch or a validation that fails loses nothing: fit() goes on where it stood', async () => {
+  const run = async (fails: boolean): Promise<unknown[]> => {
+    manualSeed(1)
+    const model = new MLP([64, 8, 10])
+    let [reads, looks] = [0, 0]
+    const flaky: Dataset = { length: some.length, batch: indices => {
+      if (fails && ++reads === 7) throw new Error('no network')
+      return some.batch(indices)
+    } }
+    const validation: Dataset = { length: others.length, batch: indices => {
+      if (fails && ++looks === 1) throw new Error('no disk')
+      return others.batch(indices)
+    } }
+    const loader = new DataLoader(flaky, { batchSize: 64, shuffle: true, seed: 2 })
+    const options: FitOptions = { optimizer: new SGD(model.parameters(), { lr: 0.1 }), epochs: 3, validation, progress: newProgress() }
+    for (const text of fails ? ['no disk', 'no network'] : []) {
+      let error: unknown
+      await fit(model, loader, options).catch(caught => (error = caught))
+      assert.is((error as Error).message, text)
+    }
+    const { history } = await fit(model, loader, options)
+    return [await weightsHash(model), history.map(h => h.loss)]
+  }
+  assert.equal(await run(true), await run(false))
+})
+
+test('early stopping holds for a training that is taken up again', async () => {
+  const model = noop()
+  const loader = new DataLoader(xor, { batchSize: 4 })
+  const options: FitOptions = { optimizer: new SGD(model.parameters(), { lr: 0.1 }), epochs: 9, earlyStopping: { patience: 2, minDelta: 100 }, progress: newProgress() }
+  for (let i = 0; i < 2; i++) {
+    const { ended, history } = await fit(model, loader, options)
+    assert.equal([ended, history.length], ['early', 3])
+  }
+})
+
+test('values of options that mean nothing are refused before anything is trained', async () => {
+  const model = noop()
+  const before = await weightsHash(model)
+  for (const [wrong, text] of [
+    [{ scheduleEvery: 'step' }, 'scheduleEvery batch or epoch expected, got step'], [{ earlyStopping: {} }, 'earlyStopping with a patience ≥ 1 expected, got undefined'],
+    [{ earlyStopping: { patiance: 1 } }, 'earlyStopping: option patience or minDelta expected, got patiance'],
+    [{ checkpoint: { every: 0, save() {} } }, 'a checkpoint every ≥ 1 epochs expected, got 0'], [{ loss: 'mse' }, 'a loss (output, target) => scalar, or a module, expected, got string'],
+    [{ validation: new DataLoader(xor) }, 'validation: a data set with length and batch() expected, got a DataLoader: give its dataset'],
+  ] as [object, string][]) {
+    let error: unknown
+    await fit(model, new DataLoader(xor), { optimizer: new SGD(model.parameters(), { lr: 1 }), epochs: 1, ...wrong }).catch(caught => (error = caught))
+    assert.is((error as Error).message.replace(/^fit: /, ''), text)
+  }
+  assert.is(await weightsHash(model), before)
 })
 
 test.run()

@@ -114,6 +114,8 @@ test('lists, tensors and modules where others are expected', () => {
     'lstm: a state { h, c } expected, got hidden,cell': () => new hebb.LSTM(4, 2).forward(ones([1, 1, 4]), { hidden: x, cell: x } as never),
     'evaluate: a data set with length and batch() expected, got a DataLoader: give its dataset': () => evaluate(new hebb.Linear(2, 2), loader as never),
     'ArrayDataset: { values, shape } or a tensor expected as part 0': () => new hebb.ArrayDataset([[1, 2]] as never),
+    'gradients: a number of gradOutputs of 1 expected, got 2': () => hebb.gradients(x.sum(), [x], { gradOutputs: [x, x] }),
+    'parameter: a size of 8 expected, got 6': () => hebb.parameter(x, [2, 3]),
     'set: float32 [2,4] expected, got float32 [4,2]': () => x.set(ones([4, 2])),
   })) assert.throws(wrong, (e: Error) => e.message.startsWith(what), what)
 })

@@ -223,7 +223,7 @@ class Case {
  * A step (forward, backward, optimizer) that is replayed as a plain list of kernel calls, bit for bit what it would compute
  * eagerly. The first call with a shape runs eagerly, the second records, later ones replay; shapes that differ get programs of
  * their own. What JavaScript decides inside (branches, train or eval) is frozen by the recording; while a tensor from outside requires a gradient
- * that didn't then, or no more, calls run eagerly. Outputs are overwritten by the next call.
+ * that didn't then, or no more, calls run eagerly. Outputs are overwritten by the next call, and have no graph: backward() belongs into the step.
  * @throws Error inside the step for item(), values(), array(), keep() and loops over a loader; RangeError as the eager step for labels and
  * indices out of range, where they are an input of the step
  */
