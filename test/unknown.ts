@@ -38,7 +38,7 @@ const TAKERS: Record<string, (options: any) => unknown> = {
   spectralNorm: o => hebb.spectralNorm(new hebb.Linear(4, 2), o), loadStateDict: o => new hebb.Linear(4, 2).loadStateDict({}, o),
   registerForwardHook: o => new hebb.Linear(4, 2).registerForwardHook(() => {}, o),
   Linear: o => new hebb.Linear(4, 2, o), LayerNorm: o => new hebb.LayerNorm(4, o), GroupNorm: o => new hebb.GroupNorm(2, 4, o), RMSNorm: o => new hebb.RMSNorm(4, o),
-  BatchNorm2d: o => new hebb.BatchNorm2d(4, o), InstanceNorm2d: o => new hebb.InstanceNorm2d(4, o),
+  BatchNorm2d: o => new hebb.BatchNorm2d(4, o), InstanceNorm2d: o => new hebb.InstanceNorm2d(4, o), LocalResponseNorm: o => new hebb.LocalResponseNorm(2, o),
   Embedding: o => new hebb.Embedding(4, 2, o), LSTM: o => new hebb.LSTM(4, 2, o), GRUCell: o => new hebb.GRUCell(4, 2, o), RNNCell: o => new hebb.RNNCell(4, 2, o),
   MultiheadAttention: o => new hebb.MultiheadAttention(4, 2, o), TransformerEncoderLayer: o => new hebb.TransformerEncoderLayer(4, 2, o),
   SGD: o => new hebb.SGD([hebb.parameter([1])], { lr: 1, ...o }), StepLR: o => new hebb.StepLR(optimizer, { stepSize: 1, ...o }),
@@ -115,6 +115,7 @@ test('lists, tensors and modules where others are expected', () => {
     'evaluate: a data set with length and batch() expected, got a DataLoader: give its dataset': () => evaluate(new hebb.Linear(2, 2), loader as never),
     'ArrayDataset: { values, shape } or a tensor expected as part 0': () => new hebb.ArrayDataset([[1, 2]] as never),
     'gradients: a number of gradOutputs of 1 expected, got 2': () => hebb.gradients(x.sum(), [x], { gradOutputs: [x, x] }),
+    'parameter: sizes must be whole numbers': () => hebb.parameter(x, [-2, -4]),
     'parameter: a size of 8 expected, got 6': () => hebb.parameter(x, [2, 3]),
     'set: float32 [2,4] expected, got float32 [4,2]': () => x.set(ones([4, 2])),
   })) assert.throws(wrong, (e: Error) => e.message.startsWith(what), what)

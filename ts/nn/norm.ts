@@ -56,7 +56,7 @@ export class GroupNorm extends Module {
 export class LocalResponseNorm extends Module {
   constructor(readonly size: number, readonly options: LocalResponseNormOptions = {}) {
     super()
-    requireOptions('LocalResponseNorm', options)
+    requireOptions('LocalResponseNorm', options, 'alpha beta k')
   }
   forward(x: Tensor): Tensor {
     return localResponseNorm(x, this.size, this.options)

@@ -157,7 +157,7 @@ export function trainable(p: Tensor): Tensor {
 export function parameter(values: Tensor | Values, shape?: Shape): Tensor {
   if (values instanceof Tensor) {
     requireFloat('parameter', values)
-    if (shape) requireChoice('parameter', 'a size of', sizeOf(shape), values.size)
+    if (shape) requireChoice('parameter', 'a size of', sizeOf(checkShape('parameter', shape)), values.size)
     const p = new Tensor(shape ?? values.shape, 'float32', values.backend, null, 'module')
     p.backend.kernels.copy(p.size, values.address, p.address)
     return trainable(p)
